@@ -106,10 +106,7 @@ async function main({ quick, only, out, date }: BenchArguments): Promise<number>
     keepDir();
   }
   if (out !== undefined) {
-    const reasons = JSON.parse(readFileSync(join(ROOT, "bench/reasons.json"), "utf8")) as Record<
-      string,
-      string
-    >;
+    const reasons = JSON.parse(readFileSync(join(ROOT, "bench/reasons.json"), "utf8")) as Record<string, string>;
     const day = date ?? new Date().toISOString().slice(0, 10);
     writeFileSync(out, renderResultsPage({ date: day, facts, outcomes, reasons }));
     print(`written to ${out}`);

@@ -35,10 +35,7 @@ const terminal: Terminal = {
   stdin: process.stdin,
 };
 
-const DEMO = {
-  nodePath: process.execPath,
-  nodeServer: join(import.meta.dirname, "../tools/kubearmor-node/main.ts"),
-};
+const DEMO = { nodePath: process.execPath, nodeServer: join(import.meta.dirname, "../tools/kubearmor-node/main.ts") };
 
 async function main(argv: readonly string[]): Promise<number> {
   const call = parseArguments(argv, VERSION);
@@ -48,8 +45,7 @@ async function main(argv: readonly string[]): Promise<number> {
     return call.exit;
   }
   const stop = stopSignal();
-  if (call.command === "demo")
-    return await runDemo({ ...DEMO, terminal, clock: systemClock, out: call.out }, stop);
+  if (call.command === "demo") return await runDemo({ ...DEMO, terminal, clock: systemClock, out: call.out }, stop);
   const inForce = readConfig("flags" in call ? call.flags : {}, call.configPath);
   if (!inForce) return EXIT_USAGE;
   const { config, sources } = inForce;
@@ -68,10 +64,8 @@ async function run(command: "run" | "collect", config: Config, stop: AbortSignal
     const kubeConfig = loadKubeConfig({ path: config.kubeconfig, env: process.env });
     const parts = { config, kubeConfig, logger, clock: systemClock, version: VERSION };
     // Loaded only where it is used, as is the NATS client.
-    if (command === "collect")
-      return await (await import("./app/scale/collect.ts")).runCollector(parts, stop);
-    if (config.scale.enabled)
-      return await (await import("./app/scale/own-partitions.ts")).runOwner(parts, stop);
+    if (command === "collect") return await (await import("./app/scale/collect.ts")).runCollector(parts, stop);
+    if (config.scale.enabled) return await (await import("./app/scale/own-partitions.ts")).runOwner(parts, stop);
     return await runOperator(parts, stop);
   } catch (error) {
     if (!(error instanceof KubeConfigError)) throw error;
@@ -93,9 +87,7 @@ function readConfig(flags: GivenFlags, path: string | undefined): ConfigInForce 
   const file = path === undefined ? { text: undefined } : loadFileText(path);
   const place = { identity: `${hostname()}-${randomBytes(4).toString("hex")}` };
   const result =
-    "problems" in file
-      ? file
-      : parseConfig({ flags, env: process.env, fileText: file.text, filePath: path, place });
+    "problems" in file ? file : parseConfig({ flags, env: process.env, fileText: file.text, filePath: path, place });
   if ("config" in result) return result;
   terminal.err(formatProblems(result.problems));
   return undefined;

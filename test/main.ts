@@ -64,12 +64,8 @@ const isWholeInCi = process.env["CI"] !== undefined && args.length === 0;
 // The parts of a node take minutes to build, for nothing where the machine can't have one.
 const nodeParts = isWholeInCi && findMachineObstacles().length === 0 ? ["--node"] : [];
 const checks = [
-  runStep(
-    "real parts",
-    process.execPath,
-    join(import.meta.dirname, "../tools/parts/main.ts"),
-    ...nodeParts,
-  ) || !process.env["CI"],
+  runStep("real parts", process.execPath, join(import.meta.dirname, "../tools/parts/main.ts"), ...nodeParts) ||
+    !process.env["CI"],
   runStep("format and lint", locateBin("biome"), "check", "--error-on-warnings"),
   runStep("types", locateBin("tsc"), "--noEmit"),
 ];

@@ -52,17 +52,9 @@ const NARROWER: readonly Narrower[] = [
   // Reads .proto files, for channelz and load reports.
   { path: "@grpc/proto-loader", contents: throwWhenCalled("reader of .proto files", "loadSync") },
   // A second YAML parser.
-  {
-    path: "js-yaml",
-    importer: "/client-node/dist/config.js",
-    contents: 'export { parse as load } from "yaml";',
-  },
+  { path: "js-yaml", importer: "/client-node/dist/config.js", contents: 'export { parse as load } from "yaml";' },
   // SOCKS proxies are refused when the kubeconfig is read.
-  {
-    path: "socks",
-    importer: "/client-node/dist/config.js",
-    contents: "export const SocksClient = undefined;",
-  },
+  { path: "socks", importer: "/client-node/dist/config.js", contents: "export const SocksClient = undefined;" },
   {
     path: "socks-proxy-agent",
     importer: "/client-node/dist/config.js",

@@ -72,16 +72,9 @@ const ownValues = z
     imagePullSecrets: z.array(z.strictObject({ name: filled })),
     journal: z.strictObject({ enabled: z.boolean(), volume: freeForm }).partial(),
     crds: z.strictObject({ install: z.boolean(), keep: z.boolean() }).partial(),
-    admissionPolicy: z
-      .strictObject({ enabled: z.boolean(), action: z.enum(["Deny", "Warn", "Audit"]) })
-      .partial(),
+    admissionPolicy: z.strictObject({ enabled: z.boolean(), action: z.enum(["Deny", "Warn", "Audit"]) }).partial(),
     serviceAccount: z
-      .strictObject({
-        create: z.boolean(),
-        name: text,
-        annotations: texts,
-        tokenExpirationSeconds: z.int().min(600),
-      })
+      .strictObject({ create: z.boolean(), name: text, annotations: texts, tokenExpirationSeconds: z.int().min(600) })
       .partial(),
     rbac: z
       .strictObject({
@@ -93,10 +86,7 @@ const ownValues = z
       })
       .partial(),
     podDisruptionBudget: z
-      .strictObject({
-        enabled: z.boolean(),
-        maxUnavailable: z.union([z.int().min(0), z.string().regex(/^[0-9]+%$/)]),
-      })
+      .strictObject({ enabled: z.boolean(), maxUnavailable: z.union([z.int().min(0), z.string().regex(/^[0-9]+%$/)]) })
       .partial(),
     networkPolicy: z
       .strictObject({
@@ -110,11 +100,7 @@ const ownValues = z
       })
       .partial(),
     flowSchema: z
-      .strictObject({
-        enabled: z.boolean(),
-        priorityLevel: filled,
-        matchingPrecedence: z.int().min(1).max(10_000),
-      })
+      .strictObject({ enabled: z.boolean(), priorityLevel: filled, matchingPrecedence: z.int().min(1).max(10_000) })
       .partial(),
     service: z.strictObject({ annotations: texts }).partial(),
     serviceMonitor: monitor,
@@ -218,13 +204,11 @@ function buildSectionSchema(section: z.ZodObject, path: string): JsonSchema | un
   for (const [key, child] of Object.entries(section.shape)) {
     const childPath = path === "" ? key : `${path}.${key}`;
     if (OWNED_BY_CHART.has(childPath)) continue;
-    const schema =
-      child instanceof z.ZodObject ? buildSectionSchema(child, childPath) : buildSettingSchema(child);
+    const schema = child instanceof z.ZodObject ? buildSectionSchema(child, childPath) : buildSettingSchema(child);
     if (schema !== undefined) properties[key] = schema;
   }
   if (Object.keys(properties).length === 0) return undefined;
-  const description =
-    path === "" ? "The operator's configuration file." : (sectionFacts.get(section)?.about ?? "");
+  const description = path === "" ? "The operator's configuration file." : (sectionFacts.get(section)?.about ?? "");
   return { type: "object", additionalProperties: false, description, properties };
 }
 

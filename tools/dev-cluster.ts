@@ -52,12 +52,7 @@ function parseOptions() {
 
 const print = (text: string) => process.stdout.write(`${text}\n`);
 
-function startProgram(
-  script: string,
-  args: readonly string[],
-  stdio: "pipe" | "inherit",
-  env = {},
-): ChildProcess {
+function startProgram(script: string, args: readonly string[], stdio: "pipe" | "inherit", env = {}): ChildProcess {
   return spawn(process.execPath, [join(ROOT, script), ...args], {
     stdio: ["pipe", stdio, "inherit"],
     env: { ...process.env, ...env },
@@ -158,18 +153,8 @@ async function main(): Promise<void> {
     }
     const env = { KUBECONFIG: cluster.kubeconfigPath, PVO_FEED_MODE: mode };
     const startOperator = (command: "run" | "collect", address: string, more = {}) => {
-      const flags = [
-        "--metrics-address",
-        address,
-        "--health-address",
-        "127.0.0.1:0",
-        "--log-level",
-        logLevel,
-      ];
-      const operator = startProgram("src/main.ts", [command, ...feed, ...flags], "inherit", {
-        ...env,
-        ...more,
-      });
+      const flags = ["--metrics-address", address, "--health-address", "127.0.0.1:0", "--log-level", logLevel];
+      const operator = startProgram("src/main.ts", [command, ...feed, ...flags], "inherit", { ...env, ...more });
       children.unshift(operator);
       operator.on("exit", (code) => code && process.kill(process.pid, "SIGTERM"));
     };
@@ -177,11 +162,7 @@ async function main(): Promise<void> {
       const nats = await NatsServer.start();
       stops.push(() => nats.stop());
       print(`a NATS server listens at ${nats.url}`);
-      const more = {
-        PVO_SCALE_ENABLED: "true",
-        PVO_SCALE_NATS_URL: nats.url,
-        PVO_SCALE_NATS_REPLICAS: "1",
-      };
+      const more = { PVO_SCALE_ENABLED: "true", PVO_SCALE_NATS_URL: nats.url, PVO_SCALE_NATS_REPLICAS: "1" };
       // Stopped in the reverse order: the readers before the owners.
       for (const [i, address] of [metrics, "127.0.0.1:0"].entries())
         startOperator("run", address, { ...more, PVO_IDENTITY: `owner-${i + 1}` });

@@ -25,8 +25,7 @@ const CRDS = join(import.meta.dirname, "../crds");
 const GENERATED = "<!-- Written by tools/docs.ts from the code; change it there. -->";
 
 function renderTable(header: readonly string[], rows: readonly (readonly string[])[]): string {
-  const line = (cells: readonly string[]) =>
-    `| ${cells.map((cell) => cell.replaceAll("|", "\\|")).join(" | ")} |\n`;
+  const line = (cells: readonly string[]) => `| ${cells.map((cell) => cell.replaceAll("|", "\\|")).join(" | ")} |\n`;
   return line(header) + line(header.map(() => "---")) + rows.map(line).join("");
 }
 
@@ -54,16 +53,9 @@ function describeAllowed({ kind, bounds, unit, expects }: Setting): string {
 
 function renderSetting(setting: Setting): string[] {
   const { path, env, flag, about } = setting;
-  const option =
-    flag === undefined ? "" : [flag.name, flag.argument].filter((part) => part !== undefined).join(" ");
+  const option = flag === undefined ? "" : [flag.name, flag.argument].filter((part) => part !== undefined).join(" ");
   const meaning = `${about}${describeAllowed(setting)}`;
-  return [
-    formatCode(path),
-    formatCode(env),
-    option === "" ? "" : formatCode(option),
-    formatDefault(setting),
-    meaning,
-  ];
+  return [formatCode(path), formatCode(env), option === "" ? "" : formatCode(option), formatDefault(setting), meaning];
 }
 
 function renderSection({ path, about }: Section): string {
@@ -128,8 +120,7 @@ const REJECTED: Record<Rejection, string> = {
   not_an_alert: "JSON without any field of an alert",
   line_too_long: "a line beyond the limit of its length",
   too_many_reports: "an alert that needs a report beyond `memory.maxReports`",
-  too_many_reports_in_namespace:
-    "an alert that needs a report beyond `memory.maxReportsPerNamespace` in its namespace",
+  too_many_reports_in_namespace: "an alert that needs a report beyond `memory.maxReportsPerNamespace` in its namespace",
 };
 
 const DISCONNECTED: Record<Disconnect["reason"], string> = {
@@ -229,11 +220,7 @@ export function renderMetricsPage(): string {
     }
     return `## ${title}\n\n${renderTable(["Name", "Type", "Labels", "Meaning"], rows)}\n${VALUE_LISTS[title] ?? ""}`;
   });
-  const info = [
-    formatCode(buildInfoDefinition.name),
-    "gauge",
-    buildInfoDefinition.labels.map(formatCode).join(", "),
-  ];
+  const info = [formatCode(buildInfoDefinition.name), "gauge", buildInfoDefinition.labels.map(formatCode).join(", ")];
   return `${GENERATED}
 
 # Metrics
@@ -270,10 +257,7 @@ export const documents: ReadonlyMap<string, () => string> = new Map([
   ["charts/policy-violation-operator/values.schema.json", buildValuesSchema],
   ...readdirSync(CRDS).map(
     (file) =>
-      [
-        `charts/policy-violation-operator/files/crds/${file}`,
-        () => readFileSync(join(CRDS, file), "utf8"),
-      ] as const,
+      [`charts/policy-violation-operator/files/crds/${file}`, () => readFileSync(join(CRDS, file), "utf8")] as const,
   ),
 ]);
 

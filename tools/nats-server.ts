@@ -40,17 +40,11 @@ export class NatsServer {
     this.dir = dir;
   }
 
-  static async start({
-    config = "",
-    hasJetStream = true,
-    name = "test",
-  }: NatsServerOptions = {}): Promise<NatsServer> {
+  static async start({ config = "", hasJetStream = true, name = "test" }: NatsServerOptions = {}): Promise<NatsServer> {
     const dir = mkdtempSync(join(tmpdir(), "pvo-nats-"));
     removeAtOurEnd(dir);
     const nats = new NatsServer(await findFreePort(), dir);
-    const jetstream = hasJetStream
-      ? `jetstream { store_dir: "${join(dir, "data")}", sync_interval: always }`
-      : "";
+    const jetstream = hasJetStream ? `jetstream { store_dir: "${join(dir, "data")}", sync_interval: always }` : "";
     writeFileSync(
       join(dir, "nats.conf"),
       `listen: "127.0.0.1:${nats.port}"\nserver_name: "${name}"\n${jetstream}\n${config}\n`,
@@ -74,8 +68,7 @@ export class NatsServer {
     const server = this.#server;
     const endMs = Date.now() + START_MS;
     while (!server.lastLines(50).includes("Server is ready")) {
-      if (server.hasExited() || Date.now() > endMs)
-        throw new Error(`nats-server did not start: ${server.lastLines()}`);
+      if (server.hasExited() || Date.now() > endMs) throw new Error(`nats-server did not start: ${server.lastLines()}`);
       await sleep(50);
     }
   }

@@ -37,8 +37,7 @@ const UNSCHEDULED = { schedulerName: "nobody", containers: [{ name: "app", image
 
 /** The objects as one manifest; with an image that is already on the node, the pods really run. */
 export function renderManifest({ namespaces, pods, nodes }: SampleObjects, image?: string): string {
-  const spec =
-    image === undefined ? UNSCHEDULED : { containers: [{ name: "app", image, imagePullPolicy: "Never" }] };
+  const spec = image === undefined ? UNSCHEDULED : { containers: [{ name: "app", image, imagePullPolicy: "Never" }] };
   const objects = [
     ...namespaces
       .filter((name) => name !== "default")

@@ -12,12 +12,7 @@ const keepRaw = (bytes: Buffer) => bytes;
 let received = 0;
 const client = new Client(address, credentials.createInsecure());
 client
-  .makeServerStreamRequest(
-    "/feeder.LogService/WatchAlerts",
-    keepRaw,
-    keepRaw,
-    Buffer.from("\x0a\x06policy", "latin1"),
-  )
+  .makeServerStreamRequest("/feeder.LogService/WatchAlerts", keepRaw, keepRaw, Buffer.from("\x0a\x06policy", "latin1"))
   .on("data", () => {
     received++;
   });

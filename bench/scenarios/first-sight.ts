@@ -21,12 +21,7 @@ const MAX_P99_MS = 1000;
 async function run(bench: Bench): Promise<Findings> {
   const seconds = bench.quick ? 6 : 60;
   const api = await emptyCluster(bench, NAMESPACES);
-  const source = await startAlertSource(bench.program, {
-    reports: 50,
-    violations: 4,
-    pods: 2,
-    namespaces: NAMESPACES,
-  });
+  const source = await startAlertSource(bench.program, { reports: 50, violations: 4, pods: 2, namespaces: NAMESPACES });
   const operator = await BenchOperator.start(bench, source);
   const watching = new AbortController();
   const delays = new Map<string, number>();

@@ -46,8 +46,7 @@ async function measure({ program }: Bench, kind: ClientKind, size: Size, count: 
     await client.take(source, { count: source.keys, order: "sweep" });
     const after = await client.readState();
     const usPerAlert = { zipf: 0, sweep: 0 };
-    for (const order of ORDERS)
-      usPerAlert[order] = (await client.take(source, { count, order })).cpuUs / count;
+    for (const order of ORDERS) usPerAlert[order] = (await client.take(source, { count, order })).cpuUs / count;
     return { usPerAlert, bytesEach: measureBytesEach(before, after) };
   } finally {
     await client.stop();

@@ -24,10 +24,7 @@ async function measure(bench: Bench, intervalMs: number): Promise<Measured> {
   const source = await startAlertSource(bench.program, SPACE);
   const operator = await BenchOperator.start(bench, source, {
     loopDelay: true,
-    env: {
-      PVO_REPORTS_MIN_INTERVAL_MS: String(intervalMs),
-      PVO_REPORTS_MAX_INTERVAL_MS: String(intervalMs),
-    },
+    env: { PVO_REPORTS_MIN_INTERVAL_MS: String(intervalMs), PVO_REPORTS_MAX_INTERVAL_MS: String(intervalMs) },
   });
   try {
     await source.send({ count: source.keys, order: "sweep" });
@@ -63,16 +60,15 @@ async function run(bench: Bench): Promise<Findings> {
     details: [
       {
         head: ["at 10,000 alerts/s", "writes/s", "delay p50, ms", "p99", "longest"],
-        lines: [
-          ["reports of 300 violations written", writing] as const,
-          ["nothing written", quiet] as const,
-        ].map(([name, { delay, writesPerSecond }]) => [
-          name,
-          writesPerSecond.toFixed(1),
-          ms(delay.p50),
-          ms(delay.p99),
-          ms(delay.max),
-        ]),
+        lines: [["reports of 300 violations written", writing] as const, ["nothing written", quiet] as const].map(
+          ([name, { delay, writesPerSecond }]) => [
+            name,
+            writesPerSecond.toFixed(1),
+            ms(delay.p50),
+            ms(delay.p99),
+            ms(delay.max),
+          ],
+        ),
       },
     ],
   };

@@ -71,9 +71,7 @@ async function run({ quick, program, log }: Bench): Promise<Findings> {
   const share = (kind: (typeof CLIENTS)[number], i: number) =>
     (100 * median(lost[kind][i] ?? [])) / (all[i]?.count ?? 1);
   return {
-    rows: all.map((load, i) =>
-      formatLossRow(load, share("pipeline", i), share("bare", i), share("go-discard", i)),
-    ),
+    rows: all.map((load, i) => formatLossRow(load, share("pipeline", i), share("bare", i), share("go-discard", i))),
     details: [
       {
         head: ["alerts", "offered", ...CLIENTS.map((kind) => `lost by ${LOSERS[kind]}`)],
@@ -112,7 +110,6 @@ function formatLossRow({ name, stallMs }: Load, ours: number, bare: number, floo
 
 export const loss: Scenario = {
   name: "loss",
-  about:
-    "Alerts that a server like KubeArmor's (queue of 1,000) drops for us, beside those for a bare client.",
+  about: "Alerts that a server like KubeArmor's (queue of 1,000) drops for us, beside those for a bare client.",
   run,
 };

@@ -55,9 +55,7 @@ async function startOnce(bench: Bench, source: AlertSource, api: KubeApi): Promi
     const streamMs = (await source.clients(1)) - startMs;
     await source.send({ count: 1, order: "sweep" });
     const created = await eventually("the first write", () =>
-      audit
-        .readOfOperators()
-        .find(({ verb, objectRef }) => verb === "create" && isReport(objectRef?.resource)),
+      audit.readOfOperators().find(({ verb, objectRef }) => verb === "create" && isReport(objectRef?.resource)),
     );
     const lists = audit
       .readOfOperators()

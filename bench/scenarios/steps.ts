@@ -23,11 +23,7 @@ const MAX_MS = 20;
 /** Digits would be folded away. */
 function fill(aggregator: Aggregator, held: number): Ledger {
   for (let i = 0; i < held; i++) {
-    const mods = {
-      OwnerName: `w-${toLetters(i % WORKLOADS)}`,
-      Operation: "File",
-      Resource: `/x/${toLetters(i)}`,
-    };
+    const mods = { OwnerName: `w-${toLetters(i % WORKLOADS)}`, Operation: "File", Resource: `/x/${toLetters(i)}` };
     aggregator.add(violation(alert({ ...mods, UpdatedTime: formatTimeAt(i) })));
   }
   return [...aggregator.ledgers.values()][0] as Ledger;

@@ -50,12 +50,7 @@ async function run(bench: Bench): Promise<Findings> {
   const [warmUp, count, rounds] = quick ? [20_000, 40_000, 2] : [100_000, 600_000, 3];
   const source = await startAlertSource(program);
   const startMs = performance.now();
-  const taken: Record<ClientKind, Taken[]> = {
-    bare: [],
-    pipeline: [],
-    reader: [],
-    "go-discard": [],
-  };
+  const taken: Record<ClientKind, Taken[]> = { bare: [], pipeline: [], reader: [], "go-discard": [] };
   try {
     for (let round = 1; round <= rounds; round++) {
       for (const kind of KINDS) {

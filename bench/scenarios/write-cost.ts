@@ -20,9 +20,7 @@ function addOccurrence(report: Report, index: number): Report {
   return {
     ...report,
     summary: { ...summary, occurrences: summary.occurrences + 1, prevented: summary.prevented + 1 },
-    violations: violations.map((each, i) =>
-      i === which ? { ...each, occurrences: each.occurrences + 1 } : each,
-    ),
+    violations: violations.map((each, i) => (i === which ? { ...each, occurrences: each.occurrences + 1 } : each)),
   };
 }
 

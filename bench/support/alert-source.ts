@@ -59,8 +59,7 @@ export interface AlertSource {
 /** The path of the program; built when it is not there yet. Rejects where it can't be had. */
 export async function ensureAlertSource(onProgress: (line: string) => void = () => {}): Promise<string> {
   const names = ["alert-source"] as const;
-  const part =
-    (await ensureParts({ names, onProgress }))["alert-source"] ?? locateParts(names)["alert-source"];
+  const part = (await ensureParts({ names, onProgress }))["alert-source"] ?? locateParts(names)["alert-source"];
   if (part === undefined || "missing" in part) throw new Error(`no alert-source: ${part?.missing}`);
   return part.path;
 }
@@ -75,10 +74,7 @@ export interface ServeOptions {
 }
 
 /** Starts the server; it ends with this process. */
-export async function startAlertSource(
-  program: string,
-  options: KeySpace & ServeOptions = {},
-): Promise<AlertSource> {
+export async function startAlertSource(program: string, options: KeySpace & ServeOptions = {}): Promise<AlertSource> {
   const flags = Object.entries(options).map(([name, value]) => `-${name}=${value}`);
   const server = new JsonProcess({ file: program, args: ["serve", ...flags] });
   const { listening, keys, alertBytes } = await server.readNext("listening");

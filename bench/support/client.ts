@@ -85,12 +85,7 @@ export class BenchClient {
   }
 }
 
-function getCommand(
-  kind: ClientKind,
-  address: string,
-  program: string,
-  dir: string,
-): { file: string; args: string[] } {
+function getCommand(kind: ClientKind, address: string, program: string, dir: string): { file: string; args: string[] } {
   const node = (script: string, ...args: string[]) => ({
     file: process.execPath,
     args: ["--expose-gc", join(CLIENTS, script), address, ...args],

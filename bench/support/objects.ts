@@ -72,13 +72,7 @@ export function createReport(namespace: string, name: string, violations: number
     apiVersion: "reports.kubearmor.com/v1alpha1",
     kind: "PolicyViolationReport",
     metadata: { name, namespace, labels: { "app.kubernetes.io/managed-by": "policy-violation-operator" } },
-    policy: {
-      name,
-      kind: "KubeArmorPolicy",
-      severity: 5,
-      tags: ["NIST", "SI-4"],
-      message: "Alert! A rule was broken",
-    },
+    policy: { name, kind: "KubeArmorPolicy", severity: 5, tags: ["NIST", "SI-4"], message: "Alert! A rule was broken" },
     summary: {
       occurrences: violations,
       prevented: violations,

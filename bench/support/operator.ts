@@ -63,11 +63,7 @@ export class BenchOperator {
   }
 
   /** Starts the bundle; resolves at once. */
-  static async launch(
-    bench: Bench,
-    source: AlertSource,
-    options: BenchOperatorOptions = {},
-  ): Promise<BenchOperator> {
+  static async launch(bench: Bench, source: AlertSource, options: BenchOperatorOptions = {}): Promise<BenchOperator> {
     const cluster = await bench.cluster();
     const loopFile = join(bench.dir, "loop-delay.json");
     // As the chart has it.
@@ -87,11 +83,7 @@ export class BenchOperator {
   }
 
   /** Starts the bundle; resolves when it reads the source's stream. */
-  static async start(
-    bench: Bench,
-    source: AlertSource,
-    options?: BenchOperatorOptions,
-  ): Promise<BenchOperator> {
+  static async start(bench: Bench, source: AlertSource, options?: BenchOperatorOptions): Promise<BenchOperator> {
     const operator = await BenchOperator.launch(bench, source, options);
     await source.clients(1);
     return operator;

@@ -21,7 +21,6 @@ export function median(values: readonly number[]): number {
 
 /** The median of ours ÷ theirs, pair by pair: what both of a pair met at the same time cancels out. */
 export function medianRatio(ours: readonly number[], theirs: readonly number[]): number {
-  if (ours.length !== theirs.length)
-    throw new RangeError(`${ours.length} and ${theirs.length} make no pairs`);
+  if (ours.length !== theirs.length) throw new RangeError(`${ours.length} and ${theirs.length} make no pairs`);
   return median(ours.map((value, i) => value / (theirs[i] ?? Number.NaN)));
 }

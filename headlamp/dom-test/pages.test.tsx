@@ -65,11 +65,7 @@ describe("the list of violations", () => {
   });
 
   test("hides accepted violations until they are asked for", async () => {
-    const accepted = createViolation({
-      id: "00000000000000bb",
-      resource: "/bin/ok",
-      accepted: { by: "known" },
-    });
+    const accepted = createViolation({ id: "00000000000000bb", resource: "/bin/ok", accepted: { by: "known" } });
     await openPage(VIOLATIONS, { reports: [createReport([createViolation(), accepted])], ...ALIVE });
     expect(await readRows()).toHaveLength(1);
     await userEvent.click(screen.getByLabelText("Show 1 accepted violation"));
@@ -96,10 +92,7 @@ describe("the list of violations", () => {
 
   test("never takes a failed request for an absence of violations", async () => {
     const path = "/apis/reports.kubearmor.com/v1alpha1";
-    const failures = {
-      [`${path}/policyviolationreports`]: 403,
-      [`${path}/clusterpolicyviolationreports`]: 403,
-    };
+    const failures = { [`${path}/policyviolationreports`]: 403, [`${path}/clusterpolicyviolationreports`]: 403 };
     await openPage(VIOLATIONS, { reports: [createReport([createViolation()])], failures, ...ALIVE });
     expect(await screen.findByText("Unknown: no report could be read.")).toBeDefined();
     expect(notes().filter((note) => note.includes("may not list"))).toHaveLength(2);
@@ -140,9 +133,7 @@ describe("the page of a report", () => {
     await openPage(`${REPORTS}/shop/no-shells`, { reports: [report], ...ALIVE });
     expect(await screen.findByText("Report shop/no-shells")).toBeDefined();
     expect(screen.getByText("3: 3 allowed, 0 unknown, 0 prevented")).toBeDefined();
-    expect(screen.getByRole("img").getAttribute("aria-label")).toMatch(
-      /^Occurrences by hour from .*, at most 3/,
-    );
+    expect(screen.getByRole("img").getAttribute("aria-label")).toMatch(/^Occurrences by hour from .*, at most 3/);
     expect(screen.getByText("Data completeness")).toBeDefined();
     expect(hrefOf("Process /bin/sh")).toBe(`/c/main${REPORTS}/shop/no-shells/0123456789abcdef`);
   });

@@ -33,9 +33,7 @@ test.each([
 });
 
 test("the page of a pod says that lists which do not name it may concern it", async () => {
-  const cut = createReport([createViolation({ occurrences: 90 })], {
-    omitted: { violations: 2, occurrences: 5 },
-  });
+  const cut = createReport([createViolation({ occurrences: 90 })], { omitted: { violations: 2, occurrences: 5 } });
   await openResource({ kind: "Pod", metadata: { ...metadata, name: "web-7" } }, { reports: [cut] });
   expect(await screen.findAllByText(/may concern this Pod/)).toHaveLength(2);
 });

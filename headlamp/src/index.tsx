@@ -26,18 +26,8 @@ registerSidebarEntry({
   // One of the icons that Headlamp brings along; others would be loaded from the Internet.
   icon: "mdi:shield-alert",
 });
-registerSidebarEntry({
-  parent: ROUTE.violations,
-  name: "kubearmor-violation-list",
-  label: "Violations",
-  url: PATH,
-});
-registerSidebarEntry({
-  parent: ROUTE.violations,
-  name: ROUTE.reports,
-  label: "Reports",
-  url: `${PATH}/reports`,
-});
+registerSidebarEntry({ parent: ROUTE.violations, name: "kubearmor-violation-list", label: "Violations", url: PATH });
+registerSidebarEntry({ parent: ROUTE.violations, name: ROUTE.reports, label: "Reports", url: `${PATH}/reports` });
 
 registerRoute({
   path: PATH,

@@ -18,14 +18,7 @@ describe("numbers", () => {
   });
 
   test("are those that are not accepted", () => {
-    const open = {
-      occurrences: 1,
-      prevented: 0,
-      allowed: 1,
-      unknown: 0,
-      violations: 1,
-      severity: "low" as const,
-    };
+    const open = { occurrences: 1, prevented: 0, allowed: 1, unknown: 0, violations: 1, severity: "low" as const };
     const report = createReport([createViolation()], { summary: { open } });
     expect(getOpenCounts(report)).toEqual({ Allowed: 1, Unknown: 0, Prevented: 0, violations: 1 });
     expect(getOpenCounts(createReport([createViolation()])).Allowed).toBe(3);

@@ -11,13 +11,7 @@ import { beforeAll, expect, test } from "vitest";
 
 const FOLDER = join(import.meta.dirname, "..");
 /** Modules that Headlamp gives to its plugins at run time. */
-const GIVEN = [
-  "@kinvolk/headlamp-plugin/lib*",
-  "@mui/material",
-  "react",
-  "react/jsx-runtime",
-  "react-router-dom",
-];
+const GIVEN = ["@kinvolk/headlamp-plugin/lib*", "@mui/material", "react", "react/jsx-runtime", "react-router-dom"];
 
 let code = "";
 let imports: string[] = [];
@@ -46,9 +40,7 @@ test("needs only what Headlamp gives", () => {
 
 test("registers its pages, its sections and its settings, and is small", () => {
   const calls = (name: string) => code.split(`${name}(`).length - 1;
-  expect(["registerRoute", "registerDetailsViewSection", "registerPluginSettings"].map(calls)).toEqual([
-    4, 1, 1,
-  ]);
+  expect(["registerRoute", "registerDetailsViewSection", "registerPluginSettings"].map(calls)).toEqual([4, 1, 1]);
   expect(code.length).toBeLessThan(150_000);
 });
 

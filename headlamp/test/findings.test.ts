@@ -21,9 +21,7 @@ describe("violations of an object", () => {
       { name: "web-2", node: "node-2", occurrences: 5, lastSeen: "2026-11-23T10:00:00.000000Z" },
     ];
     const report = createReport([createViolation({ occurrences: 7, pods })]);
-    const elsewhere = createReport([createViolation()], {
-      metadata: { name: "no-shells", namespace: "other" },
-    });
+    const elsewhere = createReport([createViolation()], { metadata: { name: "no-shells", namespace: "other" } });
     const occurrences = (kind: string, name: string, namespace?: string) =>
       findForSubject([report, elsewhere], { kind, name, ...(namespace ? { namespace } : {}) }).findings.map(
         (finding) => finding.occurrences,
@@ -53,8 +51,7 @@ describe("violations of an object", () => {
 
   test("of a folded workload are found by what its name folds", () => {
     const report = createReport([createViolation({ workload: { kind: "Job", name: "migrate-*" } })]);
-    const find = (name: string) =>
-      findForSubject([report], { kind: "Job", name, namespace: "shop" }).findings;
+    const find = (name: string) => findForSubject([report], { kind: "Job", name, namespace: "shop" }).findings;
     expect(find("migrate-29103")).toHaveLength(1);
     expect(find("remigrate-29103")).toEqual([]);
     expect(find("migrateX1")).toEqual([]);

@@ -6,12 +6,7 @@ import { findForSubject } from "../src/model/findings.ts";
 import { describeFindings, describeLimits, describeNone } from "../src/model/notes.ts";
 import { createReport, createViolation } from "./reports.ts";
 
-const FORBIDDEN = {
-  resource: "policyviolationreports",
-  status: 403,
-  message: "forbidden",
-  namespace: "shop",
-};
+const FORBIDDEN = { resource: "policyviolationreports", status: 403, message: "forbidden", namespace: "shop" };
 const CUT = createReport([createViolation()], { omitted: { violations: 12, occurrences: 40 } });
 
 test("a page over complete reports has no note", () => {
@@ -36,11 +31,7 @@ test("a user without rights in all namespaces learns where to name those of the 
 
 test("missing CRDs are named as such, other errors in their own words", () => {
   const describe = (status: number | undefined) =>
-    describeLimits(
-      [],
-      [{ resource: "x", message: "the reason", ...(status ? { status } : {}) }],
-      undefined,
-    )[0];
+    describeLimits([], [{ resource: "x", message: "the reason", ...(status ? { status } : {}) }], undefined)[0];
   expect(describe(404)).toContain("CRDs");
   expect(describe(500)).toContain("the reason");
   expect(describe(undefined)).toContain("the reason");
@@ -63,9 +54,7 @@ test("an empty list is no proof of absence", () => {
 test("the section of a pod says what may concern it", () => {
   const pod = { kind: "Pod", name: "web-7", namespace: "shop" };
   expect(describeFindings(findForSubject([createReport([createViolation()])], pod), pod)).toEqual([]);
-  const report = createReport([createViolation({ occurrences: 90 })], {
-    omitted: { violations: 1, occurrences: 2 },
-  });
+  const report = createReport([createViolation({ occurrences: 90 })], { omitted: { violations: 1, occurrences: 2 } });
   const notes = describeFindings(findForSubject([report], pod), pod);
   expect(notes).toHaveLength(2);
   expect(notes[0]).toContain("cut (shop/no-shells)");

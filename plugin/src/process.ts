@@ -76,12 +76,7 @@ async function runMain(
 function openSession(flags: Flags, signal: AbortSignal): Session {
   const common = { terminal, clock: systemClock, signal, run, leftOut: new Set<string>() };
   if (flags.from !== undefined) {
-    return {
-      ...common,
-      source: createDirectoryReports(flags.from),
-      contextNamespace: undefined,
-      contexts: [],
-    };
+    return { ...common, source: createDirectoryReports(flags.from), contextNamespace: undefined, contexts: [] };
   }
   const kubeConfig = loadKubeConfig({ path: flags.kubeconfig, context: flags.context, env });
   impersonate(kubeConfig, flags);
@@ -122,16 +117,10 @@ export function runProcess(definitions: readonly Definition[], commands: Command
     (error: unknown) => {
       const isForUser = error instanceof PluginError || error instanceof KubeConfigError;
       const text =
-        isForUser || !(error instanceof Error)
-          ? plain(getErrorMessage(error))
-          : (error.stack ?? error.message);
+        isForUser || !(error instanceof Error) ? plain(getErrorMessage(error)) : (error.stack ?? error.message);
       terminal.err(`error: ${text}\n`);
       process.exit(
-        error instanceof PluginError
-          ? error.exit
-          : error instanceof KubeConfigError
-            ? EXIT.usage
-            : EXIT.failed,
+        error instanceof PluginError ? error.exit : error instanceof KubeConfigError ? EXIT.usage : EXIT.failed,
       );
     },
   );

@@ -65,9 +65,7 @@ describe("accept", () => {
   test("applies it when asked", async () => {
     const applied: object[] = [];
     const source = {
-      ...createMemoryReports(REPORTS, {
-        heartbeat: { state: "silent", lease: "kubearmor/pvo", forMs: 720_000 },
-      }),
+      ...createMemoryReports(REPORTS, { heartbeat: { state: "silent", lease: "kubearmor/pvo", forMs: 720_000 } }),
       async apply(acceptance: object) {
         applied.push(acceptance);
         return "created" as const;
@@ -103,16 +101,11 @@ describe("accept", () => {
 
   test("takes one violation alone, of a namespace", async () => {
     const several = [report("a", [violation()]), report("b", [violation()])];
-    expect((await accept([], several)).err).toContain(
-      "several reports list 00000000000000aa (shop/a, shop/b)",
-    );
+    expect((await accept([], several)).err).toContain("several reports list 00000000000000aa (shop/a, shop/b)");
     expect((await accept(["--policy", "b"], several)).code).toBe(0);
     const host = [report("h", [violation()], { namespace: undefined })];
     const refused = await runPlugin(["accept", ID, "--reason", "x"], { reports: host });
-    expect(refused).toMatchObject({
-      code: 2,
-      err: expect.stringContaining("only violations in a namespace"),
-    });
+    expect(refused).toMatchObject({ code: 2, err: expect.stringContaining("only violations in a namespace") });
     expect((await runPlugin(["accept", "../x", "--reason", "x"])).err).toContain('invalid id "../x"');
   });
 });

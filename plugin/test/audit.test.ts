@@ -11,21 +11,9 @@ import type { Report } from "../../src/api/v1alpha1.ts";
 import { el, renderMarkup } from "../src/render/markup.ts";
 import type { Heartbeat } from "../src/reports/heartbeat.ts";
 import { plain, toCodeSpan, toSarifText, toShellWord } from "../src/text/escape.ts";
-import {
-  makeDirectory,
-  type PluginOptions,
-  report,
-  runPlugin,
-  SAMPLE_REPORTS_DIR,
-  violation,
-} from "./session.ts";
+import { makeDirectory, type PluginOptions, report, runPlugin, SAMPLE_REPORTS_DIR, violation } from "./session.ts";
 
-const unforced = violation({
-  id: "00000000000000ac",
-  outcome: "Allowed",
-  action: "Audit (Block)",
-  occurrences: 7,
-});
+const unforced = violation({ id: "00000000000000ac", outcome: "Allowed", action: "Audit (Block)", occurrences: 7 });
 const accepted = violation({ id: "00000000000000ad", accepted: { by: "known" }, occurrences: 100 });
 
 /** The page without markup, in one line. */
@@ -43,9 +31,7 @@ describe("the page", () => {
     const labels = { "reports.kubearmor.com/cluster": "east" };
     const named: Report = { ...one, metadata: { ...one.metadata, labels } };
     const clusterOf = async (each: Report) =>
-      /Cluster (\S+) Period/.exec(
-        stripMarkup((await runPlugin(["audit", "-A"], { reports: [each] })).out),
-      )?.[1];
+      /Cluster (\S+) Period/.exec(stripMarkup((await runPlugin(["audit", "-A"], { reports: [each] })).out))?.[1];
     expect([await clusterOf(named), await clusterOf(one)]).toEqual(["east", "from-alerts"]);
   });
 
@@ -66,12 +52,7 @@ describe("the page", () => {
     const acceptances = [
       {
         metadata: { name: "known", namespace: "shop" },
-        spec: {
-          match: { policy: "p" },
-          reason: "vendor",
-          owner: "team-web",
-          expires: "2026-12-01T10:00:00Z",
-        },
+        spec: { match: { policy: "p" }, reason: "vendor", owner: "team-web", expires: "2026-12-01T10:00:00Z" },
       },
     ];
     const { out } = await runPlugin(["audit", "-A"], { reports, acceptances });
@@ -118,24 +99,16 @@ describe("the page", () => {
     const of = (one: Report, flags: string[] = [], options: PluginOptions = {}) =>
       Promise.all(
         [[], ["--format", "markdown"]].map(async (form) => {
-          return stripMarkup(
-            (await runPlugin(["audit", "-A", ...flags, ...form], { reports: [one], ...options })).out,
-          );
+          return stripMarkup((await runPlugin(["audit", "-A", ...flags, ...form], { reports: [one], ...options })).out);
         }),
       );
 
     test("that they were enforced only where that is known", async () => {
-      for (const text of await of(report("p", [violation()], { policy: whole })))
-        expect(text).toContain(ENFORCED);
+      for (const text of await of(report("p", [violation()], { policy: whole }))) expect(text).toContain(ENFORCED);
     });
 
     test.each<[string, Report, string[], PluginOptions]>([
-      [
-        "an accepted one was allowed",
-        report("p", [{ ...unforced, accepted: { by: "x" } }], { policy: whole }),
-        [],
-        {},
-      ],
+      ["an accepted one was allowed", report("p", [{ ...unforced, accepted: { by: "x" } }], { policy: whole }), [], {}],
       [
         "one that a filter leaves out was allowed",
         report("p", [unforced], { policy: whole }),
@@ -159,12 +132,7 @@ describe("the page", () => {
         { heartbeat: { state: "unknown", why: "x" } },
       ],
       ["it is a replay", report("p", [violation()]), [], {}],
-      [
-        "alerts are missing",
-        report("p", [violation()], { policy: whole, coverage: { lowerBound: true } }),
-        [],
-        {},
-      ],
+      ["alerts are missing", report("p", [violation()], { policy: whole, coverage: { lowerBound: true } }), [], {}],
       ["an outcome is unknown", report("p", [violation({ outcome: "Unknown" })], { policy: whole }), [], {}],
     ])("nothing of the kind when %s", async (_name, one, flags, options) => {
       for (const text of await of(one, flags, options)) expect(text).not.toContain(ENFORCED);
@@ -172,19 +140,13 @@ describe("the page", () => {
   });
 
   test.each<[Heartbeat, string]>([
-    [
-      { state: "silent", lease: "kubearmor/x", forMs: 600_000 },
-      "The operator has not renewed its Lease kubearmor/x",
-    ],
+    [{ state: "silent", lease: "kubearmor/x", forMs: 600_000 }, "The operator has not renewed its Lease kubearmor/x"],
     [{ state: "unknown", why: "no right" }, "It is unknown if the operator is running: no right."],
   ])("has a red banner for an operator that is %j", async (heartbeat, text) => {
     const { out, err } = await runPlugin(["audit", "-A"], { reports: [], heartbeat });
     expect(out).toContain(`<p class="banner bad" role="alert">${text}`);
     expect(err).toContain(text);
-    const { out: markdown } = await runPlugin(["audit", "-A", "--format", "markdown"], {
-      reports: [],
-      heartbeat,
-    });
+    const { out: markdown } = await runPlugin(["audit", "-A", "--format", "markdown"], { reports: [], heartbeat });
     expect(markdown).toContain("**Warning:**");
   });
 
@@ -201,9 +163,7 @@ describe("the page", () => {
       omitted: { violations: 7, occurrences: 7 },
     });
     for (const form of ["html", "markdown"]) {
-      const { out } = await runPlugin(["audit", "-A", "--outcome", "prevented", "--format", form], {
-        reports: [cut],
-      });
+      const { out } = await runPlugin(["audit", "-A", "--outcome", "prevented", "--format", form], { reports: [cut] });
       expect(stripMarkup(out)).toMatch(/ 7 occurrences prevented|^\S.* \| 7 \| ≥ 0 \|/);
       expect(stripMarkup(out)).not.toContain("≥ 7");
       expect(out).toContain("No listed violation matches.");
@@ -234,9 +194,7 @@ describe("the page", () => {
 
   test("says what was left out, and which filters were set", async () => {
     const many = Array.from({ length: 1003 }, (_, n) => violation({ id: n.toString(16).padStart(16, "0") }));
-    const { out } = await runPlugin(["audit", "-n", "shop", "--severity", "low"], {
-      reports: [report("p", many)],
-    });
+    const { out } = await runPlugin(["audit", "-n", "shop", "--severity", "low"], { reports: [report("p", many)] });
     expect(out).toContain("503 more are left out here");
     expect(out).toContain("Namespace shop, only --severity low, as of 2026-11-23 10:00:00 UTC.");
   });
@@ -269,9 +227,7 @@ describe("text from alerts", () => {
     fc.assert(
       fc.property(hostile, (text) => {
         const element = renderMarkup(el("p", { title: text }, text));
-        expect(element.replace(/^<p(?: title="[^"<]*")?>|<\/p>$/g, "")).not.toMatch(
-          /<|&(?!(?:amp|lt|gt|quot);)/,
-        );
+        expect(element.replace(/^<p(?: title="[^"<]*")?>|<\/p>$/g, "")).not.toMatch(/<|&(?!(?:amp|lt|gt|quot);)/);
         expect(plain(text)).not.toMatch(/\p{C}(?<!\ufffd)/u);
         expect(plain(text)).not.toContain("\n");
         const span = toCodeSpan(text);

@@ -4,14 +4,7 @@
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import type { Report } from "../../src/api/v1alpha1.ts";
-import {
-  makeDirectory,
-  type PluginOptions,
-  report,
-  runPlugin,
-  violation,
-  writeDirectory,
-} from "./session.ts";
+import { makeDirectory, type PluginOptions, report, runPlugin, violation, writeDirectory } from "./session.ts";
 
 const getExitCode = async (flags: readonly string[], options: PluginOptions) =>
   (await runPlugin(["gate", ...flags], options)).code;

@@ -9,23 +9,19 @@ import type { Report } from "../../src/api/v1alpha1.ts";
 import { type PluginOptions, report, runPlugin, violation } from "./session.ts";
 
 /** One accepted violation is listed, and three open ones are only in the totals: of any outcome, severity and age. */
-const CUT: Report = report(
-  "files",
-  [violation({ outcome: "Allowed", action: "Audit", accepted: { by: "known" } })],
-  {
-    omitted: { violations: 3, occurrences: 7 },
-    policy: { severity: 9 },
-    severity: "critical",
-    summary: {
-      occurrences: 10,
-      allowed: 8,
-      prevented: 2,
-      violations: 4,
-      open: { occurrences: 7, prevented: 2, allowed: 5, unknown: 0, violations: 3, severity: "critical" },
-      accepted: { violations: 1, occurrences: 3 },
-    },
+const CUT: Report = report("files", [violation({ outcome: "Allowed", action: "Audit", accepted: { by: "known" } })], {
+  omitted: { violations: 3, occurrences: 7 },
+  policy: { severity: 9 },
+  severity: "critical",
+  summary: {
+    occurrences: 10,
+    allowed: 8,
+    prevented: 2,
+    violations: 4,
+    open: { occurrences: 7, prevented: 2, allowed: 5, unknown: 0, violations: 3, severity: "critical" },
+    accepted: { violations: 1, occurrences: 3 },
   },
-);
+});
 /** Everything is listed, and all of it is accepted. */
 const ACCEPTED: Report = report(
   "files",
@@ -61,13 +57,7 @@ const GATES = [
   ["gate", "--all", "-o", "sarif"],
 ];
 const READINESS = [["readiness"], ["readiness", "-o", "json"], ["readiness", "files"]];
-const FILTERS = [
-  [],
-  ["--severity", "high"],
-  ["--outcome", "prevented"],
-  ["--workload", "db"],
-  ["--since", "1h"],
-];
+const FILTERS = [[], ["--severity", "high"], ["--outcome", "prevented"], ["--workload", "db"], ["--since", "1h"]];
 
 const ENFORCED = /every rule that says Block was enforced|all rules.*enforced/i;
 const NOTHING =
@@ -122,15 +112,16 @@ describe.each([
 ])("an operator that is %s", (_, heartbeat) => {
   const prevented = report("files", [violation()]);
 
-  test.each(
-    [[[]], [[ACCEPTED]], [[prevented]]].flatMap(([reports]) => GATES.map((command) => [command, reports])),
-  )("passes no gate: %j", async (command, reports) => {
-    const { code, text } = await run(command as string[], { reports: reports as Report[], heartbeat });
-    expect([1, 3]).toContain(code);
-    expect(text).not.toMatch(HAS_PASSED);
-    // In SARIF, whether the gate could find out.
-    if (code === 3) expect(text).not.toMatch(/"executionSuccessful": true/);
-  });
+  test.each([[[]], [[ACCEPTED]], [[prevented]]].flatMap(([reports]) => GATES.map((command) => [command, reports])))(
+    "passes no gate: %j",
+    async (command, reports) => {
+      const { code, text } = await run(command as string[], { reports: reports as Report[], heartbeat });
+      expect([1, 3]).toContain(code);
+      expect(text).not.toMatch(HAS_PASSED);
+      // In SARIF, whether the gate could find out.
+      if (code === 3) expect(text).not.toMatch(/"executionSuccessful": true/);
+    },
+  );
 
   test.each(READINESS.map((command) => [command]))("makes no policy ready: %j", async (command) => {
     const { code, text } = await run(command, { reports: [prevented], heartbeat });
@@ -214,9 +205,7 @@ describe("the rules that say Block", () => {
     expect(await audit({ action: "Audit", outcome: "Allowed" })).toContain(
       "No occurrence against a rule that says Block is recorded.",
     );
-    expect(await audit({})).toContain(
-      "Every recorded occurrence against a rule that says Block was prevented.",
-    );
+    expect(await audit({})).toContain("Every recorded occurrence against a rule that says Block was prevented.");
   });
 
   test.each<[string, object, PluginOptions]>([
@@ -227,9 +216,7 @@ describe("the rules that say Block", () => {
     const allowed = violation({ outcome: "Allowed", action: "Block" });
     const of = async (mods: object, options: PluginOptions) =>
       (await run(["audit"], { reports: [report("files", [allowed], { coverage: mods })], ...options })).text;
-    expect(await of({ ...coverage, ...mods }, options)).toContain(
-      "At least 1 violation of rules that say Block",
-    );
+    expect(await of({ ...coverage, ...mods }, options)).toContain("At least 1 violation of rules that say Block");
     expect(await of(coverage, {})).not.toContain("At least 1 violation of rules");
   });
 
@@ -242,13 +229,9 @@ describe("the rules that say Block", () => {
 
 test("a limit holds in every form of the gate, and says what it leaves out", async () => {
   const reports = ["a", "b"].map((name) =>
-    report(name, [
-      violation({ outcome: "Allowed" }),
-      violation({ id: "00000000000000ab", outcome: "Allowed" }),
-    ]),
+    report(name, [violation({ outcome: "Allowed" }), violation({ id: "00000000000000ab", outcome: "Allowed" })]),
   );
-  const gate = async (form: string) =>
-    (await run(["gate", "--all", "--limit", "1", "-o", form], { reports })).text;
+  const gate = async (form: string) => (await run(["gate", "--all", "--limit", "1", "-o", form], { reports })).text;
   expect(await gate("text")).toContain("and 3 more");
   expect(JSON.parse(await gate("json"))).toMatchObject({ count: 4, violations: [{}] });
   const junit = await gate("junit");
@@ -283,13 +266,10 @@ describe("a filter", () => {
 });
 
 describe("what is accepted", () => {
-  test.each(LISTS.slice(0, 2).map((command) => [command]))(
-    "is counted where it is not shown: %j",
-    async (command) => {
-      const { text } = await run(command, { reports: [ACCEPTED] });
-      expect(text).toMatch(/1 accepted violation is not shown/);
-    },
-  );
+  test.each(LISTS.slice(0, 2).map((command) => [command]))("is counted where it is not shown: %j", async (command) => {
+    const { text } = await run(command, { reports: [ACCEPTED] });
+    expect(text).toMatch(/1 accepted violation is not shown/);
+  });
 
   test("is passed over by the gate, which says so", async () => {
     const { code, text } = await run(["gate", "--all"], { reports: [ACCEPTED] });

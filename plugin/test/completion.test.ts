@@ -6,10 +6,7 @@ import { completions } from "./session.ts";
 
 describe("the shell is offered", () => {
   test.each([
-    [
-      [""],
-      ["explain", "timeline", "readiness", "accept", "accepted", "gate", "export", "audit", "version", ":4"],
-    ],
+    [[""], ["explain", "timeline", "readiness", "accept", "accepted", "gate", "export", "audit", "version", ":4"]],
     [["ga"], ["gate", ":4"]],
     [
       ["-n", "my"],

@@ -88,9 +88,7 @@ describe("a report of another form", () => {
 describe("parsing", () => {
   test("ends after its time, however much there is left to parse", () => {
     const anchors = Array.from({ length: 60_000 }, (_, n) => `a${n}: &a${n} [x]`).join("\n");
-    expect(parseWithin(anchors, 50)).toEqual({
-      problem: "is not a report: reading it took more than 0.05 s",
-    });
+    expect(parseWithin(anchors, 50)).toEqual({ problem: "is not a report: reading it took more than 0.05 s" });
   });
 
   test.each([

@@ -34,9 +34,7 @@ describe("a violation", () => {
       pods: [{ name: "web-1", node: "n1", occurrences: 1, lastSeen: latest.time }],
       latest,
     });
-    const reports = [
-      report("p", [found], { policy: { message: "No package managers", provenance: "Unknown" } }),
-    ];
+    const reports = [report("p", [found], { policy: { message: "No package managers", provenance: "Unknown" } })];
     const { code, out, err } = await runPlugin(["explain", "00000000000000aa"], { reports });
     expect({ code, err }).toEqual({ code: 0, err: "" });
     expect(out).toBe(`Violation 00000000000000aa of shop/p
@@ -142,12 +140,7 @@ The policy:
 
   const at = "2026-11-23T09:59:00.000000Z";
   const audited = (mods: Partial<Violation>, latest: object = {}) =>
-    violation({
-      action: "Audit",
-      outcome: "Allowed",
-      ...mods,
-      latest: { time: at, labels: "app=web", ...latest },
-    });
+    violation({ action: "Audit", outcome: "Allowed", ...mods, latest: { time: at, labels: "app=web", ...latest } });
 
   test.each<[Partial<Violation>, object, unknown]>([
     [
@@ -198,9 +191,7 @@ The policy:
   test("says where a rule covers more, because the enforcer has no patterns", async () => {
     const pattern = { operation: "File", resource: "/tmp/x-*" };
     const known = await explain([audited(pattern, { enforcer: "BPFLSM" })]);
-    expect(known).toContain(
-      "BPF-LSM has no patterns: the rule covers the directory /tmp/ in place of /tmp/x-*.",
-    );
+    expect(known).toContain("BPF-LSM has no patterns: the rule covers the directory /tmp/ in place of /tmp/x-*.");
     const unknown = await explain([audited(pattern, { enforcer: "eBPF Monitor" })]);
     expect(unknown).toContain("The node's enforcer may be BPF-LSM, which has no patterns");
     const root = await explain([audited({ operation: "File", resource: "/x-*" }, { enforcer: "BPFLSM" })]);
@@ -215,12 +206,7 @@ The policy:
       {},
       "KubeArmor can audit system calls, but not block them.",
     ],
-    [
-      "a firewall",
-      { operation: "NetworkFirewall", resource: "port=22" },
-      {},
-      "KubeArmor has no rule for exactly this",
-    ],
+    ["a firewall", { operation: "NetworkFirewall", resource: "port=22" }, {}, "KubeArmor has no rule for exactly this"],
     ["a pod without labels", {}, { labels: "" }, "The alert has no labels of the pod"],
     ["no path", { resource: "bash" }, {}, "The report has no path that a rule could name."],
   ])("%s has no rule, and says so", async (_name, mods, latest, why) => {
@@ -258,10 +244,7 @@ The policy:
   });
 
   test.each([
-    [
-      { tool: "Helm", name: "web" },
-      "Helm (application web): the next upgrade may revert a change in the cluster.",
-    ],
+    [{ tool: "Helm", name: "web" }, "Helm (application web): the next upgrade may revert a change in the cluster."],
     [{ tool: "ArgoCD", name: "web" }, "Argo CD (application web): a change in the cluster may be reverted."],
     [{ name: "web" }, "application web: a change in the cluster may be reverted."],
   ])("of a policy of %j says no more than is known of what reverts a change", async (source, expected) => {
@@ -301,9 +284,10 @@ The policy:
     });
     const host = violation({ ...container, workload: { kind: "Node", name: "Unknown" } });
     const explainIn = async (one: Violation) =>
-      (
-        await runPlugin(["explain", "cpvr/p"], { reports: [report("p", [one], { namespace: undefined })] })
-      ).out.replace(/\n(?=\S)/g, " ");
+      (await runPlugin(["explain", "cpvr/p"], { reports: [report("p", [one], { namespace: undefined })] })).out.replace(
+        /\n(?=\S)/g,
+        " ",
+      );
 
     test("of a container gets no host policy and no acceptance", async () => {
       for (const workload of [container.workload, { kind: "Node", name: "n1" }]) {
@@ -347,15 +331,11 @@ describe("a report", () => {
         lowerBound: true,
         gaps: 2,
         throttleNotices: 2,
-        recent: [
-          { kind: "NotRunning", from: "2026-11-22T10:00:00.000000Z", to: "2026-11-22T10:05:00.000000Z" },
-        ],
+        recent: [{ kind: "NotRunning", from: "2026-11-22T10:00:00.000000Z", to: "2026-11-22T10:05:00.000000Z" }],
       },
     });
     expect(out).toContain("The numbers are lower bounds: 2 gaps in the alert stream, 2 throttle notices.");
-    expect(out).toContain(
-      "From 2026-11-22 10:00:00 UTC until 2026-11-22 10:05:00 UTC the operator was not running.",
-    );
+    expect(out).toContain("From 2026-11-22 10:00:00 UTC until 2026-11-22 10:05:00 UTC the operator was not running.");
     expect(out).toContain("Seen at least 3 times");
     expect(out).toContain("It is accepted by backup-job.");
     expect(out).not.toContain("kubectl violations accept");
@@ -371,8 +351,7 @@ describe("a report", () => {
       Array.from({ length: 7 }, (_, n) => violation({ id: `00000000000000a${n}` })),
     );
     const explained = (...flags: string[]) => runPlugin(["explain", "shop/p", ...flags], { reports: [many] });
-    const count = async (...flags: string[]) =>
-      (await explained(...flags)).out.match(/^Violation /gm)?.length;
+    const count = async (...flags: string[]) => (await explained(...flags)).out.match(/^Violation /gm)?.length;
     expect([await count(), await count("--limit", "6"), await count("--all")]).toEqual([5, 6, 7]);
     expect((await explained()).err).toBe("2 more violations are listed; --all explains all.\n");
   });

@@ -4,15 +4,7 @@
 // The export, on real directories: what is written, what is removed, and what is never touched.
 
 import { execFileSync } from "node:child_process";
-import {
-  chmodSync,
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  symlinkSync,
-  writeFileSync,
-} from "node:fs";
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import type { Report } from "../../src/api/v1alpha1.ts";
@@ -76,10 +68,7 @@ describe("export --out", () => {
       );
     };
     const reports: Report[] = [];
-    for await (const one of createDirectoryReports(SAMPLE_REPORTS_DIR).list(
-      { namespace: undefined },
-      () => {},
-    )) {
+    for await (const one of createDirectoryReports(SAMPLE_REPORTS_DIR).list({ namespace: undefined }, () => {})) {
       reports.push(backwards(one) as Report);
     }
     const dir = makeDirectory();
@@ -96,21 +85,12 @@ describe("export --out", () => {
     expect(existsSync(join(dir, "default"))).toBe(false);
     expect(existsSync(join(dir, "wordpress-mysql/policyviolationreports/default-posture.yaml"))).toBe(true);
     await runPlugin(["export", "-A", "--out", dir], { reports: [kept] });
-    expect(listFiles(dir)).toEqual([
-      "shop",
-      "shop/policyviolationreports",
-      "shop/policyviolationreports/p.yaml",
-    ]);
+    expect(listFiles(dir)).toEqual(["shop", "shop/policyviolationreports", "shop/policyviolationreports/p.yaml"]);
   });
 
   test("never touches what is no report, and says that it was left", async () => {
     const dir = makeDirectory(true);
-    const foreign = [
-      "README.md",
-      "notes/x.txt",
-      "default/kustomization.yaml",
-      "default/policyviolationreports/x.yaml",
-    ];
+    const foreign = ["README.md", "notes/x.txt", "default/kustomization.yaml", "default/policyviolationreports/x.yaml"];
     for (const path of foreign) {
       mkdirSync(join(dir, path, ".."), { recursive: true });
       writeFileSync(join(dir, path), "mine");
@@ -122,9 +102,7 @@ describe("export --out", () => {
     expect(err).toBe(
       "4 other files stay (README.md, default/kustomization.yaml, default/policyviolationreports/x.yaml, …).\n",
     );
-    expect(listFiles(dir).filter((path) => path.includes("."))).toEqual(
-      [".git", ".git/HEAD", ...foreign].sort(),
-    );
+    expect(listFiles(dir).filter((path) => path.includes("."))).toEqual([".git", ".git/HEAD", ...foreign].sort());
     expect(foreign.map((path) => readFileSync(join(dir, path), "utf8"))).toEqual(foreign.map(() => "mine"));
   });
 
@@ -143,19 +121,12 @@ describe("export --summary", () => {
     const before = report("p", [violation(), violation({ id: "00000000000000ab" })]);
     const after = report("p", [
       violation({ id: "00000000000000ab", occurrences: 900, lastSeen: "2026-11-23T09:59:59.000000Z" }),
-      violation({
-        occurrences: 4,
-        pods: [{ name: "web-1", occurrences: 4, lastSeen: "2026-11-23T09:59:00.000000Z" }],
-      }),
+      violation({ occurrences: 4, pods: [{ name: "web-1", occurrences: 4, lastSeen: "2026-11-23T09:59:00.000000Z" }] }),
     ]);
     await runPlugin(["export", "-A", "--summary", "--out", dir], { reports: [before] });
-    expect((await runPlugin(["export", "-A", "--summary", "--check", dir], { reports: [after] })).code).toBe(
-      0,
-    );
+    expect((await runPlugin(["export", "-A", "--summary", "--check", dir], { reports: [after] })).code).toBe(0);
     const third = report("p", [...after.violations, violation({ id: "00000000000000ac" })]);
-    const { code, out } = await runPlugin(["export", "-A", "--summary", "--check", dir], {
-      reports: [third],
-    });
+    const { code, out } = await runPlugin(["export", "-A", "--summary", "--check", dir], { reports: [third] });
     expect(code).toBe(1);
     expect(out.split("\n").filter((line) => /^[+-] /.test(line)).length).toBeLessThanOrEqual(12);
     expect(out).toContain("+- id: 00000000000000ac");
@@ -167,10 +138,7 @@ describe("export --summary", () => {
       accepted: { violations: 1, occurrences: accepted },
       open: { prevented: 0, allowed: 0, unknown: 0, ...open },
     });
-    const withSummary = (one: Report, more: object): Report => ({
-      ...one,
-      summary: { ...one.summary, ...more },
-    });
+    const withSummary = (one: Report, more: object): Report => ({ ...one, summary: { ...one.summary, ...more } });
     const open = withSummary(report("p", [violation()]), {
       open: { occurrences: 3, prevented: 3, allowed: 0, unknown: 0, violations: 1, severity: "medium" },
     });
@@ -191,9 +159,7 @@ describe("export --summary", () => {
       "+    by: vendor-apt",
     ]);
     await runPlugin(["export", "-A", "--summary", "--out", dir], { reports: [accepted] });
-    expect((await runPlugin(["export", "-A", "--summary", "--check", dir], { reports: [later] })).code).toBe(
-      0,
-    );
+    expect((await runPlugin(["export", "-A", "--summary", "--check", dir], { reports: [later] })).code).toBe(0);
   });
 
   test("is no source of counts", async () => {
@@ -201,9 +167,7 @@ describe("export --summary", () => {
     await runPlugin(["export", "-A", "--summary", "--out", dir]);
     const { code, err } = await runPlugin(["--from", dir]);
     expect(code).toBe(2);
-    expect(err).toContain(
-      "was exported with --summary, which leaves out counts and times; name a full export",
-    );
+    expect(err).toContain("was exported with --summary, which leaves out counts and times; name a full export");
   });
 });
 
@@ -216,9 +180,7 @@ describe("export --check", () => {
     const was = listFiles(dir);
     const { code, out, err } = await runPlugin(["export", "-A", "--check", dir]);
     expect(code).toBe(1);
-    expect(err).toBe(
-      `${dir} is not up to date: 0 new, 1 changed, 0 gone, 22 unchanged; \`export --out\` writes it.\n`,
-    );
+    expect(err).toBe(`${dir} is not up to date: 0 new, 1 changed, 0 gone, 22 unchanged; \`export --out\` writes it.\n`);
     expect(out.split("\n").slice(0, 2)).toEqual([`--- a/${path}`, `+++ b/${path}`]);
     expect(out.split("\n").filter((line) => /^[+-] /.test(line))).toEqual([
       "-  occurrences: 2",
@@ -236,9 +198,7 @@ describe("export --check", () => {
   test("shows new and gone files", async () => {
     const dir = makeDirectory();
     await runPlugin(["export", "-A", "--out", dir], { reports: [report("a", [violation()])] });
-    const { out } = await runPlugin(["export", "-A", "--check", dir], {
-      reports: [report("b", [violation()])],
-    });
+    const { out } = await runPlugin(["export", "-A", "--check", dir], { reports: [report("b", [violation()])] });
     expect(out).toMatch(/^--- a\/shop\/policyviolationreports\/a.yaml\n\+\+\+ \/dev\/null$/m);
     expect(out).toMatch(/^--- \/dev\/null\n\+\+\+ b\/shop\/policyviolationreports\/b.yaml$/m);
   });
@@ -251,9 +211,7 @@ describe("a directory that can't be used", () => {
     writeFileSync(join(dir, "src/main.c"), "");
     const { code, err } = await runPlugin(["export", "-A", "--out", dir]);
     expect(code).toBe(2);
-    expect(err).toContain(
-      `${dir} holds other files (src/main.c) and no reports: name a directory of its own`,
-    );
+    expect(err).toContain(`${dir} holds other files (src/main.c) and no reports: name a directory of its own`);
     expect(listFiles(dir)).toEqual(["src", "src/main.c"]);
   });
 
@@ -261,10 +219,7 @@ describe("a directory that can't be used", () => {
     const path = join(makeDirectory(), "file");
     writeFileSync(path, "");
     const { code, err } = await runPlugin(["export", "-A", "--out", path]);
-    expect({ code, err }).toEqual({
-      code: 2,
-      err: `error: cannot use ${path}: it is a file; name a directory.\n`,
-    });
+    expect({ code, err }).toEqual({ code: 2, err: `error: cannot use ${path}: it is a file; name a directory.\n` });
   });
 
   test.skipIf(process.platform !== "linux")("takes no folder, and says that it is not there", async () => {
@@ -284,20 +239,17 @@ describe("a directory that can't be used", () => {
     });
   });
 
-  test.each(["default", "default/policyviolationreports"])(
-    "leads elsewhere by a link at %s",
-    async (path) => {
-      const dir = makeDirectory();
-      const elsewhere = makeDirectory();
-      await runPlugin(["export", "-n", "wordpress-mysql", "--out", dir]);
-      mkdirSync(join(dir, path, ".."), { recursive: true });
-      symlinkSync(elsewhere, join(dir, path));
-      const { code, err } = await runPlugin(["export", "-A", "--out", dir]);
-      expect(code).toBe(2);
-      expect(err).toContain("is a symbolic link, which is not followed: replace it with a directory");
-      expect(listFiles(elsewhere)).toEqual([]);
-    },
-  );
+  test.each(["default", "default/policyviolationreports"])("leads elsewhere by a link at %s", async (path) => {
+    const dir = makeDirectory();
+    const elsewhere = makeDirectory();
+    await runPlugin(["export", "-n", "wordpress-mysql", "--out", dir]);
+    mkdirSync(join(dir, path, ".."), { recursive: true });
+    symlinkSync(elsewhere, join(dir, path));
+    const { code, err } = await runPlugin(["export", "-A", "--out", dir]);
+    expect(code).toBe(2);
+    expect(err).toContain("is a symbolic link, which is not followed: replace it with a directory");
+    expect(listFiles(elsewhere)).toEqual([]);
+  });
 
   test.each([
     [["export"], "name a directory: --out DIR writes, --check DIR compares; exactly one of the two."],

@@ -26,11 +26,7 @@ const REPORTS: Report[] = [
     "bad",
     [violation({ source: EVIL, resource: EVIL, outcome: "Allowed" }), violation({ id: "00000000000000bb" })],
     {
-      policy: {
-        name: EVIL,
-        message: EVIL,
-        tags: ["NIST", EVIL, ...Array.from({ length: 30 }, (_, n) => `t${n}`)],
-      },
+      policy: { name: EVIL, message: EVIL, tags: ["NIST", EVIL, ...Array.from({ length: 30 }, (_, n) => `t${n}`)] },
       severity: "high",
     },
   ),
@@ -151,15 +147,9 @@ describe("SARIF", () => {
 
   test("has suppressions for what is accepted or known", async () => {
     const { results } = (await sarifOf([], { reports: REPORTS })).runs[0];
-    const suppressed = results.filter(
-      ({ suppressions }: { suppressions: unknown[] }) => suppressions?.length > 0,
-    );
+    const suppressed = results.filter(({ suppressions }: { suppressions: unknown[] }) => suppressions?.length > 0);
     expect(suppressed).toMatchObject([
-      {
-        ruleId: "shop/good",
-        level: "note",
-        suppressions: [{ kind: "external", justification: "Accepted by ok." }],
-      },
+      { ruleId: "shop/good", level: "note", suppressions: [{ kind: "external", justification: "Accepted by ok." }] },
     ]);
   });
 
@@ -199,9 +189,7 @@ describe("SARIF", () => {
 test("the help of a rule in SARIF reads as text, with names in code spans", async () => {
   const name = "p`](https://evil.test) *x*";
   const reports = [
-    report("p", [violation({ outcome: "Allowed", action: "Audit" })], {
-      policy: { name, message: "<b>hello</b>" },
-    }),
+    report("p", [violation({ outcome: "Allowed", action: "Audit" })], { policy: { name, message: "<b>hello</b>" } }),
   ];
   const { out } = await runPlugin(["gate", "-n", "shop", "--all", "-o", "sarif"], { reports });
   const { text, markdown } = JSON.parse(out).runs[0].tool.driver.rules[0].help;

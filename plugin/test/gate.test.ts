@@ -6,14 +6,7 @@ import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import type { Violation } from "../../src/api/v1alpha1.ts";
 import type { Heartbeat } from "../src/reports/heartbeat.ts";
-import {
-  createMemoryReports,
-  makeDirectory,
-  type PluginOptions,
-  report,
-  runPlugin,
-  violation,
-} from "./session.ts";
+import { createMemoryReports, makeDirectory, type PluginOptions, report, runPlugin, violation } from "./session.ts";
 
 const LATE = "2026-11-23T09:59:59.000000Z";
 const RECENT = "2026-11-23T09:00:00.000000Z";
@@ -24,8 +17,7 @@ const fresh = (mods: Partial<Violation> = {}) =>
   violation({ outcome: "Allowed", action: "Audit", firstSeen: RECENT, ...mods });
 
 const runGate = (flags: readonly string[], options: PluginOptions) => runPlugin(["gate", ...flags], options);
-const getExitCode = async (flags: readonly string[], options: PluginOptions) =>
-  (await runGate(flags, options)).code;
+const getExitCode = async (flags: readonly string[], options: PluginOptions) => (await runGate(flags, options)).code;
 
 describe("the gate", () => {
   test("fails on what was allowed and is new, and says what it looked at", async () => {
@@ -127,21 +119,12 @@ describe("the gate", () => {
 });
 
 describe("a list that is cut", () => {
-  const known = Array.from({ length: 300 }, (_, n) =>
-    fresh({ id: id(n), accepted: { by: "team" }, lastSeen: LATE }),
-  );
+  const known = Array.from({ length: 300 }, (_, n) => fresh({ id: id(n), accepted: { by: "team" }, lastSeen: LATE }));
   const summaryOf = (open: number) => ({
     occurrences: 900 + open,
     allowed: 900 + open,
     violations: 300 + open,
-    open: {
-      occurrences: open,
-      prevented: 0,
-      allowed: open,
-      unknown: 0,
-      violations: open,
-      severity: "medium",
-    },
+    open: { occurrences: open, prevented: 0, allowed: open, unknown: 0, violations: open, severity: "medium" },
   });
 
   test("fails when it certainly leaves out an open violation", async () => {
@@ -175,14 +158,9 @@ describe("a list that is cut", () => {
     const cut = report("p", open, { summary: summaryOf(1), omitted: { violations: 1, occurrences: 1 } });
     const { code, out } = await runGate(["-n", "shop", "--baseline", dir], { reports: [cut] });
     expect(code).toBe(1);
-    expect(out).toContain(
-      "FAILED: at least 1 violation that shop/p can't list and that is not known to be accepted.",
-    );
+    expect(out).toContain("FAILED: at least 1 violation that shop/p can't list and that is not known to be accepted.");
     // Omitted violations may be those of the baseline.
-    const fewer = report("p", open.slice(1), {
-      summary: summaryOf(0),
-      omitted: { violations: 1, occurrences: 3 },
-    });
+    const fewer = report("p", open.slice(1), { summary: summaryOf(0), omitted: { violations: 1, occurrences: 3 } });
     expect(await getExitCode(["-n", "shop", "--baseline", dir], { reports: [fewer] })).toBe(3);
   });
 
@@ -209,9 +187,7 @@ describe("a list that is cut", () => {
     });
     expect(await getExitCode(["-n", "shop"], { reports: [cut] })).toBe(0);
     expect(
-      await getExitCode(["-n", "shop", "--since", "2026-11-23T09:59:59.5Z", "--outcome", "any"], {
-        reports: [cut],
-      }),
+      await getExitCode(["-n", "shop", "--since", "2026-11-23T09:59:59.5Z", "--outcome", "any"], { reports: [cut] }),
     ).toBe(0);
   });
 
@@ -225,12 +201,8 @@ describe("a list that is cut", () => {
         summary: { ...summaryOf(1), ...history(start) },
         omitted: { violations: 1, occurrences: 1 },
       });
-    expect(
-      await getExitCode(["-n", "shop", "--since", "4h"], { reports: [cut("2026-11-23T03:00:00Z")] }),
-    ).toBe(0);
-    expect(
-      await getExitCode(["-n", "shop", "--since", "4h"], { reports: [cut("2026-11-23T08:00:00Z")] }),
-    ).toBe(3);
+    expect(await getExitCode(["-n", "shop", "--since", "4h"], { reports: [cut("2026-11-23T03:00:00Z")] })).toBe(0);
+    expect(await getExitCode(["-n", "shop", "--since", "4h"], { reports: [cut("2026-11-23T08:00:00Z")] })).toBe(3);
   });
 });
 
@@ -265,10 +237,7 @@ describe("the operator", () => {
   });
 
   test("that is not running leaves a failure a failure, and is noted", async () => {
-    const { code, err } = await runGate(["-n", "shop"], {
-      reports: [report("p", [fresh()])],
-      heartbeat: silent,
-    });
+    const { code, err } = await runGate(["-n", "shop"], { reports: [report("p", [fresh()])], heartbeat: silent });
     expect(code).toBe(1);
     expect(err).toContain("note: the operator has not renewed its Lease");
   });

@@ -17,12 +17,7 @@ const CUT_OFF: Heartbeat = { state: "cutOff", sinceMs: Date.UTC(2026, 10, 23, 9,
 
 const createLease = (spec: object, metadata: object = LEASE) => ({
   metadata,
-  spec: {
-    holderIdentity: "pvo-0",
-    leaseDurationSeconds: 15,
-    renewTime: "2026-11-23T09:59:55.000000Z",
-    ...spec,
-  },
+  spec: { holderIdentity: "pvo-0", leaseDurationSeconds: 15, renewTime: "2026-11-23T09:59:55.000000Z", ...spec },
 });
 
 const createMissingLease = (since: string) => ({
@@ -40,11 +35,7 @@ describe("a heartbeat", () => {
     ],
     ["is missing after that", createLease({ renewTime: "2026-11-23T09:58:44.000000Z" }), "silent"],
     ["is missing of a released Lease", createLease({ holderIdentity: "" }), "silent"],
-    [
-      "of a clock that is a little ahead is one",
-      createLease({ renewTime: "2026-11-23T10:00:59.000000Z" }),
-      "alive",
-    ],
+    ["of a clock that is a little ahead is one", createLease({ renewTime: "2026-11-23T10:00:59.000000Z" }), "alive"],
     ["from the future is unknown", createLease({ renewTime: "2099-01-01T00:00:00.000000Z" }), "unknown"],
     ["of another namespace is unknown", createLease({}, { namespace: "evil", name: "pvo" }), "unknown"],
     ["of another name is unknown", createLease({}, { namespace: "kubearmor", name: "evil" }), "unknown"],

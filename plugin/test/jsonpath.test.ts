@@ -36,10 +36,7 @@ describe("a template renders as kubectl's", () => {
     ["{'a\\tb'}", "a\tb"],
     ["{.missing}", ""],
     ["{.rows[9].id}", ""],
-    [
-      '{range .rows[*]}{.id}{": "}{range .tags[*]}{@}{","}{end}{"\\n"}{end}{$.total}',
-      "a: x,y,\nb: \nc: z,\n3",
-    ],
+    ['{range .rows[*]}{.id}{": "}{range .tags[*]}{@}{","}{end}{"\\n"}{end}{$.total}', "a: x,y,\nb: \nc: z,\n3"],
     ['{range .rows[*]}{.id}/{$.total}{" "}{end}', "a/3 b/3 c/3 "],
     ["{@.total}", "3"],
   ])("%s", (template, expected) => {

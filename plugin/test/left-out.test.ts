@@ -38,10 +38,7 @@ describe.each(CHANGES)("%s = %s", (path, value) => {
     const json = JSON.parse((await runPlugin(["list", "-A", "-o", "json"], { reports })).out);
     expect([json.complete, json.totals.isAtLeast, json.violations.length]).toEqual([false, true, 1]);
     const gate = await runPlugin(["gate", "-A", "--outcome", "unknown"], { reports });
-    expect([gate.code, gate.out]).toEqual([
-      EXIT.failed,
-      expect.stringContaining("1 report could not be read"),
-    ]);
+    expect([gate.code, gate.out]).toEqual([EXIT.failed, expect.stringContaining("1 report could not be read")]);
     const audit = await runPlugin(["audit", "-A", "--format", "markdown"], { reports });
     expect([audit.code, audit.out]).toEqual([
       EXIT.failed,
@@ -106,9 +103,7 @@ function createSource(reports: readonly Report[]): ReportSource {
   const client = {
     async request({ path }: { path: string }) {
       const namespace = /namespaces\/([^/]+)\//.exec(path)?.[1];
-      const items = reports.filter(
-        ({ metadata }) => namespace === undefined || metadata.namespace === namespace,
-      );
+      const items = reports.filter(({ metadata }) => namespace === undefined || metadata.namespace === namespace);
       const kept = path.includes("cluster") ? [] : items;
       return /reports$/.test(path) ? { items: kept, metadata: {} } : kept[0];
     },

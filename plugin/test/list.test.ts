@@ -74,24 +74,21 @@ describe("the table", () => {
     expect(getRows(out)[0]).toMatch(/ {2}resolve google\.com by \S+…$/);
   });
 
-  test.each([80, 100, 120, 160, 200])(
-    "fits a screen of %i cells, and cuts texts at their end",
-    async (columns) => {
-      const whole = await runPlugin(["-A"]);
-      const { out } = await runPlugin(["-A"], { columns, isInteractive: true });
-      expect(Math.max(...out.split("\n").map(measureWidth))).toBeLessThanOrEqual(columns);
-      expect(getRows(out)).toHaveLength(25);
-      const [header = ""] = out.split("\n");
-      expect(header).toMatch(/^NAMESPACE +SEVERITY +OUTCOME +COUNT +SEEN +WORKLOAD +(POLICY +)?VIOLATION$/);
-      for (const line of getRows(out)) {
-        expect(line).toMatch(/^\S/);
-        for (const cell of line.split(/ {2,}/)) {
-          if (cell.includes("…")) expect(whole.out).toContain(cell.slice(0, -1));
-          expect(cell).toMatch(/^[^…]*…?$/);
-        }
+  test.each([80, 100, 120, 160, 200])("fits a screen of %i cells, and cuts texts at their end", async (columns) => {
+    const whole = await runPlugin(["-A"]);
+    const { out } = await runPlugin(["-A"], { columns, isInteractive: true });
+    expect(Math.max(...out.split("\n").map(measureWidth))).toBeLessThanOrEqual(columns);
+    expect(getRows(out)).toHaveLength(25);
+    const [header = ""] = out.split("\n");
+    expect(header).toMatch(/^NAMESPACE +SEVERITY +OUTCOME +COUNT +SEEN +WORKLOAD +(POLICY +)?VIOLATION$/);
+    for (const line of getRows(out)) {
+      expect(line).toMatch(/^\S/);
+      for (const cell of line.split(/ {2,}/)) {
+        if (cell.includes("…")) expect(whole.out).toContain(cell.slice(0, -1));
+        expect(cell).toMatch(/^[^…]*…?$/);
       }
-    },
-  );
+    }
+  });
 
   test("without a screen nothing is cut and nothing is colored", async () => {
     const { out } = await runPlugin(["-A"]);
@@ -322,15 +319,8 @@ describe("more filters", () => {
     const mixed = [
       report(
         "p",
-        [
-          violation({ id: id(1), severity: 1 }),
-          violation({ id: id(2) }),
-          violation({ id: id(3), severity: 0 }),
-        ],
-        {
-          severity: "critical",
-          policy: { severity: 9 },
-        },
+        [violation({ id: id(1), severity: 1 }), violation({ id: id(2) }), violation({ id: id(3), severity: 0 })],
+        { severity: "critical", policy: { severity: 9 } },
       ),
     ];
     expect(await ids(["-n", "shop", "--severity", "high"], { reports: mixed })).toEqual([id(2)]);
@@ -354,9 +344,7 @@ describe("a list that is cut", () => {
 
   test("is never said to hold none", async () => {
     for (const form of [[], ["-o", "wide"], ["-o", "csv"], ["-o", "name"]]) {
-      const { out, err } = await runPlugin(["-n", "shop", "--outcome", "prevented", ...form], {
-        reports: [cut],
-      });
+      const { out, err } = await runPlugin(["-n", "shop", "--outcome", "prevented", ...form], { reports: [cut] });
       expect(out).toBe("");
       expect(err).toBe(
         "No listed violation matches in namespace shop.\n" +

@@ -69,9 +69,7 @@ describe("the timeline", () => {
         const form = { parts, fromMs: 1_000_000, toMs: 2_000_000 };
         const { buckets = [], notes = [] } = buildTimeline(reports, selection, filter, form) ?? {};
         const placed = buckets.reduce((sum, bucket) => sum + sumCounts(bucket), 0);
-        const unplaced = Number(
-          /the times of ([\d,]+) more/.exec(notes.join())?.[1]?.replaceAll(",", "") ?? 0,
-        );
+        const unplaced = Number(/the times of ([\d,]+) more/.exec(notes.join())?.[1]?.replaceAll(",", "") ?? 0);
         expect(placed + unplaced).toBe(all.reduce((sum, { occurrences }) => sum + occurrences, 0));
       }),
     );
@@ -137,9 +135,7 @@ describe("the timeline from history", () => {
   });
 
   test("is not used for a filter on violations: the list is cut, and that is said", async () => {
-    const { out } = await runPlugin(["timeline", "-A", "--workload", "web", "--buckets", "2"], {
-      reports: [full],
-    });
+    const { out } = await runPlugin(["timeline", "-A", "--workload", "web", "--buckets", "2"], { reports: [full] });
     expect(out.replace(/\n/g, " ")).toContain("The list of 1 report is cut (shop/p)");
     const none = await runPlugin(["timeline", "-A", "--workload", "other"], { reports: [full] });
     expect(none.err).toMatch(
@@ -204,18 +200,12 @@ test.each([[["-A", "-w", "-o", "json"], "-w shows a table, and can't go with -o 
 test("what a filter's bars leave out is said", async () => {
   const reports = [
     report("p", [
-      violation({
-        firstSeen: "2026-11-20T10:00:00.000000Z",
-        lastSeen: "2026-11-20T10:00:00.000000Z",
-        occurrences: 2,
-      }),
+      violation({ firstSeen: "2026-11-20T10:00:00.000000Z", lastSeen: "2026-11-20T10:00:00.000000Z", occurrences: 2 }),
       violation({ id: "00000000000000ab", accepted: { by: "known" } }),
       violation({ id: "00000000000000ac", firstSeen: "2026-11-23T09:59:00.000000Z", occurrences: 1 }),
     ]),
   ];
-  const { out } = await runPlugin(["timeline", "-n", "shop", "--workload", "web", "--window", "1d"], {
-    reports,
-  });
+  const { out } = await runPlugin(["timeline", "-n", "shop", "--workload", "web", "--window", "1d"], { reports });
   expect(out.replace(/\s+/g, " ")).toContain(
     "2 occurrences lie outside of this time. 1 accepted violation is not shown.",
   );

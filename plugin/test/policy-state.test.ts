@@ -23,25 +23,20 @@ describe("explain", () => {
   const coverage = { continuousSince: "2026-11-01T00:00:00.000000Z" };
   const labels = { time: "2026-11-23T09:59:00.000000Z", labels: "app=web" };
   const explained = async (one: Violation, mods: Parameters<typeof report>[2] = {}) =>
-    (await runEverywhere(["explain", "shop/files"].slice(0, 2), { reports: [report("files", [one], mods)] }))
-      .text;
+    (await runEverywhere(["explain", "shop/files"].slice(0, 2), { reports: [report("files", [one], mods)] })).text;
 
   test("says what held when the report was written, and that alerts do not arrive now", async () => {
     const reports = [report("files", [violation()], { coverage })];
     const { text, err } = await runEverywhere(["explain", "shop/files"], { reports, heartbeat: CUT_OFF });
     expect(err).toContain("note: alerts may be missing since 2026-11-23 09:00:00 UTC");
-    expect(text).toContain(
-      "When the report was written, the alert stream had been read without a known gap since",
-    );
+    expect(text).toContain("When the report was written, the alert stream had been read without a known gap since");
     expect(text).not.toMatch(/No gap is known|has been read/);
   });
 
   test("says that a gap had not ended", async () => {
     const recent = [{ kind: "NodeDown", from: "2026-11-22T00:00:00.000000Z" }];
     const text = await explained(violation(), { coverage: { gaps: 1, lowerBound: true, recent } });
-    expect(text).toContain(
-      "nodes of the cluster were not read; when the report was written, that had not ended.",
-    );
+    expect(text).toContain("nodes of the cluster were not read; when the report was written, that had not ended.");
   });
 
   test("does not advise to block what the policy says it blocks", async () => {
@@ -54,9 +49,7 @@ describe("explain", () => {
   test("says that the policy was changed since", async () => {
     const object = (changedAt: string) => ({ kind: "KubeArmorPolicy", uid: "u", generation: 2, changedAt });
     const of = (changedAt: string) =>
-      explained(createAudited({ latest: labels }), {
-        policy: { provenance: "Found", objects: [object(changedAt)] },
-      });
+      explained(createAudited({ latest: labels }), { policy: { provenance: "Found", objects: [object(changedAt)] } });
     expect(await of("2026-11-23T09:59:30.000000Z")).toContain(
       "The policy files was changed after this was last seen: check what it says now.",
     );
@@ -98,9 +91,7 @@ describe("readiness", () => {
       text: expect.stringContaining("unknown if the policy was changed or deleted"),
     });
     const objects = [{ kind: "KubeArmorPolicy", uid: "u", generation: 2 }];
-    expect(await assess([createAudited(OLD)], { policy: { provenance: "Found", objects } })).toMatchObject({
-      code: 3,
-    });
+    expect(await assess([createAudited(OLD)], { policy: { provenance: "Found", objects } })).toMatchObject({ code: 3 });
   });
 
   test("takes nothing that a policy prevented before its last change for what it does now", async () => {
@@ -113,9 +104,7 @@ describe("readiness", () => {
   test("claims no blocking during a gap, and names alerts that are missing", async () => {
     const gap = { kind: "NodeDown", from: "2026-11-02T00:00:00.000000Z" };
     const less = { ...WHOLE, gaps: 1, lowerBound: true };
-    expect(await assess([violation(OLD)], { coverage: { ...less, recent: [gap] } })).toMatchObject({
-      code: 3,
-    });
+    expect(await assess([violation(OLD)], { coverage: { ...less, recent: [gap] } })).toMatchObject({ code: 3 });
     const ended = { ...gap, to: "2026-11-02T01:00:00.000000Z" };
     expect((await assess([violation(OLD)], { coverage: { ...less, recent: [ended] } })).text).toContain(
       "blocks already. Alerts are known to be missing, which may have been allowed.",

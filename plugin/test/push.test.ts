@@ -17,11 +17,7 @@ import { makeDirectory, report, runPlugin, SAMPLE_REPORTS_DIR, violation } from 
 
 const GIT_ENV = { PATH: process.env["PATH"], HOME: "/nonexistent", GIT_CONFIG_NOSYSTEM: "1" };
 const runGit = (cwd: string, ...args: string[]) =>
-  execFileSync("git", ["-c", "user.name=t", "-c", "user.email=t@t", ...args], {
-    cwd,
-    encoding: "utf8",
-    env: GIT_ENV,
-  });
+  execFileSync("git", ["-c", "user.name=t", "-c", "user.email=t@t", ...args], { cwd, encoding: "utf8", env: GIT_ENV });
 
 function createBareRepository(): string {
   const dir = join(makeDirectory(), "audit.git");
@@ -133,9 +129,7 @@ describe.skipIf(!HAS_BACKEND)(
   `push over HTTPS${HAS_BACKEND ? "" : " (skipped: no git-http-backend or no openssl)"}`,
   () => {
     /** git's own HTTP backend behind HTTPS, with one account. */
-    async function startHttpsServer(
-      root: string,
-    ): Promise<{ url: string; ca: string; authorizations: () => number }> {
+    async function startHttpsServer(root: string): Promise<{ url: string; ca: string; authorizations: () => number }> {
       const tls = makeDirectory();
       const subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"];
       execFileSync(
@@ -183,9 +177,7 @@ describe.skipIf(!HAS_BACKEND)(
       expect(out).toMatch(/^main: 23 new/);
       expect(server.authorizations()).toBeGreaterThan(2);
       expect(
-        execFileSync("diff", ["-r", SAMPLE_REPORTS_DIR, join(clone(repository), "violations")], {
-          encoding: "utf8",
-        }),
+        execFileSync("diff", ["-r", SAMPLE_REPORTS_DIR, join(clone(repository), "violations")], { encoding: "utf8" }),
       ).toBe("");
 
       const wrong = writeCredentials({ username: "audit", password: "wr0ng", "ca.crt": server.ca });
@@ -206,8 +198,7 @@ describe.skipIf(!HAS_SSHD)(`push over SSH${HAS_SSHD ? "" : " (skipped: no sshd, 
     const repository = createBareRepository();
     const dir = makeDirectory();
     const keys = ["host", "client", "stranger"];
-    for (const name of keys)
-      execFileSync("ssh-keygen", ["-q", "-t", "ed25519", "-N", "", "-f", join(dir, name)]);
+    for (const name of keys) execFileSync("ssh-keygen", ["-q", "-t", "ed25519", "-N", "", "-f", join(dir, name)]);
     const port = await findFreePort();
     writeFileSync(join(dir, "authorized"), readFileSync(join(dir, "client.pub")));
     writeFileSync(
@@ -221,9 +212,7 @@ describe.skipIf(!HAS_SSHD)(`push over SSH${HAS_SSHD ? "" : " (skipped: no sshd, 
       logPath: join(dir, "log"),
     });
     onTestFinished(() => stopServer(server, 0));
-    await expect
-      .poll(() => readFileSync(join(dir, "log"), "utf8"), { timeout: 20_000 })
-      .toContain("Server listening");
+    await expect.poll(() => readFileSync(join(dir, "log"), "utf8"), { timeout: 20_000 }).toContain("Server listening");
     const url = `ssh://${userInfo().username}@127.0.0.1:${port}${repository}`;
     const hostKey = (name: string) => `[127.0.0.1]:${port} ${readFileSync(join(dir, `${name}.pub`), "utf8")}`;
     const key = (name: string) => readFileSync(join(dir, name), "utf8");
@@ -233,9 +222,7 @@ describe.skipIf(!HAS_SSHD)(`push over SSH${HAS_SSHD ? "" : " (skipped: no sshd, 
     const done = await push({ "ssh-privatekey": key("client"), known_hosts: hostKey("host") });
     expect({ code: done.code, err: done.err }).toEqual({ code: 0, err: "" });
     expect(
-      execFileSync("diff", ["-r", SAMPLE_REPORTS_DIR, join(clone(repository), "violations")], {
-        encoding: "utf8",
-      }),
+      execFileSync("diff", ["-r", SAMPLE_REPORTS_DIR, join(clone(repository), "violations")], { encoding: "utf8" }),
     ).toBe("");
 
     const otherHost = await push({ "ssh-privatekey": key("client"), known_hosts: hostKey("stranger") });
@@ -245,43 +232,26 @@ describe.skipIf(!HAS_SSHD)(`push over SSH${HAS_SSHD ? "" : " (skipped: no sshd, 
     const noHosts = await push({ "ssh-privatekey": key("client") });
     expect({ code: noHosts.code, err: noHosts.err }).toEqual({
       code: 2,
-      err: expect.stringContaining(
-        "has no file known_hosts, which ssh:// needs; write it with `ssh-keyscan HOST`",
-      ),
+      err: expect.stringContaining("has no file known_hosts, which ssh:// needs; write it with `ssh-keyscan HOST`"),
     });
   });
 });
 
 test.each([
   [[], "--repository is required"],
-  [
-    ["--repository", "https://me:pw@git.example/x"],
-    "invalid --repository: it must not hold a user or a password",
-  ],
+  [["--repository", "https://me:pw@git.example/x"], "invalid --repository: it must not hold a user or a password"],
   [["--repository", "ext::sh -c true"], "for --repository: expected https://"],
   [["--repository", "ftp://x/y"], "ftp:// is not supported"],
-  [
-    ["--repository", "/x", "--branch", "a..b"],
-    'invalid value "a..b" for --branch: expected the name of a branch.',
-  ],
-  [
-    ["--repository", "/x", "--branch", "-f"],
-    'invalid value "-f" for --branch: expected the name of a branch.',
-  ],
+  [["--repository", "/x", "--branch", "a..b"], 'invalid value "a..b" for --branch: expected the name of a branch.'],
+  [["--repository", "/x", "--branch", "-f"], 'invalid value "-f" for --branch: expected the name of a branch.'],
   [
     ["--repository", "/x", "--path", "../y"],
     'invalid value "../y" for --path: expected a directory within the repository',
   ],
   [["--repository", "/x", "--path", ".git/hooks"], "expected a directory within the repository"],
   [["--repository", "/x", "--author", "me"], 'invalid value "me" for --author: expected "Name'],
-  [
-    ["--repository", "https://git.example/x", "--credentials", "/nowhere"],
-    "--credentials /nowhere can't be read",
-  ],
-  [
-    ["--repository", "http://git.example/x", "--credentials", "/tmp"],
-    "would send the credentials unencrypted",
-  ],
+  [["--repository", "https://git.example/x", "--credentials", "/nowhere"], "--credentials /nowhere can't be read"],
+  [["--repository", "http://git.example/x", "--credentials", "/tmp"], "would send the credentials unencrypted"],
 ])("%j", async (flags, message) => {
   const { code, err } = await runPlugin(["push", "-A", ...flags], { reports: [] });
   expect(code).toBe(2);
@@ -291,7 +261,5 @@ test.each([
 test("a repository that is not there", async () => {
   const { code, err } = await runPlugin(["push", "-A", "--repository", "/nowhere/x.git"], { reports: [] });
   expect(code).toBe(3);
-  expect(err).toContain(
-    "/nowhere/x.git: git ls-remote: there is no such repository, or the account may not see it",
-  );
+  expect(err).toContain("/nowhere/x.git: git ls-remote: there is no such repository, or the account may not see it");
 });

@@ -34,9 +34,7 @@ COUNT  LAST SEEN  WORKLOAD    ACCEPTED BY  VIOLATION
   test("is not ready for what is accepted: blocking would stop that, too", async () => {
     const { code, out } = await runReadiness([createAudited({ accepted: { by: "backup" } })]);
     expect(code).toBe(1);
-    expect(out).toContain(
-      "1 of them is accepted, and would be blocked all the same: allow them in the policy first.",
-    );
+    expect(out).toContain("1 of them is accepted, and would be blocked all the same: allow them in the policy first.");
     expect(out).toContain("backup");
   });
 
@@ -59,9 +57,7 @@ COUNT  LAST SEEN  WORKLOAD    ACCEPTED BY  VIOLATION
       "another report knows of a gap",
       {
         ...WHOLE,
-        recent: [
-          { kind: "Throttled", from: "2026-11-22T00:00:00.000000Z", to: "2026-11-22T00:01:00.000000Z" },
-        ],
+        recent: [{ kind: "Throttled", from: "2026-11-22T00:00:00.000000Z", to: "2026-11-22T00:01:00.000000Z" }],
       },
       "only since 2026-11-22 00:01:00 UTC",
     ],
@@ -74,12 +70,7 @@ COUNT  LAST SEEN  WORKLOAD    ACCEPTED BY  VIOLATION
 
   test("is unknown while a gap lasts, however long ago it began", async () => {
     const recent = [{ kind: "NodeDown", from: "2026-11-02T00:00:00.000000Z" }];
-    const { code, out } = await runReadiness([createAudited(OLD)], {
-      ...WHOLE,
-      gaps: 1,
-      lowerBound: true,
-      recent,
-    });
+    const { code, out } = await runReadiness([createAudited(OLD)], { ...WHOLE, gaps: 1, lowerBound: true, recent });
     expect(code).toBe(3);
     expect(out).toContain("unknown\nA gap has not ended. From 2026-11-02 00:00:00 UTC nodes");
   });
@@ -89,8 +80,7 @@ COUNT  LAST SEEN  WORKLOAD    ACCEPTED BY  VIOLATION
     ["was changed before", { changedAt: "2026-11-02T00:00:00.000000Z" }, "Found", 0],
     ["was deleted", undefined, "NotFound", 3],
   ])("that %s", async (_name, object, provenance, code) => {
-    const objects =
-      object === undefined ? [] : [{ kind: "KubeArmorPolicy", generation: 2, uid: "u", ...object }];
+    const objects = object === undefined ? [] : [{ kind: "KubeArmorPolicy", generation: 2, uid: "u", ...object }];
     for (const one of [createAudited(OLD), violation(OLD)]) {
       const reports = [report("p", [one], { coverage: WHOLE, policy: { provenance, objects } })];
       expect(await runPlugin(["readiness", "p", "-n", "shop"], { reports })).toMatchObject({ code });
@@ -99,12 +89,7 @@ COUNT  LAST SEEN  WORKLOAD    ACCEPTED BY  VIOLATION
 
   test("is unknown where violations left the list for their age in the time looked at", async () => {
     const expired = { violations: 1, occurrences: 4 };
-    const summary = {
-      allowed: 7,
-      occurrences: 7,
-      firstSeen: "2026-08-01T00:00:00.000000Z",
-      lastSeen: OLD.lastSeen,
-    };
+    const summary = { allowed: 7, occurrences: 7, firstSeen: "2026-08-01T00:00:00.000000Z", lastSeen: OLD.lastSeen };
     const reports = [
       report("p", [createAudited(OLD)], {
         coverage: { continuousSince: "2026-01-01T00:00:00.000000Z" },
@@ -223,11 +208,7 @@ test("all policies are an overview, what is not ready first", async () => {
     "",
   ]);
   const { policies } = JSON.parse((await runPlugin(["readiness", "-A", "-o", "json"], { reports })).out);
-  expect(policies[0]).toMatchObject({
-    policy: "c",
-    verdict: "not ready",
-    wouldStop: [{ id: "00000000000000aa" }],
-  });
+  expect(policies[0]).toMatchObject({ policy: "c", verdict: "not ready", wouldStop: [{ id: "00000000000000aa" }] });
 });
 
 test.each([

@@ -103,11 +103,7 @@ function createSource(options: PluginOptions): ReportSource {
   const { reports } = options;
   if (reports === undefined) {
     // The samples as those of a cluster.
-    return {
-      ...createMemoryReports([], options),
-      ...createDirectoryReports(SAMPLE_REPORTS_DIR),
-      isSnapshot: false,
-    };
+    return { ...createMemoryReports([], options), ...createDirectoryReports(SAMPLE_REPORTS_DIR), isSnapshot: false };
   }
   return "list" in reports ? reports : createMemoryReports(reports, options);
 }
@@ -134,9 +130,7 @@ export function createMemoryReports(
       return heartbeat;
     },
     async acceptances({ namespace }) {
-      return acceptances.filter(
-        ({ metadata }) => namespace === undefined || metadata.namespace === namespace,
-      );
+      return acceptances.filter(({ metadata }) => namespace === undefined || metadata.namespace === namespace);
     },
   };
 }
@@ -144,8 +138,7 @@ export function createMemoryReports(
 const run: RunProgram = (file, args, { cwd, env }) =>
   new Promise((resolve, reject) => {
     execFile(file, [...args], { cwd, env: { ...process.env, ...env } }, (error, stdout, stderr) => {
-      if (error === null || typeof error.code === "number")
-        resolve({ code: Number(error?.code ?? 0), stdout, stderr });
+      if (error === null || typeof error.code === "number") resolve({ code: Number(error?.code ?? 0), stdout, stderr });
       else reject(error);
     });
   });

@@ -27,9 +27,7 @@ const EXPIRED = report("files", [violation()], {
   expired: { violations: 2, occurrences: 5 },
   summary: { occurrences: 8, allowed: 5, violations: 3 },
 });
-const MISSING = report("files", [violation()], {
-  coverage: { gaps: 0, throttleNotices: 2, lowerBound: true },
-});
+const MISSING = report("files", [violation()], { coverage: { gaps: 0, throttleNotices: 2, lowerBound: true } });
 /** One listed violation is accepted; two more are not listed. */
 const ACCEPTED = report("files", [createAudited({ accepted: { by: "known" } })], {
   summary: {
@@ -78,16 +76,10 @@ describe("nothing found", () => {
   );
 
   test("is none where all was looked at", async () => {
-    expect((await runEverywhere(["list"], { reports: [] })).err).toBe(
-      "No violations found in any namespace.\n",
-    );
-    expect((await runEverywhere(["timeline"], { reports: [] })).err).toBe(
-      "No violations found in any namespace.\n",
-    );
+    expect((await runEverywhere(["list"], { reports: [] })).err).toBe("No violations found in any namespace.\n");
+    expect((await runEverywhere(["timeline"], { reports: [] })).err).toBe("No violations found in any namespace.\n");
     expect((await runEverywhere(["audit"], { reports: [] })).text).toContain("There is none.");
-    const filtered = await runEverywhere(["audit", "--workload", "db"], {
-      reports: [report("files", [violation()])],
-    });
+    const filtered = await runEverywhere(["audit", "--workload", "db"], { reports: [report("files", [violation()])] });
     expect(filtered.text).toContain("None matches.");
   });
 
@@ -120,13 +112,9 @@ test("a time in which nothing was read is not shown as quiet", async () => {
   const since = { continuousSince: "2026-11-23T09:00:00.000000Z" };
   expect(await of(since)).toContain("Before 2026-11-23 09:00:00 UTC alerts may be missing");
   expect(await of({})).toContain("It is unknown when alerts were read");
-  const recent = [
-    { kind: "StreamDown", from: "2026-11-23T07:00:00.000000Z", to: "2026-11-23T08:00:00.000000Z" },
-  ];
+  const recent = [{ kind: "StreamDown", from: "2026-11-23T07:00:00.000000Z", to: "2026-11-23T08:00:00.000000Z" }];
   const long = { continuousSince: "2026-11-01T00:00:00.000000Z" };
-  expect(await of({ ...long, gaps: 1, lowerBound: true, recent })).toContain(
-    "Before 2026-11-23 08:00:00 UTC",
-  );
+  expect(await of({ ...long, gaps: 1, lowerBound: true, recent })).toContain("Before 2026-11-23 08:00:00 UTC");
   const lasting = [{ kind: "StreamDown", from: "2026-11-23T09:59:00.000000Z" }];
   const missing = await of({ ...long, gaps: 1, lowerBound: true, recent: lasting });
   expect(missing.replace(/\s+/g, " ")).toContain(
@@ -182,9 +170,7 @@ test("accepted violations beyond the list are at least those that are listed", a
   };
   const accepted = violation({ accepted: { by: "known" } });
   const reports = [report("files", [accepted], { summary, omitted: { violations: 2, occurrences: 7 } })];
-  expect((await runEverywhere(["list"], { reports })).err).toContain(
-    "At least 1 accepted violation is not shown",
-  );
+  expect((await runEverywhere(["list"], { reports })).err).toContain("At least 1 accepted violation is not shown");
   // One of those that are not listed may match.
   for (const command of ["list", "timeline"]) {
     const { err } = await runEverywhere([command, "--workload", "other"], { reports });
@@ -233,9 +219,7 @@ describe("a watch", () => {
 
   test("says at its beginning that the operator is unknown", async () => {
     const unknown = { reports, heartbeat: { state: "unknown", why: "no Lease" } as const };
-    expect(await watch([unknown, unknown])).toBe(
-      "note: it is unknown if the operator is running: no Lease.\n",
-    );
+    expect(await watch([unknown, unknown])).toBe("note: it is unknown if the operator is running: no Lease.\n");
   });
 
   test("says when a list is cut from then on", async () => {
@@ -253,12 +237,9 @@ describe("the gate", () => {
 
   test("names in each form what left the list, where that may be of the time looked at", async () => {
     for (const form of FORMS) {
-      const { code, out } = await runEverywhere(
-        ["gate", "--outcome", "allowed", "--since", "60d", "-o", form],
-        {
-          reports: [EXPIRED],
-        },
-      );
+      const { code, out } = await runEverywhere(["gate", "--outcome", "allowed", "--since", "60d", "-o", form], {
+        reports: [EXPIRED],
+      });
       expect({ form, code }).toEqual({ form, code: 0 });
       expect(out).toMatch(/2 violations with 5 occurrences left the list for their age/i);
     }
@@ -274,9 +255,7 @@ describe("the gate", () => {
   });
 
   test("counts the reports of the policy that was asked for alone", async () => {
-    const { out } = await runEverywhere(["gate", "--policy", "typo"], {
-      reports: [report("files", [violation()])],
-    });
+    const { out } = await runEverywhere(["gate", "--policy", "typo"], { reports: [report("files", [violation()])] });
     expect(out).toContain("Looked at 0 reports in any namespace");
     const json = await runPlugin(["gate", "--policy", "typo", "-o", "json"], {
       reports: [report("files", [violation()])],
@@ -326,14 +305,8 @@ describe("a report that was changed by hand", () => {
         violations: [violation({ accepted: { by: "nobody" } })],
       },
     ],
-    [
-      "was seen last before its violations",
-      { summary: { ...sound.summary, lastSeen: sound.summary.firstSeen } },
-    ],
-    [
-      "was seen first after its violations",
-      { summary: { ...sound.summary, firstSeen: sound.summary.lastSeen } },
-    ],
+    ["was seen last before its violations", { summary: { ...sound.summary, lastSeen: sound.summary.firstSeen } }],
+    ["was seen first after its violations", { summary: { ...sound.summary, firstSeen: sound.summary.lastSeen } }],
   ])("is read by no command where it %s", async (_, change) => {
     const dir = writeDirectory({ ...sound, ...change });
     for (const command of [[], ["timeline"], ["readiness"], ["gate"], ["audit"], ["explain", "shop/files"]]) {
@@ -357,7 +330,5 @@ test("the audit claims no enforcement where reports could not be read", async ()
 });
 
 test("the audit marks accepted violations as a lower bound where a list is cut", async () => {
-  expect((await runEverywhere(["audit"], { reports: [ACCEPTED] })).out).toMatch(
-    /≥ 1<\/strong>accepted violation/,
-  );
+  expect((await runEverywhere(["audit"], { reports: [ACCEPTED] })).out).toMatch(/≥ 1<\/strong>accepted violation/);
 });

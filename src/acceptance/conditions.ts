@@ -42,23 +42,13 @@ export function createStatus(read: ReadAcceptance, standing: Standing): Acceptan
         "Active",
         isActive,
         isActive
-          ? [
-              "InEffect",
-              expiresUs === undefined ? "In effect until it is deleted." : `In effect until ${at}.`,
-            ]
+          ? ["InEffect", expiresUs === undefined ? "In effect until it is deleted." : `In effect until ${at}.`]
           : isExpired
             ? ["Expired", `Expired at ${at}: what it accepted is open again.`]
-            : [
-                refused?.reason === "Denied" ? "Denied" : "Invalid",
-                "Accepts nothing: see the condition Invalid.",
-              ],
+            : [refused?.reason === "Denied" ? "Denied" : "Invalid", "Accepts nothing: see the condition Invalid."],
       ),
       say("Expired", isExpired, isExpired ? ["Expired", `Since ${at}.`] : ["NotExpired", ""]),
-      say(
-        "Invalid",
-        problem !== undefined,
-        refused === undefined ? ["Valid", ""] : [refused.reason, refused.problem],
-      ),
+      say("Invalid", problem !== undefined, refused === undefined ? ["Valid", ""] : [refused.reason, refused.problem]),
       say(
         "MatchesNothing",
         isActive && violations === 0,
@@ -70,10 +60,7 @@ export function createStatus(read: ReadAcceptance, standing: Standing): Acceptan
         "MatchesEverything",
         isWide,
         isWide
-          ? [
-              "OnlyThePolicy",
-              "Nothing but the policy narrows it: every violation of that policy is accepted.",
-            ]
+          ? ["OnlyThePolicy", "Nothing but the policy narrows it: every violation of that policy is accepted."]
           : ["Narrowed", ""],
       ),
     ],
@@ -103,9 +90,7 @@ function condition(
 }
 
 function createConditions({ conditions }: AcceptanceStatus): readonly AcceptanceCondition[] {
-  return Array.isArray(conditions)
-    ? conditions.filter((each) => typeof each === "object" && each !== null)
-    : [];
+  return Array.isArray(conditions) ? conditions.filter((each) => typeof each === "object" && each !== null) : [];
 }
 
 /** How much the stored status is behind: not, in numbers only, or in what it says. */

@@ -37,17 +37,13 @@ const text = z.string({ error: ({ input }) => (input === undefined ? EMPTY : "ex
 const filledText = text.refine((value) => value.trim() !== "", { error: EMPTY });
 const oneName = { error: "expected one name; wildcards are for resource and source" };
 const isOneName = (value: string) => !value.includes("*");
-const time = text
-  .transform(parseMicroTime)
-  .pipe(z.number({ error: "expected a time such as 2027-01-31T00:00:00Z" }));
+const time = text.transform(parseMicroTime).pipe(z.number({ error: "expected a time such as 2027-01-31T00:00:00Z" }));
 
 const matchSchema = strictObject({
   policy: filledText.refine(isOneName, oneName),
   workload: strictObject({ kind: text.optional(), name: text.optional() }).optional(),
   container: text.refine(isOneName, oneName).optional(),
-  operation: text
-    .regex(/^(?![a-z])/, "expected a capital letter first, as in Process or NetworkFirewall")
-    .optional(),
+  operation: text.regex(/^(?![a-z])/, "expected a capital letter first, as in Process or NetworkFirewall").optional(),
   verb: text.regex(/^[a-z0-9_-]*$/, "expected lower case and no glob, as in mount or mmap-exec").optional(),
   port: z.int(PORT).min(1, PORT).max(65_535, PORT).optional(),
   protocol: filledText.optional(),
@@ -58,8 +54,7 @@ const matchSchema = strictObject({
     .optional(),
 }).refine(
   ({ port, protocol, operation }) =>
-    (port === undefined && protocol === undefined) ||
-    [undefined, "Network", "NetworkFirewall"].includes(operation),
+    (port === undefined && protocol === undefined) || [undefined, "Network", "NetworkFirewall"].includes(operation),
   { error: "port and protocol need operation Network or NetworkFirewall" },
 );
 
@@ -80,9 +75,7 @@ const metadataSchema = z.object({
 
 const objectSchema = z.object({
   metadata: metadataSchema,
-  spec: z
-    .object({ match: z.object({ policy: z.string().optional().catch(undefined) }) })
-    .catch({ match: {} }),
+  spec: z.object({ match: z.object({ policy: z.string().optional().catch(undefined) }) }).catch({ match: {} }),
   status: z.record(z.string(), z.unknown()).catch({}),
 });
 

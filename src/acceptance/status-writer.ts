@@ -54,11 +54,7 @@ const SLICE_PAUSE_MS = 5;
 const NOTHING: Matched = { violations: 0, occurrences: 0 };
 
 export class StatusWriter {
-  readonly results: Record<"written" | "conflict" | "failed", number> = {
-    written: 0,
-    conflict: 0,
-    failed: 0,
-  };
+  readonly results: Record<"written" | "conflict" | "failed", number> = { written: 0, conflict: 0, failed: 0 };
   readonly #options: StatusWriterOptions;
   readonly #index: AcceptanceIndex;
   /** Names of those whose status may be behind, by namespace; the longest waiting first. */
@@ -161,11 +157,7 @@ export class StatusWriter {
     this.#settle(read);
     const matched = await this.#toMatched(read, signal);
     if (matched === undefined) return this.#wait(read);
-    const wanted = createStatus(read, {
-      nowUs: clock.nowMs() * 1000,
-      matched,
-      refusal: this.#index.findRefusal(read),
-    });
+    const wanted = createStatus(read, { nowUs: clock.nowMs() * 1000, matched, refusal: this.#index.findRefusal(read) });
     const lag = behind(read.status, wanted);
     if (lag === "no") return undefined;
     const sinceMs = clock.monotonicMs() - (this.#writtenMs.get(toKey(read)) ?? Number.NEGATIVE_INFINITY);
@@ -239,10 +231,7 @@ export class StatusWriter {
       this.note(read);
       if (signal.aborted) return false;
       if (!this.#isLogged) {
-        logger.warn(
-          { acceptance: toKey(read), answer: error.message },
-          "failed to write status of accepted violation",
-        );
+        logger.warn({ acceptance: toKey(read), answer: error.message }, "failed to write status of accepted violation");
       }
       this.#isLogged = true;
       return false;

@@ -47,10 +47,7 @@ export function resolveEarlyEntries(ledger: Ledger, names: SubjectNames): number
   const joined = [...entries.early].slice(0, -MAX_EARLY);
   for (const entry of joined) rename(ledger, entry, settleIdentity(entry.identity));
   if (written !== undefined)
-    ledger.counts.violationsFloor = Math.max(
-      0,
-      ledger.counts.violationsFloor - (written - ledger.counts.listable),
-    );
+    ledger.counts.violationsFloor = Math.max(0, ledger.counts.violationsFloor - (written - ledger.counts.listable));
   if (written !== undefined || joined.length > 0) ledger.sets.resetLog();
   return size - entries.size;
 }
@@ -59,8 +56,7 @@ export function resolveEarlyEntries(ledger: Ledger, names: SubjectNames): number
 export function hasResolvableEntries({ entries, namespace }: Ledger, names: SubjectNames): boolean {
   if (namespace === undefined) return false;
   const isOwned = (pod: string) => names.hasOwner(namespace, pod);
-  for (const entry of entries.unnamed(isOwned))
-    if (resolve(entry, namespace, names) !== undefined) return true;
+  for (const entry of entries.unnamed(isOwned)) if (resolve(entry, namespace, names) !== undefined) return true;
   return false;
 }
 
@@ -78,10 +74,7 @@ function resolve(entry: Entry, namespace: string, names: SubjectNames): Identity
  * Asks for a write of the reports in which entries of the pod lack its owner or the name of a container. Yields their
  * keys.
  */
-export function* touchEarlyReports(
-  ledgers: LedgerMap,
-  { namespace, pod, node }: ViolationFacts,
-): Iterable<string> {
+export function* touchEarlyReports(ledgers: LedgerMap, { namespace, pod, node }: ViolationFacts): Iterable<string> {
   for (const [key, ledger] of ledgers.of(namespace)) {
     if (!ledger.subjects.concerns(pod, node) || !hasEarlyEntries(ledger, pod)) continue;
     ledger.write.touch();

@@ -67,7 +67,5 @@ export function revertDrain(ledger: Ledger, change: ReportChange): void {
 /** Drains only the number up to which the stored report holds all sets. */
 export function drainPersisted({ sets, namespace, policyName }: Ledger): ReportChange | undefined {
   const persistedSeq = sets.log?.drainPersisted() ?? 0;
-  return persistedSeq === 0
-    ? undefined
-    : { namespace, policyName, removesRows: false, persistedSeq, layers: [] };
+  return persistedSeq === 0 ? undefined : { namespace, policyName, removesRows: false, persistedSeq, layers: [] };
 }

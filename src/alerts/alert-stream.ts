@@ -37,11 +37,7 @@ const IS_KUBEARMOR = "is this the address of KubeArmor or its relay?";
 const TOO_LARGE = /^8 RESOURCE_EXHAUSTED: Received message larger than max/;
 
 /** Returns a function that opens a connection and a stream on it, and closes both at its end or at the abort. */
-export function createAlertStream(
-  options: AlertStreamOptions,
-  clock: Clock,
-  channel?: ChannelSockets,
-): AlertStream {
+export function createAlertStream(options: AlertStreamOptions, clock: Clock, channel?: ChannelSockets): AlertStream {
   const { address, serverName, maxMessageBytes = DEFAULT_MAX_MESSAGE_BYTES } = options;
   return (listener, signal) =>
     new Promise((resolve) => {

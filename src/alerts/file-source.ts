@@ -173,8 +173,7 @@ class Lines {
   }
 
   #take({ value, rest }: ParsedText, number: number): void {
-    if (rest)
-      this.#listener.onRejected("invalid_json", "an alert that is cut, behind another on its line", number);
+    if (rest) this.#listener.onRejected("invalid_json", "an alert that is cut, behind another on its line", number);
     const found = findAlerts(value);
     // A record with nothing but fields that others have, too, is an alert when nothing within it is.
     const records = found.length > 0 ? found : [value];
@@ -201,12 +200,10 @@ function describeSyntax(text: string): string {
 /** Returns advice for a line in a form that is often taken for JSON lines. */
 function getHint(text: string): string | undefined {
   if (/^\s*== (Alert|Log|Message)\b/.test(text)) return "karmor's text output: use `karmor logs --json`";
-  if (/^\S+ std(?:out|err) P /.test(text))
-    return "a part of a line that the container runtime divided: join its parts";
+  if (/^\S+ std(?:out|err) P /.test(text)) return "a part of a line that the container runtime divided: join its parts";
   if (text.includes("\0")) return "a NUL byte: is the file UTF-16? Convert it to UTF-8";
   if (/^\s*\{'/.test(text)) return "single quotes: is it Python's repr? Print it with json.dumps";
-  if (/^"?[A-Za-z_]+"?(?:,"?[A-Za-z_]+"?){3}/.test(text))
-    return "is it CSV? Convert each row to a JSON object";
+  if (/^"?[A-Za-z_]+"?(?:,"?[A-Za-z_]+"?){3}/.test(text)) return "is it CSV? Convert each row to a JSON object";
   return undefined;
 }
 

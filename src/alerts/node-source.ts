@@ -35,8 +35,7 @@ export interface NodeObserver {
 /** Port of the list of KubeArmor's pods; resolves after the abort. */
 export type FollowNodes = (observer: NodeObserver, signal: AbortSignal) => Promise<void>;
 
-export interface NodeSourceOptions
-  extends Omit<SecuredStreamOptions, "security" | "address" | "serverName" | "peer"> {
+export interface NodeSourceOptions extends Omit<SecuredStreamOptions, "security" | "address" | "serverName" | "peer"> {
   followNodes: FollowNodes;
   /** Default plaintext. */
   security?: ChooseSecurity;
@@ -157,8 +156,7 @@ export class NodeSource implements AlertSource {
     const running = source.run(
       {
         onAlert: (alert, line) => listener.onAlert(alert, line),
-        onRejected: (reason, detail, line) =>
-          listener.onRejected(reason, `node ${target.node}: ${detail}`, line),
+        onRejected: (reason, detail, line) => listener.onRejected(reason, `node ${target.node}: ${detail}`, line),
         onConnected: () => coverage.connected(target.node, target.uid),
         onDisconnected: ({ message }) => coverage.lost(target.node, target.uid, message),
       },

@@ -201,10 +201,7 @@ export class ReconnectingSource implements AlertSource {
   }
 
   /** Warns once per outage, once more where it looks like a refusal, and of each new refusal; the rest is debug. */
-  #logEnd(
-    fields: { attempt: number; peerMessage: string; [name: string]: unknown },
-    kind: StreamEnd["kind"],
-  ): void {
+  #logEnd(fields: { attempt: number; peerMessage: string; [name: string]: unknown }, kind: StreamEnd["kind"]): void {
     if (fields.attempt === 0) {
       this.#outageSinceMs = this.#clock.monotonicMs();
       this.#isOpeningNews = true;

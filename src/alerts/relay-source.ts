@@ -23,11 +23,7 @@ export interface RelaySourceOptions extends Omit<SecuredStreamOptions, "security
  * Returns the source of a relay's alerts. It reconnects forever with full jitter, treats an end with status OK as a
  * disconnect, and detects dead connections by HealthChecks.
  */
-export function createRelaySource(
-  options: RelaySourceOptions,
-  clock: Clock,
-  logger: Logger,
-): ReconnectingSource {
+export function createRelaySource(options: RelaySourceOptions, clock: Clock, logger: Logger): ReconnectingSource {
   return new ReconnectingSource(
     createSecuredStream({ ...options, security: options.security ?? plaintext }, clock),
     {

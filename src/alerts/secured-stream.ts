@@ -35,8 +35,7 @@ export function createSecuredStream(options: SecuredStreamOptions, clock: Clock)
   return async (listener, signal) => {
     const security = await options.security(signal);
     if (security.kind === "refused") return security;
-    if (security.kind === "plaintext")
-      return addTlsHint(await createAlertStream(options, clock)(listener, signal));
+    if (security.kind === "plaintext") return addTlsHint(await createAlertStream(options, clock)(listener, signal));
     const { material } = security;
     const expected: ExpectedPeer = {
       peer,

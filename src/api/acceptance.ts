@@ -33,12 +33,7 @@ export interface AcceptanceSpec {
   expires?: string;
 }
 
-export type AcceptanceConditionType =
-  | "Active"
-  | "Expired"
-  | "Invalid"
-  | "MatchesNothing"
-  | "MatchesEverything";
+export type AcceptanceConditionType = "Active" | "Expired" | "Invalid" | "MatchesNothing" | "MatchesEverything";
 
 export interface AcceptanceCondition {
   type: AcceptanceConditionType;

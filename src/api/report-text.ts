@@ -22,10 +22,7 @@ export function toViolationText(violation: Violation): string {
 export function toReportText(report: Report): string {
   const parts = Object.entries(report)
     .filter(([, value]) => value !== undefined)
-    .map(
-      ([key, value]) =>
-        `${JSON.stringify(key)}:${key === "violations" ? listText(report) : JSON.stringify(value)}`,
-    );
+    .map(([key, value]) => `${JSON.stringify(key)}:${key === "violations" ? listText(report) : JSON.stringify(value)}`);
   return `{${parts.join(",")}}`;
 }
 

@@ -33,10 +33,7 @@ export interface ClusterContextParts {
 }
 
 /** Reports as what they refer to changes. */
-export type DependentReports = Pick<
-  ReportContext,
-  "onAcceptancesChanged" | "onPoliciesChanged" | "matchAcceptances"
->;
+export type DependentReports = Pick<ReportContext, "onAcceptancesChanged" | "onPoliciesChanged" | "matchAcceptances">;
 
 /**
  * Milliseconds. Policies that are not known by then are reported as unknown; the reports are written again when they
@@ -103,11 +100,7 @@ export class ClusterContext {
   /** Follows until the signal aborts; resolves when all has been asked for once, within 5 s. */
   async follow(signal: AbortSignal): Promise<void> {
     await this.ended;
-    this.ended = Promise.all([
-      this.policies.run(signal),
-      this.acceptances.run(signal),
-      this.#openReports?.run(signal),
-    ]);
+    this.ended = Promise.all([this.policies.run(signal), this.acceptances.run(signal), this.#openReports?.run(signal)]);
     await this.#waitForReady(signal);
   }
 

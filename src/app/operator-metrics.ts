@@ -11,18 +11,8 @@ import type { Observed } from "./readiness.ts";
 import { reportCounts } from "./report-counts.ts";
 
 export function createMetricsSource(observed: Observed): MetricsSource {
-  const {
-    pipeline,
-    journaling,
-    passing,
-    policies,
-    acceptances,
-    eventStats,
-    leadership,
-    severity,
-    isCaughtUp,
-    source,
-  } = observed;
+  const { pipeline, journaling, passing, policies, acceptances, eventStats, leadership, severity, isCaughtUp, source } =
+    observed;
   const { aggregator, counters, coverage, controller } = pipeline;
   const series = new ReportSeries(observed.maxReportSeries);
   return {
@@ -63,10 +53,7 @@ export function createMetricsSource(observed: Observed): MetricsSource {
       queued: controller.backlog,
       paced: controller.pacesHeld,
     }),
-    api: () => ({
-      requests: passing.apiRequests,
-      retries: controller.retries + (eventStats()?.retries ?? 0),
-    }),
+    api: () => ({ requests: passing.apiRequests, retries: controller.retries + (eventStats()?.retries ?? 0) }),
     events: () => toEventCounts(eventStats()),
     reports: () => {
       // The leader reports the alerts of a standby.
@@ -84,11 +71,7 @@ export function createMetricsSource(observed: Observed): MetricsSource {
 }
 
 /** Events by their fate; all 0 where none are sent. */
-export function toEventCounts(stats: RecorderStats | undefined): {
-  sent: number;
-  suppressed: Counts;
-  lost: Counts;
-} {
+export function toEventCounts(stats: RecorderStats | undefined): { sent: number; suppressed: Counts; lost: Counts } {
   const { sent, suppressed, lost } = stats ?? createEventCounters();
   return { sent: sent.created + sent.patched, suppressed, lost };
 }
@@ -100,12 +83,9 @@ export function readContextCounts(
 ): Pick<MetricsSource, "policies" | "acceptances"> {
   return {
     policies: () =>
-      policies.stats().map(({ kind, knowledge, objects, leftOut }) => ({
-        kind,
-        isKnown: knowledge === "known",
-        objects,
-        leftOut,
-      })),
+      policies
+        .stats()
+        .map(({ kind, knowledge, objects, leftOut }) => ({ kind, isKnown: knowledge === "known", objects, leftOut })),
     acceptances: () => {
       const { size, leftOut, statusWrites } = acceptances;
       return { held: size, leftOut, statusWrites };

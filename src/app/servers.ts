@@ -33,13 +33,9 @@ export async function startServers(parts: ServersParts): Promise<() => Promise<v
   const common = { clock, log: logger };
   try {
     const pages = { "/metrics": createMetricsPage(metrics, clock) };
-    open.push(
-      await startHttpServer({ ...common, section: "metrics", address: config.metrics.address, pages }),
-    );
+    open.push(await startHttpServer({ ...common, section: "metrics", address: config.metrics.address, pages }));
     const probes = createHealthPages(() => ({ ok: true, checks: { loop: { ok: true } } }), readiness);
-    open.push(
-      await startHttpServer({ ...common, section: "health", address: config.health.address, pages: probes }),
-    );
+    open.push(await startHttpServer({ ...common, section: "health", address: config.health.address, pages: probes }));
   } catch (error) {
     await closeAll();
     throw error;

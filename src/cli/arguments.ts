@@ -94,9 +94,7 @@ function addRun(program: Command, found: (invocation: Invocation) => void): void
   const run = program
     .command("run")
     .summary("read KubeArmor's alerts and write the reports of a cluster")
-    .description(
-      "Reads KubeArmor's alerts and writes the reports and Events of a cluster until it is stopped.",
-    );
+    .description("Reads KubeArmor's alerts and writes the reports and Events of a cluster until it is stopped.");
   addSettings(run, "run", RUN_NOTES, found);
 }
 

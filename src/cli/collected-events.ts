@@ -24,10 +24,7 @@ export class CollectedEvents implements EventSink {
     return { kind: "sent" };
   }
 
-  async patchSeries(
-    ref: { namespace: string; name: string },
-    series: { count: number },
-  ): Promise<EventResult> {
+  async patchSeries(ref: { namespace: string; name: string }, series: { count: number }): Promise<EventResult> {
     const known = this.#events.get(`${ref.namespace}/${ref.name}`);
     if (!known) return { kind: "gone" };
     known.count = series.count;

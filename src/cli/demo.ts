@@ -67,9 +67,7 @@ export async function runDemo(parts: DemoParts, stop: AbortSignal): Promise<numb
   const stopFeed = new AbortController();
   try {
     const address = await readListeningAddress(node.stdout);
-    terminal.out(
-      `A KubeArmor node (process ${node.pid}) streams ${ALERTS} alerts over gRPC from ${address}.\n\n`,
-    );
+    terminal.out(`A KubeArmor node (process ${node.pid}) streams ${ALERTS} alerts over gRPC from ${address}.\n\n`);
     const events = new CollectedEvents();
     const recorder = startRecorder({}, events, clock, silentLogger);
     const reports = new Map<string, Report>();
@@ -80,8 +78,7 @@ export async function runDemo(parts: DemoParts, stop: AbortSignal): Promise<numb
         events: recorder,
         clock,
         logger: silentLogger,
-        onReport: (report) =>
-          reports.set(`${report.metadata.namespace ?? ""}/${report.metadata.name}`, report),
+        onReport: (report) => reports.set(`${report.metadata.namespace ?? ""}/${report.metadata.name}`, report),
       },
     );
     pipeline.controller.start();
@@ -147,9 +144,7 @@ function show({ terminal, directory, events, pipeline, reports, nowMs }: Reporte
   terminal.out(`${formatTotals(pipeline.counters)}\n`);
   const persisted = reports.reduce((sum, report) => sum + report.summary.occurrences, 0);
   const { unwritten } = pipeline.aggregator.stats;
-  terminal.out(
-    `${pipeline.counters.counted} counted = ${persisted} in the reports + ${unwritten} not yet written\n`,
-  );
+  terminal.out(`${pipeline.counters.counted} counted = ${persisted} in the reports + ${unwritten} not yet written\n`);
   terminal.out(`\n${reports.length} reports are in ${directory}\n`);
 }
 

@@ -56,10 +56,7 @@ export async function replay(parts: ReplayParts, signal: AbortSignal): Promise<n
       sink: allowOverwrites(parts.sink),
       events: { record() {} },
       clock,
-      logger: {
-        ...silentLogger,
-        error: (fields) => (fault = String((fields as { answer?: unknown }).answer)),
-      },
+      logger: { ...silentLogger, error: (fields) => (fault = String((fields as { answer?: unknown }).answer)) },
       nowUs: () => alerts.nowUs,
       maxAheadUs: Number.POSITIVE_INFINITY,
       onReport: () => written++,

@@ -78,8 +78,7 @@ function describeWrongForm(setting: Setting, value: unknown): string {
 function judge({ path, value, source }: InputValue, normalized: unknown, setting: Setting): ConfigProblem[] {
   const result = setting.schema.safeParse(normalized);
   if (result.success) return [];
-  const informative =
-    setting.kind === "list" ? result.error.issues.filter((issue) => issue.code === "custom") : [];
+  const informative = setting.kind === "list" ? result.error.issues.filter((issue) => issue.code === "custom") : [];
   const messages = informative.map((issue) => issue.message);
   if (messages.length === 0 || messages.length < result.error.issues.length) {
     messages.push(describeWrongForm(setting, value));

@@ -56,15 +56,10 @@ function check({ smaller, larger, moreThanTimes, why }: Order, values: Values): 
   const low = values.get(smaller);
   const high = values.get(larger);
   if (typeof low?.value !== "number" || typeof high?.value !== "number") return undefined;
-  const isRight =
-    moreThanTimes === undefined ? high.value >= low.value : high.value > low.value * moreThanTimes;
+  const isRight = moreThanTimes === undefined ? high.value >= low.value : high.value > low.value * moreThanTimes;
   if (isRight) return undefined;
   const relation =
-    moreThanTimes === undefined
-      ? "at least"
-      : moreThanTimes === 1
-        ? "more than"
-        : `more than ${moreThanTimes} ×`;
+    moreThanTimes === undefined ? "at least" : moreThanTimes === 1 ? "more than" : `more than ${moreThanTimes} ×`;
   return {
     path: larger,
     value: describeValue(high.value),

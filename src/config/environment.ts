@@ -19,9 +19,7 @@ export type FlagInputs = Readonly<Record<string, string | boolean>>;
  */
 function isServiceLink(name: string, value: string): boolean {
   if (/_SERVICE_(HOST|PORT(_[A-Z0-9_]+)?)$/.test(name)) return true;
-  return /_PORT$/.test(name)
-    ? /^(tcp|udp|sctp):\/\//.test(value)
-    : /_PORT_\d+_(TCP|UDP|SCTP)(_|$)/.test(name);
+  return /_PORT$/.test(name) ? /^(tcp|udp|sctp):\/\//.test(value) : /_PORT_\d+_(TCP|UDP|SCTP)(_|$)/.test(name);
 }
 
 /** `PVO_CACHE` says where the tests keep their parts; it is a neighbour, no setting. */

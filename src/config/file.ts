@@ -111,8 +111,7 @@ export function loadFileText(filePath: string): { text: string } | { problems: C
   try {
     const stat = statSync(filePath);
     if (stat.isDirectory()) return refuse("is a directory; --config takes a file");
-    if (stat.size > MAX_FILE_BYTES)
-      return refuse(`has more than ${MAX_FILE_BYTES} bytes; is it the right file?`);
+    if (stat.size > MAX_FILE_BYTES) return refuse(`has more than ${MAX_FILE_BYTES} bytes; is it the right file?`);
     return { text: readFileSync(filePath, "utf8") };
   } catch (error) {
     return refuse(`can't be read: ${(error as Error).message}`);

@@ -31,11 +31,7 @@ export class EventLimits {
   constructor(rate: TokenRate | undefined, clock: Pick<Clock, "monotonicMs">) {
     this.#rate = rate ?? DEFAULT_RATE;
     this.#clock = clock;
-    this.#muted = new LRUCache({
-      max: MAX_OBJECTS,
-      perf: { now: () => clock.monotonicMs() },
-      ttlResolution: 0,
-    });
+    this.#muted = new LRUCache({ max: MAX_OBJECTS, perf: { now: () => clock.monotonicMs() }, ttlResolution: 0 });
   }
 
   /** Takes one new Event about the object off its budget; false where that is used up. */

@@ -52,13 +52,7 @@ export interface NewEvent {
   reason: string;
   action: string;
   note: string;
-  regarding: {
-    apiVersion: "v1" | "apps/v1";
-    kind: Regarding["kind"];
-    namespace?: string;
-    name: string;
-    uid: string;
-  };
+  regarding: { apiVersion: "v1" | "apps/v1"; kind: Regarding["kind"]; namespace?: string; name: string; uid: string };
   related?: RelatedReport;
   /** Microseconds since the epoch: the first occurrence. */
   eventTimeUs: number;

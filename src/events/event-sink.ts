@@ -32,9 +32,13 @@ export function createEventSink(options: EventSinkOptions): EventSink {
   return {
     async findUid(regarding, signal) {
       try {
-        const object = await client.request<{
-          metadata?: { uid?: string; annotations?: Record<string, string> };
-        }>({ method: "GET", path: toRegardingPath(regarding), accept: METADATA_ONLY, timeoutMs, signal });
+        const object = await client.request<{ metadata?: { uid?: string; annotations?: Record<string, string> } }>({
+          method: "GET",
+          path: toRegardingPath(regarding),
+          accept: METADATA_ONLY,
+          timeoutMs,
+          signal,
+        });
         const uid = object?.metadata?.annotations?.[MIRROR_ANNOTATION] || object?.metadata?.uid;
         return uid ? { kind: "found", uid } : { kind: "refused", message: `${regarding.name} has no uid` };
       } catch (error) {

@@ -20,11 +20,7 @@ const ENTRIES_PER_STEP = 64;
  * Passes on the occurrences of the write in flight of `ledger`, which was stored as `report`, but for what is
  * accepted.
  */
-export function* recordEventUpdates(
-  ledger: Ledger,
-  report: Report,
-  record: (update: EventUpdate) => void,
-): Steps {
+export function* recordEventUpdates(ledger: Ledger, report: Report, record: (update: EventUpdate) => void): Steps {
   const related = {
     kind: report.kind,
     name: report.metadata.name,
@@ -76,8 +72,7 @@ interface Subject {
 
 function listSubjects({ namespace }: Ledger, tally: Tally | undefined, { workload }: Identity): Subject[] {
   if (!tally) return [];
-  if (namespace !== undefined)
-    return [...tally.pods.values()].map((pod) => toPodSubject(namespace, pod, tally));
+  if (namespace !== undefined) return [...tally.pods.values()].map((pod) => toPodSubject(namespace, pod, tally));
   // A pod of a namespace that is gone, or of no Kubernetes at all, has nothing that an Event could be about.
   if (workload.kind !== "Node") return [];
   const regarding = { kind: "Node", name: workload.name } as const;

@@ -37,12 +37,7 @@ const HAPPENED = /^(?:passed|removed)$/i;
  * Decodes one alert. `arrivalUs` stands in for a time that is missing, or further ahead than `maxAheadUs` (default
  * 5 min; infinite where arrival says nothing, as in a file).
  */
-export function decode(
-  alert: Alert,
-  arrivalUs: EpochUs,
-  redact: Redact,
-  maxAheadUs: EpochUs = MAX_AHEAD_US,
-): Decoded {
+export function decode(alert: Alert, arrivalUs: EpochUs, redact: Redact, maxAheadUs: EpochUs = MAX_AHEAD_US): Decoded {
   const ownUs = ownTimeUs(alert);
   const timeUs = countedTimeUs(ownUs, arrivalUs, maxAheadUs);
   if (alert.Operation === THROTTLE_OPERATION) return throttleNotice(alert, timeUs);
@@ -51,14 +46,7 @@ export function decode(
   }
   const activity = toActivity(alert, makeSafe(redact));
   const subject = toSubject(alert);
-  return {
-    kind: "violation",
-    violation: toViolation(alert, subject, activity),
-    timeUs,
-    ownUs,
-    activity,
-    subject,
-  };
+  return { kind: "violation", violation: toViolation(alert, subject, activity), timeUs, ownUs, activity, subject };
 }
 
 /** The alert's own time: UpdatedTime, else Timestamp; undefined when it has neither. */

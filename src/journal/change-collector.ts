@@ -140,8 +140,7 @@ export class ChangeCollector {
 
   /** Rows of an earlier process that no ledger holds yet are kept where all rows of the report are removed. */
   #withUnclaimed(change: ReportChange): ReportChange {
-    const unclaimed =
-      change.removesRows && this.#unclaimed.get(reportKey(change.namespace, change.policyName));
+    const unclaimed = change.removesRows && this.#unclaimed.get(reportKey(change.namespace, change.policyName));
     return unclaimed ? { ...change, layers: [...unclaimed.layers, ...change.layers] } : change;
   }
 }

@@ -45,10 +45,7 @@ class Reader {
 
   read(expectedLayers: number): Pick<Recovered, "damagedRows" | "isDamaged" | "reports"> {
     for (const { id, namespace, policy } of this.#readRows("report")) {
-      const place = {
-        namespace: namespace === null ? undefined : String(namespace),
-        policyName: String(policy),
-      };
+      const place = { namespace: namespace === null ? undefined : String(namespace), policyName: String(policy) };
       this.#reports.set(id as Value, { ...place, layers: [], isDamaged: false });
     }
     for (const row of this.#readRows("layer")) this.#readLayer(row);
@@ -115,13 +112,15 @@ class Reader {
   }
 
   #readPod({ report, seq, violation, key, name, node, occurrences, last_us: lastUs }: Row): void {
-    this.#violations.get(`${report} ${seq} ${violation}`)?.pods.push({
-      key: String(key),
-      name: String(name),
-      node: String(node),
-      occurrences: Number(occurrences),
-      lastUs: Number(lastUs),
-    });
+    this.#violations
+      .get(`${report} ${seq} ${violation}`)
+      ?.pods.push({
+        key: String(key),
+        name: String(name),
+        node: String(node),
+        occurrences: Number(occurrences),
+        lastUs: Number(lastUs),
+      });
   }
 }
 

@@ -93,8 +93,7 @@ export class Journaling {
 
   /** Something has changed. */
   wake(): void {
-    if (this.#aggregator && this.problem === undefined && this.#timerMs > this.#soonMs)
-      this.#arm(this.#soonMs);
+    if (this.#aggregator && this.problem === undefined && this.#timerMs > this.#soonMs) this.#arm(this.#soonMs);
   }
 
   /** Returns, once, the sets of a report that an earlier process left. */
@@ -248,11 +247,7 @@ export class Journaling {
     return isDone;
   }
 
-  #send(
-    journal: Journal,
-    batch: Pick<Batch, "removed" | "changes" | "readUntilMs">,
-    isLast = false,
-  ): boolean {
+  #send(journal: Journal, batch: Pick<Batch, "removed" | "changes" | "readUntilMs">, isLast = false): boolean {
     try {
       journal.write({ ...batch, reservedSeq: this.numbers.reserved, isLast });
       return true;

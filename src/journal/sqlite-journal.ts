@@ -161,9 +161,7 @@ function prepare(db: DatabaseSync, maxBytes: number, path: string): void {
     throw new JournalError("newer", message);
   }
   if (version !== 0 && version < VERSION) throw new BrokenFile(`format ${version} is not read any more`);
-  db.exec(
-    `PRAGMA max_page_count = ${Math.floor(maxBytes / PAGE_BYTES)}; PRAGMA journal_size_limit = ${2 ** 22}`,
-  );
+  db.exec(`PRAGMA max_page_count = ${Math.floor(maxBytes / PAGE_BYTES)}; PRAGMA journal_size_limit = ${2 ** 22}`);
   const check = db.prepare("PRAGMA quick_check(1)").get();
   const found = String(Object.values(check ?? {})[0]);
   if (found !== "ok") throw new BrokenFile(found);

@@ -93,8 +93,7 @@ const MAX_MESSAGE_CHARS = 600;
 const MAX_RETRY_AFTER_MS = 300_000;
 
 /** etcd's limit, the API server's gRPC limit towards etcd, and the API server's own limit of a request body. */
-const TOO_LARGE =
-  /etcdserver: request is too large|trying to send message larger than max|Request entity too large/;
+const TOO_LARGE = /etcdserver: request is too large|trying to send message larger than max|Request entity too large/;
 
 /** An admission webhook chooses the status of its denial, and an admission policy among four. */
 const DENIED = /^admission webhook ".*" denied the request|ValidatingAdmissionPolicy '.*' denied request/;
@@ -150,9 +149,7 @@ export function classifyFailure(call: ApiCall, error: unknown): ApiError {
   }
   if (TLS_ERROR.test(name)) {
     const advice = "check certificate-authority and tls-server-name in the kubeconfig, and the clock";
-    return new ApiError("Unavailable", `${where}: no TLS connection: ${text} (${name}); ${advice}`, {
-      cause: error,
-    });
+    return new ApiError("Unavailable", `${where}: no TLS connection: ${text} (${name}); ${advice}`, { cause: error });
   }
   if (name.startsWith("UND_ERR_INVALID") || error instanceof TypeError) {
     return new ApiError("Unknown", `${where}: the request can't be sent: ${text}`, { cause: error });

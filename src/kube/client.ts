@@ -104,9 +104,7 @@ export class KubeClient {
 
   /** Time of the server, to about a second: the Date of its latest answer and the monotonic time since. */
   serverNowMs(): number | undefined {
-    return this.#serverOffsetMs === undefined
-      ? undefined
-      : this.#options.clock.monotonicMs() + this.#serverOffsetMs;
+    return this.#serverOffsetMs === undefined ? undefined : this.#options.clock.monotonicMs() + this.#serverOffsetMs;
   }
 
   /**
@@ -126,12 +124,7 @@ export class KubeClient {
       code = apiError.code;
       throw apiError;
     } finally {
-      observe?.({
-        method: request.method,
-        path: request.path,
-        code,
-        durationMs: clock.monotonicMs() - startedMs,
-      });
+      observe?.({ method: request.method, path: request.path, code, durationMs: clock.monotonicMs() - startedMs });
     }
   }
 
@@ -152,8 +145,7 @@ export class KubeClient {
       const answer = await this.#open(call, { method: "GET", ...request }, limit.signal);
       if (!isSuccess(answer)) throw await this.#readRefusal(call, answer);
       request.onOpen?.();
-      for await (const line of readLines(answer.body, this.#maxBytes, limit.restart))
-        yield parseAnswer(call, line);
+      for await (const line of readLines(answer.body, this.#maxBytes, limit.restart)) yield parseAnswer(call, line);
     } catch (error) {
       const apiError = classifyFailure(call, limit.findReason(error));
       code = apiError.code;
@@ -281,12 +273,7 @@ function parseAnswer(call: ApiCall, text: string): unknown {
 }
 
 /** A success that can't be read: for a write it leaves open what is stored now. */
-function createUnreadableError(
-  call: ApiCall,
-  readCode: ApiErrorCode,
-  text: string,
-  cause?: unknown,
-): ApiError {
+function createUnreadableError(call: ApiCall, readCode: ApiErrorCode, text: string, cause?: unknown): ApiError {
   const code = call.method === "GET" ? readCode : "NotAnswered";
   return new ApiError(code, `${call.method} ${call.server}${call.path}: ${text}`, { cause });
 }

@@ -53,11 +53,7 @@ const METADATA = "application/json;as=PartialObjectMetadata;v=v1;g=meta.k8s.io";
 const METADATA_LIST = "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io";
 
 /** Reports every object and every change to the observer, until the signal aborts. Rejects only for a bug. */
-export async function follow(
-  options: FollowOptions,
-  observer: FollowObserver,
-  signal: AbortSignal,
-): Promise<void> {
+export async function follow(options: FollowOptions, observer: FollowObserver, signal: AbortSignal): Promise<void> {
   await new Followed(options, observer).run(signal);
 }
 
@@ -159,8 +155,7 @@ class Followed {
     const { absentRetryMs = 30_000 } = this.#options;
     const isAbsent = code === "NotServed" || code === "Forbidden";
     // A refused watch may be of a collection that is gone: only a list can show that.
-    if (isAbsent || code === "Expired" || code === "Invalid" || code === "NotFound")
-      this.#version = undefined;
+    if (isAbsent || code === "Expired" || code === "Invalid" || code === "NotFound") this.#version = undefined;
     if (code !== "Expired") this.#observer.onProblem({ code, message });
     if (isAbsent) return absentRetryMs;
     return this.#retry.nextMs(retryAfterMs);

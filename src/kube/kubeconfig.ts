@@ -96,20 +96,14 @@ function findKubeConfig(source: KubeConfigSource): LoadedKubeConfig {
   );
 }
 
-function loadServiceAccount(
-  directory: string,
-  env: Readonly<Record<string, string | undefined>>,
-): LoadedKubeConfig {
+function loadServiceAccount(directory: string, env: Readonly<Record<string, string | undefined>>): LoadedKubeConfig {
   const host = env["KUBERNETES_SERVICE_HOST"] ?? "";
   const port = env["KUBERNETES_SERVICE_PORT"] ?? "443";
   const server = `https://${host.includes(":") ? `[${host}]` : host}:${port}`;
   const config = new KubeConfig();
   config.loadFromClusterAndUser(
     { name: "in-cluster", server, caFile: join(directory, "ca.crt"), skipTLSVerify: false },
-    {
-      name: "in-cluster",
-      authProvider: { name: "tokenFile", config: { tokenFile: join(directory, "token") } },
-    },
+    { name: "in-cluster", authProvider: { name: "tokenFile", config: { tokenFile: join(directory, "token") } } },
   );
   const namespaceFile = join(directory, "namespace");
   const namespace = existsSync(namespaceFile) ? readText(namespaceFile).trim() : "";
@@ -143,23 +137,12 @@ function loadFiles(paths: string[], source: string, context?: string): LoadedKub
   try {
     config.loadFromString(JSON.stringify({ ...merged, "current-context": current }));
   } catch (cause) {
-    throw new KubeConfigError(`${source}: ${getErrorMessage(cause)}`, {
-      cause,
-    });
+    throw new KubeConfigError(`${source}: ${getErrorMessage(cause)}`, { cause });
   }
-  return {
-    config,
-    source,
-    headers: checkHeaders(merged.users, config, source),
-    ...checkServer(config, source),
-  };
+  return { config, source, headers: checkHeaders(merged.users, config, source), ...checkServer(config, source) };
 }
 
-function checkHeaders(
-  users: readonly YamlObject[],
-  config: KubeConfig,
-  source: string,
-): ImpersonationHeaders {
+function checkHeaders(users: readonly YamlObject[], config: KubeConfig, source: string): ImpersonationHeaders {
   const name = config.getContextObject(config.getCurrentContext())?.user;
   const user = users.find((one) => one["name"] === name)?.["user"];
   const headers = impersonationHeaders(toObject(user));
@@ -188,12 +171,9 @@ function readText(path: string): string {
   } catch (cause) {
     const code = isObject(cause) ? toText(cause["code"]) : "";
     const why =
-      { ENOENT: "there is no such file", EACCES: "no permission to read it", EISDIR: "it is a directory" }[
-        code
-      ] ?? code;
-    throw new KubeConfigError(`cannot read the kubeconfig ${path}: ${why}; pass --kubeconfig FILE`, {
-      cause,
-    });
+      { ENOENT: "there is no such file", EACCES: "no permission to read it", EISDIR: "it is a directory" }[code] ??
+      code;
+    throw new KubeConfigError(`cannot read the kubeconfig ${path}: ${why}; pass --kubeconfig FILE`, { cause });
   }
 }
 
@@ -262,9 +242,7 @@ function checkReferences(
   }
   const cluster = toText(context["cluster"]);
   if (!merged.clusters.some((one) => one["name"] === cluster)) {
-    throw new KubeConfigError(
-      `${source}: context ${current} names the cluster "${cluster}", which is not there`,
-    );
+    throw new KubeConfigError(`${source}: context ${current} names the cluster "${cluster}", which is not there`);
   }
   const user = toText(context["user"]);
   if (user !== "" && !merged.users.some((one) => one["name"] === user)) {
@@ -273,8 +251,7 @@ function checkReferences(
   if (user === "") {
     // Without any user the client library leaves out the CA as well.
     context["user"] = "anonymous";
-    if (!merged.users.some((one) => one["name"] === "anonymous"))
-      merged.users.push({ name: "anonymous", user: {} });
+    if (!merged.users.some((one) => one["name"] === "anonymous")) merged.users.push({ name: "anonymous", user: {} });
   }
 }
 

@@ -73,8 +73,7 @@ class Pages {
   constructor(client: ApiRequester, request: ListRequest) {
     this.#client = client;
     this.#request = request;
-    this.#limit =
-      request.pageBytes === undefined ? request.pageSize : Math.min(FIRST_OBJECTS, request.pageSize);
+    this.#limit = request.pageBytes === undefined ? request.pageSize : Math.min(FIRST_OBJECTS, request.pageSize);
   }
 
   async read(token: string | undefined): Promise<Page> {

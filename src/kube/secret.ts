@@ -31,12 +31,7 @@ export async function readSecret(
 ): Promise<SecretReading> {
   const path = `/api/v1/namespaces/${encodeURIComponent(namespace)}/secrets/${encodeURIComponent(name)}`;
   try {
-    const secret = await client.request<{ data?: unknown }>({
-      method: "GET",
-      path,
-      timeoutMs: TIMEOUT_MS,
-      signal,
-    });
+    const secret = await client.request<{ data?: unknown }>({ method: "GET", path, timeoutMs: TIMEOUT_MS, signal });
     return { kind: "found", data: decodeData(secret?.data) };
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;

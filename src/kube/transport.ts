@@ -106,11 +106,7 @@ export class Transport {
       ...(options.rejectUnauthorized === undefined ? {} : { rejectUnauthorized: options.rejectUnauthorized }),
       ...(options.servername === undefined ? {} : { servername: options.servername }),
     };
-    const connect = {
-      keepAlive: true,
-      keepAliveInitialDelay: IDLE_CONNECTION_MS,
-      timeout: this.#connectTimeoutMs,
-    };
+    const connect = { keepAlive: true, keepAliveInitialDelay: IDLE_CONNECTION_MS, timeout: this.#connectTimeoutMs };
     const pool = {
       allowH2: false,
       keepAliveTimeout: IDLE_CONNECTION_MS,

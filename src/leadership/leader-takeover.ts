@@ -188,8 +188,7 @@ export class LeaderTakeover implements ControllerObserver {
       } catch (error) {
         if (!(error instanceof SinkError)) throw error;
         if (signal.aborted) return;
-        if (this.listing !== error.message)
-          logger.error({ answer: error.message }, "failed to list reports, retrying");
+        if (this.listing !== error.message) logger.error({ answer: error.message }, "failed to list reports, retrying");
         this.listing = error.message;
         await clock.sleep(this.#retry.nextMs(error.retryAfterMs), signal);
       }
@@ -268,10 +267,7 @@ export class LeaderTakeover implements ControllerObserver {
   #share(options: StandbyOptions): Shared {
     const { aggregator, clock } = this.#parts;
     return {
-      standby: new Standby(options, {
-        clock,
-        addThrottleNotice: (notice) => aggregator.addThrottleNotice(notice),
-      }),
+      standby: new Standby(options, { clock, addThrottleNotice: (notice) => aggregator.addThrottleNotice(notice) }),
       overlap: new Overlap(options, {
         aggregator,
         clock,

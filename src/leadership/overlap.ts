@@ -73,8 +73,7 @@ export class Overlap implements AlertTally {
     const { violation, timeUs, source } = occurrence;
     const shownUs = this.#shown.until(violation);
     const marginUs = isDated ? 0 : UNDATED_MARGIN_US;
-    if (shownUs === 0 || timeUs > shownUs + marginUs)
-      return this.#parts.aggregator.add({ violation, timeUs, source });
+    if (shownUs === 0 || timeUs > shownUs + marginUs) return this.#parts.aggregator.add({ violation, timeUs, source });
     this.#leave(violation);
     return true;
   }

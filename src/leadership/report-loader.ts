@@ -67,8 +67,7 @@ export class ReportLoader {
         const key = toKey(report);
         if (this.#loaded.has(key)) continue;
         this.#recordWriter(key, report);
-        if (fences && this.#parts.standby()?.unreported.holds(key))
-          await this.#fenceSoon(key, report, signal);
+        if (fences && this.#parts.standby()?.unreported.holds(key)) await this.#fenceSoon(key, report, signal);
         else this.#hand(key, report);
         await slices.spend(1 + report.violations.length);
       }

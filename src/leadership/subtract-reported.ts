@@ -68,8 +68,7 @@ class Cut {
   /** Counts without a violation have the times of the whole only. */
   totals(all: Totals, entries: readonly Counted[], kept: readonly Counted[]): Totals {
     const rest = subtractEntries(all, entries);
-    const isKept =
-      rest.occurrences > 0 && this.#isKept(all.firstUs, all.lastUs, this.#shown.lastUs, rest.occurrences);
+    const isKept = rest.occurrences > 0 && this.#isKept(all.firstUs, all.lastUs, this.#shown.lastUs, rest.occurrences);
     // The times of single alerts are not known any more.
     const history = { ...emptyHistory(), isLowerBound: true };
     const totals = isKept ? rest : { ...rest, ...COUNTS_OF_NOTHING };

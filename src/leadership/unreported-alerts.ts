@@ -138,8 +138,7 @@ export class UnreportedAlerts {
   /** Records that every alert of a later report has come here, too: none from before is on its way. */
   settle(): void {
     this.#isSettled = true;
-    for (const tracked of this.#reports.values())
-      this.#setBalance(tracked, Math.max(0, tracked.balance), undefined);
+    for (const tracked of this.#reports.values()) this.#setBalance(tracked, Math.max(0, tracked.balance), undefined);
   }
 
   /** Starts again with nothing; returns what was held, report by report, but for what `reports` show. */
@@ -165,8 +164,7 @@ export class UnreportedAlerts {
       const left = tracked.balance + own;
       const balance = forgotten > 0 ? Math.max(0, left) + forgotten : left;
       const cells = [...tracked.cells.values()];
-      if (cells.length > 0 || balance !== 0)
-        yield { namespace, policyName, alerts: listAlerts(cells), balance };
+      if (cells.length > 0 || balance !== 0) yield { namespace, policyName, alerts: listAlerts(cells), balance };
     }
   }
 
@@ -175,14 +173,7 @@ export class UnreportedAlerts {
     let report = this.#reports.get(key);
     if (!report) {
       const cells = new Map<string, Cell>();
-      const nothing = {
-        uid: undefined,
-        reported: 0,
-        balance: 0,
-        forgotten: 0,
-        statesBehind: 0,
-        shown: undefined,
-      };
+      const nothing = { uid: undefined, reported: 0, balance: 0, forgotten: 0, statesBehind: 0, shown: undefined };
       report = { namespace, policyName, cells, ...nothing };
       this.#reports.set(key, report);
     }

@@ -146,9 +146,7 @@ class Automaton {
     this.#some = new Int32Array(words);
     this.#reached = new Int32Array(words);
     this.#setStars(tokens);
-    const chars = steps
-      .filter((step) => typeof step === "string")
-      .map((char) => char.codePointAt(0) as number);
+    const chars = steps.filter((step) => typeof step === "string").map((char) => char.codePointAt(0) as number);
     for (const code of new Set([SLASH, ...chars])) {
       const row = (this.#rowByCode.size + 1) * words;
       this.#rowByCode.set(code, row);

@@ -15,8 +15,7 @@ const MAX_US = Number.MAX_SAFE_INTEGER;
 /** Microseconds of an hour. */
 export const HOUR_US = 3_600_000_000;
 
-const PATTERN =
-  /^(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):(\d\d):(\d\d)(?:\.(\d{1,9}))?(?:[Zz]|([+-])(\d\d):(\d\d))?$/;
+const PATTERN = /^(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):(\d\d):(\d\d)(?:\.(\d{1,9}))?(?:[Zz]|([+-])(\d\d):(\d\d))?$/;
 /** The form that formatMicroTime writes. */
 const USUAL = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$/;
 /** "2026-11-23T" */

@@ -47,8 +47,7 @@ export class ReportContext implements ControllerObserver {
     const { namespace, policyName } = ledger;
     if (!acceptances || namespace === undefined) return;
     // The acceptances in effect when it was written are unknown.
-    const concerns =
-      report.summary.accepted !== undefined || acceptances.of(namespace, policyName) !== undefined;
+    const concerns = report.summary.accepted !== undefined || acceptances.of(namespace, policyName) !== undefined;
     if (concerns || report.summary.open === undefined) this.#touch(ledger, "counters");
   }
 
@@ -60,10 +59,7 @@ export class ReportContext implements ControllerObserver {
   }
 
   /** Counts what each acceptance of a policy matches in its report, in slices. */
-  *matchAcceptances(
-    namespace: string,
-    policy: string,
-  ): Generator<undefined, ReadonlyMap<string, Matched>, undefined> {
+  *matchAcceptances(namespace: string, policy: string): Generator<undefined, ReadonlyMap<string, Matched>, undefined> {
     const ledger = this.#parts.aggregator.ledgers.get(reportKey(namespace, policy));
     const acceptances = this.#parts.acceptances?.of(namespace, policy);
     if (!ledger || !acceptances) return new Map();
@@ -93,9 +89,7 @@ export class ReportContext implements ControllerObserver {
 }
 
 /** Returns the same text for the same facts, in any order of their fields. */
-function describePolicy(
-  facts: Pick<Policy, "kind" | "provenance" | "objects" | "changedSinceLastSeen">,
-): string {
+function describePolicy(facts: Pick<Policy, "kind" | "provenance" | "objects" | "changedSinceLastSeen">): string {
   const { kind, provenance, objects = [], changedSinceLastSeen = false } = facts;
   const parts = objects.map(({ kind, namespace, uid, generation, changedAt, source }) => [
     kind,

@@ -98,8 +98,8 @@ export class ReportController {
 
   /** A refusal that is not about one report alone, as long as it lasts. */
   get commonRefusal(): string | undefined {
-    return this.#items.values().find(({ reconciler }) => reconciler.refusal && !reconciler.isOwnRefusal)
-      ?.reconciler.refusal;
+    return this.#items.values().find(({ reconciler }) => reconciler.refusal && !reconciler.isOwnRefusal)?.reconciler
+      .refusal;
   }
 
   /** True while writes are refused or fail again and again, but for refusals of a single report. */
@@ -196,8 +196,7 @@ export class ReportController {
     const item = this.#createItem(key, ledger);
     const refusal = item.reconciler.refusal;
     const result = await item.reconciler.reconcile(fresh, this.#calls.signal);
-    if (item.reconciler.refusal !== undefined && item.reconciler.refusal !== refusal)
-      this.#logRefusal(item.reconciler);
+    if (item.reconciler.refusal !== undefined && item.reconciler.refusal !== refusal) this.#logRefusal(item.reconciler);
     this.#handle(key, item, result);
   }
 
@@ -210,8 +209,7 @@ export class ReportController {
         this.#parts.aggregator.afterWrite(ledger);
         this.#queue.recordWrite(key, result.fresh);
         // Also what was counted before an earlier try of this write.
-        if (ledger.write.isNeeded)
-          this.#queue.add(key, ledger.write.hasNewViolation ? "new_violation" : "counters");
+        if (ledger.write.isNeeded) this.#queue.add(key, ledger.write.hasNewViolation ? "new_violation" : "counters");
         return;
       case "requeue":
         this.retries++;
@@ -288,8 +286,7 @@ export class ReportController {
     const before = ledger.counts.all.occurrences - ledger.counts.unwritten;
     this.rendered.delete(ledger);
     rebaseOn(ledger, report, deletedUs);
-    if (!report || this.#writerId === undefined || !isWrittenByAnother(report.metadata, this.#writerId))
-      return;
+    if (!report || this.#writerId === undefined || !isWrittenByAnother(report.metadata, this.#writerId)) return;
     const more = ledger.counts.all.occurrences - ledger.counts.unwritten - before;
     for (const observer of this.#observers) observer.onForeignBase?.(ledger, report, more);
   }

@@ -8,14 +8,7 @@
 
 import type { Urgency } from "../aggregate/gaps/urgency.ts";
 import type { Clock } from "../lib/clock.ts";
-import {
-  afterWrite,
-  computeDueMs,
-  computeQuietMs,
-  createPace,
-  type Pace,
-  type PaceOptions,
-} from "./write-pace.ts";
+import { afterWrite, computeDueMs, computeQuietMs, createPace, type Pace, type PaceOptions } from "./write-pace.ts";
 
 /** As many as the reports held by default. */
 const MAX_PACES = 20_000;

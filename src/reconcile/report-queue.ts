@@ -11,13 +11,7 @@ import { WorkQueue } from "../lib/pacing/work-queue.ts";
 import { ReportPaces } from "./report-paces.ts";
 import type { PaceOptions } from "./write-pace.ts";
 
-const RANKS: Record<Urgency, number> = {
-  new_report: 0,
-  new_violation: 1,
-  counters: 2,
-  coverage: 3,
-  stream: 4,
-};
+const RANKS: Record<Urgency, number> = { new_report: 0, new_violation: 1, counters: 2, coverage: 3, stream: 4 };
 
 export class ReportQueue {
   /** Keys as the workers take them. */

@@ -52,8 +52,7 @@ export class ReportReconciler {
 
   /** Takes one turn. Never rejects. */
   async reconcile(fresh: boolean, signal: AbortSignal): Promise<ReconcileResult> {
-    if (!this.#attempt && this.ledger.isOver && this.metadata)
-      return await this.#remove(this.metadata, signal);
+    if (!this.#attempt && this.ledger.isOver && this.metadata) return await this.#remove(this.metadata, signal);
     if (!this.#attempt) {
       if (this.ledger.write.isInFlight) this.ledger.gaps.settle();
       else await this.#take();
@@ -160,8 +159,7 @@ export class ReportReconciler {
   /** Distinguishes the reasons of a conflict: our own write was stored, labels changed, or another writer's counts. */
   async #compare(attempt: Attempt, found: Report): Promise<ReconcileResult | undefined> {
     const { mark } = attempt;
-    if (mark && findPersistedSeq(found.metadata, mark.id) === mark.seq)
-      return await this.#commitFound(attempt, found);
+    if (mark && findPersistedSeq(found.metadata, mark.id) === mark.seq) return await this.#commitFound(attempt, found);
     if (found.policy.name !== this.ledger.policyName) {
       this.#state = "unsent";
       return this.#refuse(
@@ -264,8 +262,7 @@ export class ReportReconciler {
 
   async #shrink(attempt: Attempt, message: string): Promise<ReconcileResult | undefined> {
     const current = Math.min(this.#acceptedBytes, getTextLength(attempt.report));
-    if (current <= MIN_REPORT_BYTES)
-      return this.#refuse(`the report cannot be made small enough: ${message}`, true);
+    if (current <= MIN_REPORT_BYTES) return this.#refuse(`the report cannot be made small enough: ${message}`, true);
     this.#acceptedBytes = Math.max(MIN_REPORT_BYTES, Math.floor(current / 2));
     const fields = { ...toReportRef(this.ledger), maxBytes: this.#acceptedBytes, answer: message };
     this.#parts.logger.warn(fields, "report too large, shrinking");

@@ -4,13 +4,7 @@
 // The object that a write sends.
 
 import type { Ledger } from "../aggregate/ledger/ledger.ts";
-import {
-  API_GROUP_VERSION,
-  CLUSTER_REPORT_KIND,
-  MANAGED_BY_LABEL,
-  PRODUCT,
-  REPORT_KIND,
-} from "../api/names.ts";
+import { API_GROUP_VERSION, CLUSTER_REPORT_KIND, MANAGED_BY_LABEL, PRODUCT, REPORT_KIND } from "../api/names.ts";
 import { toReportText } from "../api/report-text.ts";
 import type { ObjectMeta, Report, ReportBody } from "../api/v1alpha1.ts";
 import type { RenderOptions } from "../report/render.ts";

@@ -52,8 +52,7 @@ function toGlob(field: string, pattern: string | undefined): Glob | { problem: s
   if (pattern === "") return { matches: (text) => text === "", isAny: false };
   const glob = parseGlob(pattern);
   if ("problem" in glob) return { problem: `spec.match.${field}: ${glob.problem}` };
-  if (hasDotSegments(pattern))
-    return { problem: `spec.match.${field}: write the path without . and .. in it` };
+  if (hasDotSegments(pattern)) return { problem: `spec.match.${field}: write the path without . and .. in it` };
   return { isAny: glob.isAny, matches: (text, work) => glob.matches(resolveDotSegments(text), work) };
 }
 

@@ -122,19 +122,13 @@ function listResults(
   const omittedStatus = (["warn", ...Object.values(options.results)] as const).find(isWanted);
   if (omittedStatus === undefined) return [];
   const wanted = report.violations.filter((violation) => isWanted(toResultStatus(violation)));
-  const { violations: cut, occurrences: cutOccurrences } = report.omitted ?? {
-    violations: 0,
-    occurrences: 0,
-  };
+  const { violations: cut, occurrences: cutOccurrences } = report.omitted ?? { violations: 0, occurrences: 0 };
   const listed = wanted.length + Number(cutOccurrences > 0) <= max ? wanted : wanted.slice(0, max - 1);
   const results = listed.map((violation) => toResult(report, violation, toResultStatus(violation), options));
   const unlisted = wanted.slice(listed.length);
   if (unlisted.length + cutOccurrences === 0) return results;
   const occurrences = unlisted.reduce((sum, each) => sum + each.occurrences, 0);
-  const total = {
-    violations: unlisted.length + cut,
-    occurrences: occurrences + cutOccurrences,
-  };
+  const total = { violations: unlisted.length + cut, occurrences: occurrences + cutOccurrences };
   return [...results, toOmittedResult(report, total, omittedStatus, options)];
 }
 
@@ -226,11 +220,7 @@ function asSentence(text: string): string {
   return text === "" || /[.!?…]$/.test(text) ? text : `${text}.`;
 }
 
-function properties(
-  report: Report,
-  violation: Violation,
-  options: OpenReportOptions,
-): Record<string, string> {
+function properties(report: Report, violation: Violation, options: OpenReportOptions): Record<string, string> {
   const { coverage } = report;
   const { latest, node } = violation;
   const isLowerBound = coverage.lowerBound || violation.lowerBound === true;

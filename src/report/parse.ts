@@ -80,10 +80,7 @@ function parseTotals({ summary, coverage, expired }: Report, entries: readonly E
     throttleNotices: toCount(coverage?.throttleNotices),
     rejected: toCount(coverage?.rejected),
     withoutDetails: toCount(coverage?.withoutDetails),
-    expired: {
-      violations: toCount(expired?.violations),
-      occurrences: toCount(expired?.occurrences),
-    },
+    expired: { violations: toCount(expired?.violations), occurrences: toCount(expired?.occurrences) },
     coverageGaps: parseGaps(coverage),
   };
 }
@@ -152,14 +149,7 @@ function toTally(namespace: string | undefined, policy: Policy, violation: Viola
 
 function restorePod(tally: Tally, namespace: string | undefined, pod: ViolationPod): void {
   const node = pod.node ?? "";
-  addPod(
-    tally,
-    podKey(namespace, pod.name, node),
-    pod.name,
-    node,
-    toCount(pod.occurrences),
-    time(pod.lastSeen) ?? 0,
-  );
+  addPod(tally, podKey(namespace, pod.name, node), pod.name, node, toCount(pod.occurrences), time(pod.lastSeen) ?? 0);
 }
 
 function time(text: string | undefined): EpochUs | undefined {

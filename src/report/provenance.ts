@@ -30,10 +30,7 @@ export interface PolicyFromAlerts {
 }
 
 /** Finds what bears the policy's name and could have raised such alerts. */
-export function findProvenance(
-  policy: PolicyFromAlerts,
-  catalog: PolicyCatalog | undefined,
-): ProvenanceFacts {
+export function findProvenance(policy: PolicyFromAlerts, catalog: PolicyCatalog | undefined): ProvenanceFacts {
   if (policy.name === DEFAULT_POSTURE) {
     return { kind: "DefaultPosture", ...(catalog ? { provenance: "NotApplicable" } : {}) };
   }

@@ -34,16 +34,11 @@ export function parseHistory(summary: Summary | undefined): History {
   if (!written) return { ...emptyHistory(), isLowerBound: (summary?.occurrences ?? 0) > 0 };
   const hours = parseBuckets(written.hourly, HOUR_US, HOURS);
   const days = parseBuckets(written.daily, DAY_US, DAYS);
-  const isWhole =
-    hours.length === (written.hourly ?? []).length && days.length === (written.daily ?? []).length;
+  const isWhole = hours.length === (written.hourly ?? []).length && days.length === (written.daily ?? []).length;
   return { hours, days, isLowerBound: !isWhole || written.lowerBound === true };
 }
 
-function parseBuckets(
-  entries: readonly HistoryEntry[] | undefined,
-  unitUs: number,
-  window: number,
-): Bucket[] {
+function parseBuckets(entries: readonly HistoryEntry[] | undefined, unitUs: number, window: number): Bucket[] {
   const buckets: Bucket[] = [];
   for (const { start, prevented, allowed, unknown } of (entries ?? []).slice(-window)) {
     const index = (Date.parse(start) * 1000) / unitUs;

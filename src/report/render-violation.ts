@@ -72,10 +72,7 @@ function renderRule(
   };
 }
 
-function clusterPlace(
-  namespace: string,
-  latest: Evidence | undefined,
-): { namespace?: string; node?: string } {
+function clusterPlace(namespace: string, latest: Evidence | undefined): { namespace?: string; node?: string } {
   return { ...optional("namespace", namespace), ...optional("node", latest?.node ?? "") };
 }
 

@@ -11,15 +11,7 @@ import type { Entry } from "../aggregate/entries/entry.ts";
 import { selectFairest } from "../aggregate/entries/ranking.ts";
 import type { Ledger } from "../aggregate/ledger/ledger.ts";
 import { DEFAULT_THRESHOLDS, type SeverityThresholds, toSeverityLevel } from "../api/severity.ts";
-import type {
-  CoveredNodes,
-  Expired,
-  Omitted,
-  Policy,
-  ReportBody,
-  Summary,
-  Violation,
-} from "../api/v1alpha1.ts";
+import type { CoveredNodes, Expired, Omitted, Policy, ReportBody, Summary, Violation } from "../api/v1alpha1.ts";
 import { runAtOnce, type Steps, visitInSteps } from "../lib/pacing/steps.ts";
 import { byteLength } from "../lib/sanitize.ts";
 import { type EpochUs, formatMicroTime } from "../lib/time.ts";
@@ -73,9 +65,7 @@ export function* renderInSteps(ledger: Ledger, options: RenderOptions): Steps<Re
   ledger.policy.renderedSeverity = policySeverity;
   const policy = renderPolicy(ledger, policySeverity, options.policies);
   const coverage = {
-    ...(options.continuousSinceUs === undefined
-      ? {}
-      : { continuousSince: formatMicroTime(options.continuousSinceUs) }),
+    ...(options.continuousSinceUs === undefined ? {} : { continuousSince: formatMicroTime(options.continuousSinceUs) }),
     ...(options.nodes === undefined ? {} : { nodes: options.nodes }),
     gaps: totals.gaps,
     throttleNotices: totals.throttleNotices,
@@ -103,10 +93,7 @@ export function* renderInSteps(ledger: Ledger, options: RenderOptions): Steps<Re
         );
   return {
     policy,
-    summary: {
-      ...summary,
-      ...divide(summary, marked, toSeverityLevel(openSeverity || undefined, options.severity)),
-    },
+    summary: { ...summary, ...divide(summary, marked, toSeverityLevel(openSeverity || undefined, options.severity)) },
     violations,
     ...(omitted ? { omitted } : {}),
     ...(expired.violations > 0 ? { expired: { ...expired } } : {}),

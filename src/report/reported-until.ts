@@ -120,9 +120,7 @@ export class ReportedUntil {
     const { pods = [] } = stored;
     if (stored.lowerBound || pods.length === 0) return { lastUs, pods: undefined, otherPodsUs: lastUs };
     const scope = this.#isNamespaced ? "namespaced" : undefined;
-    const times = new Map(
-      pods.map(({ name, node = "", lastSeen }) => [podKey(scope, name, node), time(lastSeen)]),
-    );
+    const times = new Map(pods.map(({ name, node = "", lastSeen }) => [podKey(scope, name, node), time(lastSeen)]));
     const occurrences = pods.reduce((sum, pod) => sum + pod.occurrences, 0);
     if (occurrences >= stored.occurrences) return { lastUs, pods: times, otherPodsUs: NEVER };
     // Of a full list the least recent leave, so that whoever left is not later than those who stayed.

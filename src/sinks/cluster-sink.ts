@@ -61,13 +61,7 @@ export function createClusterSink(options: ClusterSinkOptions): ReportSink {
   const clusterName = options.clusterName ?? "";
 
   async function* listKind(plural: string, kind: Report["kind"], signal: AbortSignal): AsyncIterable<Report> {
-    const request = {
-      path: `${BASE}/${plural}`,
-      labelSelector: SELECTOR,
-      pageSize,
-      pageBytes: PAGE_BYTES,
-      signal,
-    };
+    const request = { path: `${BASE}/${plural}`, labelSelector: SELECTOR, pageSize, pageBytes: PAGE_BYTES, signal };
     try {
       for await (const item of listItems(client, request)) {
         const report = parseReport(item, kind);
@@ -116,8 +110,7 @@ export function createClusterSink(options: ClusterSinkOptions): ReportSink {
         });
         const metadata = readMetadata(stored);
         // An answer that is no object: the server took the write, but what is stored now must be read.
-        if (metadata === undefined)
-          return { kind: "unknown", message: `${toObjectPath(ref)}: unreadable answer` };
+        if (metadata === undefined) return { kind: "unknown", message: `${toObjectPath(ref)}: unreadable answer` };
         return { kind: "written", report: { ...report, metadata } };
       } catch (error) {
         return writeFailure(error, create);
@@ -159,8 +152,7 @@ export function parseReport(item: unknown, kind: Report["kind"]): Report | undef
   const metadata = readMetadata(item);
   if (metadata === undefined || !isObject(item)) return undefined;
   const { policy, summary, violations, coverage } = item;
-  if (!isObject(policy) || !isObject(summary) || !Array.isArray(violations) || !isObject(coverage))
-    return undefined;
+  if (!isObject(policy) || !isObject(summary) || !Array.isArray(violations) || !isObject(coverage)) return undefined;
   return { ...item, apiVersion: API_GROUP_VERSION, kind, metadata } as unknown as Report;
 }
 
@@ -201,8 +193,7 @@ function removeFailure(error: unknown): RemoveResult {
   const result = writeFailure(error, false);
   if (result.kind === "gone" || result.kind === "namespace_gone") return { kind: "absent" };
   // A removal has no size, and its answer is not looked at.
-  if (result.kind === "too_large" || result.kind === "written")
-    return { kind: "unknown", message: String(error) };
+  if (result.kind === "too_large" || result.kind === "written") return { kind: "unknown", message: String(error) };
   return result;
 }
 

@@ -26,14 +26,7 @@ import { type ReadResult, type ReportRef, type ReportSink, SinkError } from "./r
 /** Not a legal namespace name, so it can't collide with one. */
 export const CLUSTER_DIRECTORY = "_cluster";
 /** Metadata that a store adds; files omit it so that two runs write the same bytes. */
-const STORE_METADATA = [
-  "resourceVersion",
-  "uid",
-  "creationTimestamp",
-  "generation",
-  "managedFields",
-  "selfLink",
-];
+const STORE_METADATA = ["resourceVersion", "uid", "creationTimestamp", "generation", "managedFields", "selfLink"];
 /** File systems end a name at 255 bytes; a report's name may have 253. */
 const MAX_FILE_STEM = 240;
 const SUFFIX = ".yaml";
@@ -81,8 +74,7 @@ export function createDirectorySink(directory: string, clusterName = ""): Report
         if (file === undefined) continue;
         const report = parseReportFile(file.text, file.version);
         if (typeof report === "string" || toPath(directory, toRef(report)) !== path) {
-          const why =
-            typeof report === "string" ? report : "its name and namespace are not those of its path";
+          const why = typeof report === "string" ? report : "its name and namespace are not those of its path";
           throw new SinkError(`${path}: ${why}; remove the file to have it recreated`, { refused: true });
         }
         yield report;
@@ -140,13 +132,7 @@ export function createDirectorySink(directory: string, clusterName = ""): Report
 export function reportToYaml(report: Report): string {
   return stringify(
     { ...report, metadata: ownMetadata(report) },
-    {
-      lineWidth: 0,
-      blockQuote: "literal",
-      aliasDuplicateObjects: false,
-      compat: "yaml-1.1",
-      indentSeq: false,
-    },
+    { lineWidth: 0, blockQuote: "literal", aliasDuplicateObjects: false, compat: "yaml-1.1", indentSeq: false },
   );
 }
 
@@ -202,8 +188,7 @@ export function parseReportFile(text: string, resourceVersion: string): Report |
   const { apiVersion, kind, metadata, policy, summary, violations, coverage } = value;
   if (apiVersion !== API_GROUP_VERSION) return `apiVersion is not ${API_GROUP_VERSION}`;
   const namespaced = metadata["namespace"] !== undefined;
-  if (kind !== (namespaced ? REPORT_KIND : CLUSTER_REPORT_KIND))
-    return "kind and metadata.namespace do not fit";
+  if (kind !== (namespaced ? REPORT_KIND : CLUSTER_REPORT_KIND)) return "kind and metadata.namespace do not fit";
   if (!isObject(policy) || !isObject(summary) || !Array.isArray(violations) || !isObject(coverage)) {
     return "policy, summary, violations or coverage is missing";
   }

@@ -79,15 +79,13 @@ class FollowedKind {
       onListing: () => {
         isListing = true;
       },
-      onObject: (object) =>
-        pass(object, (report) => observer.onStored(report, isListing ? "listed" : "changed")),
+      onObject: (object) => pass(object, (report) => observer.onStored(report, isListing ? "listed" : "changed")),
       onListed: () => {
         isListing = false;
         observer.onListed(this.#kind);
       },
       onRemoved: (object) => pass(object, (report) => observer.onRemoved(report)),
-      onProblem: (problem) =>
-        problem === undefined ? this.#recordSuccess() : this.#recordFailure(problem.message),
+      onProblem: (problem) => (problem === undefined ? this.#recordSuccess() : this.#recordFailure(problem.message)),
     };
   }
 

@@ -50,9 +50,6 @@ export const contextMetrics: MetricDefinition[] = [
     help: "Attempts to write the status of an AcceptedViolation, by result.",
     labels: ["result"],
     read: (source) =>
-      Object.entries(source.acceptances().statusWrites).map(([result, value]) => ({
-        labels: { result },
-        value,
-      })),
+      Object.entries(source.acceptances().statusWrites).map(([result, value]) => ({ labels: { result }, value })),
   },
 ];

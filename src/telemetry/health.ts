@@ -22,12 +22,6 @@ export function renderHealth(name: string, { ok, checks }: Health): HttpPage {
 }
 
 /** The pages of the health server. */
-export function createHealthPages(
-  healthy: () => Health,
-  ready: () => Health,
-): Record<string, () => HttpPage> {
-  return {
-    "/healthz": () => renderHealth("healthz", healthy()),
-    "/readyz": () => renderHealth("readyz", ready()),
-  };
+export function createHealthPages(healthy: () => Health, ready: () => Health): Record<string, () => HttpPage> {
+  return { "/healthz": () => renderHealth("healthz", healthy()), "/readyz": () => renderHealth("readyz", ready()) };
 }

@@ -66,11 +66,7 @@ async function renderPage(
   return await page();
 }
 
-async function respond(
-  request: IncomingMessage,
-  response: ServerResponse,
-  options: HttpServerOptions,
-): Promise<void> {
+async function respond(request: IncomingMessage, response: ServerResponse, options: HttpServerOptions): Promise<void> {
   // Discards the body.
   request.resume();
   const { status, body, contentType, allow } = await renderPage(request, options).catch(

@@ -189,10 +189,7 @@ const kubernetes: MetricDefinition[] = [
     help: "Requests to the Kubernetes API, by HTTP method and outcome: OK or the kind of error.",
     labels: ["verb", "code"],
     read: (source) =>
-      Array.from(source.api().requests, ({ verb, code, count }) => ({
-        labels: { verb, code },
-        value: count,
-      })),
+      Array.from(source.api().requests, ({ verb, code, count }) => ({ labels: { verb, code }, value: count })),
   },
   {
     name: "policy_violation_api_retries_total",

@@ -59,12 +59,7 @@ function register(definition: MetricDefinition, source: MetricsSource, registry:
 }
 
 /** Builds the registry; every series with labels that are known in advance exists from the first scrape. */
-export function createMetrics({
-  source,
-  version,
-  clusterName = "",
-  processMetrics = true,
-}: MetricsOptions): Metrics {
+export function createMetrics({ source, version, clusterName = "", processMetrics = true }: MetricsOptions): Metrics {
   const registry = new Registry();
   if (clusterName !== "") registry.setDefaultLabels({ cluster: clusterName });
   for (const { metrics } of metricGroups) {

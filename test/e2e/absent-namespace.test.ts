@@ -23,10 +23,7 @@ describeReal("a namespace that does not exist", () => {
       env: { PVO_REPORTS_MIN_INTERVAL_MS: "100", PVO_REPORTS_MAX_INTERVAL_MS: "200" },
     });
     const [sample] = readAlerts(SAMPLES_PATH);
-    const place = {
-      NamespaceName: "nowhere",
-      Owner: { Ref: "Deployment", Name: "web", Namespace: "nowhere" },
-    };
+    const place = { NamespaceName: "nowhere", Owner: { Ref: "Deployment", Name: "web", Namespace: "nowhere" } };
     // At this pace a report is written some ten times a second.
     for (let sent = 1; sent <= 40; sent++) {
       node.push({ ...sample, ...place, HostPID: sent, UpdatedTime: new Date().toISOString() });

@@ -27,12 +27,7 @@ function createWireAlert(mods: Partial<Alert>): WireAlert {
 
 function createAcceptance(name: string, spec: unknown, namespace = "shop"): string {
   const metadata = { name, namespace };
-  return JSON.stringify({
-    apiVersion: "reports.kubearmor.com/v1alpha1",
-    kind: "AcceptedViolation",
-    metadata,
-    spec,
-  });
+  return JSON.stringify({ apiVersion: "reports.kubearmor.com/v1alpha1", kind: "AcceptedViolation", metadata, spec });
 }
 
 describeReal("accepting", () => {
@@ -42,24 +37,14 @@ describeReal("accepting", () => {
   beforeAll(async () => {
     await cluster.kubectl(["apply", "--server-side", "-f", CRDS]);
     await cluster.kubectl(["wait", "--for=condition=Established", "--timeout=60s", "crd", "--all"]);
-    const pods = ["shop", "bank"].flatMap((namespace) =>
-      ["web-1", "web-2"].map((name) => ({ namespace, name })),
-    );
+    const pods = ["shop", "bank"].flatMap((namespace) => ["web-1", "web-2"].map((name) => ({ namespace, name })));
     await cluster.apply(renderManifest({ namespaces: ["shop", "bank"], pods, nodes: ["node-1"] }));
     await bed.start({ env: { PVO_REPORTS_MIN_INTERVAL_MS: "200" } });
   });
 
   /** Prevented, allowed and severity as `kubectl get pvr` shows them. */
   async function readColumns(namespace = "shop"): Promise<string> {
-    const text = await cluster.kubectl([
-      "get",
-      "pvr",
-      "-n",
-      namespace,
-      POLICY,
-      "--no-headers",
-      "--ignore-not-found",
-    ]);
+    const text = await cluster.kubectl(["get", "pvr", "-n", namespace, POLICY, "--no-headers", "--ignore-not-found"]);
     const cells = text.trim().split(/ {2,}/);
     return [cells[1], cells[2], cells[5]].join(" ");
   }
@@ -98,9 +83,7 @@ describeReal("accepting", () => {
     await eventually("Events", async () => (await countEvents("shop")) === 2);
 
     const match = { policy: POLICY, operation: "Process", resource: "/usr/bin/ap?" };
-    await cluster.apply(
-      createAcceptance("vendor-apt", { match, reason: "the vendor's updater", owner: "web" }),
-    );
+    await cluster.apply(createAcceptance("vendor-apt", { match, reason: "the vendor's updater", owner: "web" }));
     await waitForColumns("1 0 medium");
     // No team accepts for another namespace.
     expect(await readColumns("bank")).toBe("2 0 medium");
@@ -119,9 +102,7 @@ describeReal("accepting", () => {
         ["/etc/shadow", undefined],
       ]),
     );
-    expect(await waitForCondition("vendor-apt", "Active=True")).toBe(
-      "Active=True In effect until it is deleted.",
-    );
+    expect(await waitForCondition("vendor-apt", "Active=True")).toBe("Active=True In effect until it is deleted.");
     expect((await readStatus("vendor-apt")).matched).toEqual({ violations: 1, occurrences: 1 });
 
     // Of two at once, from another pod, only the one that is open raises an Event.
@@ -141,18 +122,16 @@ describeReal("accepting", () => {
   test("of everything leaves none open, and says that it is everything", async () => {
     await cluster.apply(createAcceptance("all", { match: { policy: POLICY }, reason: "a lab" }));
     await waitForColumns("0 0 accepted");
-    expect(await waitForCondition("all", "MatchesEverything=True")).toContain(
-      "Nothing but the policy narrows it",
-    );
+    expect(await waitForCondition("all", "MatchesEverything=True")).toContain("Nothing but the policy narrows it");
     await cluster.kubectl(["delete", "av", "-n", "shop", "all"]);
     await waitForColumns("2 0 medium");
   });
 
   test("that is not valid has no effect and says why; one that matches nothing says so", async () => {
     const spec = (match: object) => ({ match: { policy: POLICY, ...match }, reason: "x" });
-    await expect(
-      cluster.apply(createAcceptance("no-glob", spec({ resource: "/usr/bin/[" }))),
-    ).rejects.toThrow("wildcards are *, ** and ?");
+    await expect(cluster.apply(createAcceptance("no-glob", spec({ resource: "/usr/bin/[" })))).rejects.toThrow(
+      "wildcards are *, ** and ?",
+    );
     await cluster.apply(createAcceptance("long-glob", spec({ resource: `/${"*a".repeat(40)}` })));
     expect(await waitForCondition("long-glob", "Invalid=True")).toContain("a glob has at most 64 characters");
     await cluster.apply(createAcceptance("no-key", spec({ resorce: "/usr/bin/apt" })));
@@ -169,9 +148,7 @@ describeReal("accepting", () => {
 
   test("ends by itself at its expiry, without another alert", async () => {
     const expires = new Date(Date.now() + 8_000).toISOString();
-    await cluster.apply(
-      createAcceptance("a-while", { match: { policy: POLICY }, reason: "until the fix", expires }),
-    );
+    await cluster.apply(createAcceptance("a-while", { match: { policy: POLICY }, reason: "until the fix", expires }));
     await waitForColumns("0 0 accepted");
     await waitForColumns("2 0 medium");
     await waitForCondition("a-while", "Expired=True");

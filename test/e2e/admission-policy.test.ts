@@ -63,14 +63,8 @@ const CASES: [spec: object, refusal: string | undefined][] = [
   [{ match: { ...MATCH, operation: "Network", port: 443, protocol: "tcp" }, reason: "r" }, undefined],
   [{ match: { ...MATCH, operation: "NetworkFirewall", protocol: "icmp" }, reason: "r" }, undefined],
   [{ match: { ...MATCH, port: 443 }, reason: "r" }, undefined],
-  [
-    { match: { ...MATCH, operation: "File", port: 443 }, reason: "r" },
-    "port and protocol need operation Network",
-  ],
-  [
-    { match: { ...MATCH, operation: "Syscall", protocol: "tcp" }, reason: "r" },
-    "port and protocol need operation",
-  ],
+  [{ match: { ...MATCH, operation: "File", port: 443 }, reason: "r" }, "port and protocol need operation Network"],
+  [{ match: { ...MATCH, operation: "Syscall", protocol: "tcp" }, reason: "r" }, "port and protocol need operation"],
   [{ match: { ...MATCH, port: 0 }, reason: "r" }, "should be greater than or equal to 1"],
   [{ match: { ...MATCH, outcome: "Blocked" }, reason: "r" }, "Unsupported value"],
   [{ match: MATCH, reason: "r", expires: "soon" }, "must be of type date-time"],

@@ -33,10 +33,7 @@ function runCli(args: string[], input?: string): { code: number | null; stdout: 
 
 test("a wrong configuration names every problem with its path and exits 2", () => {
   const file = join(folder, "wrong.yaml");
-  writeFileSync(
-    file,
-    "reports:\n  maxViolatoins: 3\n  maxBytes: lots\nfeed:\n  relay:\n    address: nowhere\n",
-  );
+  writeFileSync(file, "reports:\n  maxViolatoins: 3\n  maxBytes: lots\nfeed:\n  relay:\n    address: nowhere\n");
   const { code, stderr } = runCli(["run", "--config", file]);
   expect(code).toBe(2);
   expect(stderr).toContain("reports.maxViolatoins");
@@ -72,9 +69,7 @@ test("replay names each line that is no alert, counts the rest, and exits 3", ()
   expect(stderr).toContain("line 5: line_too_long");
   expect(stderr).toContain("line 8: no_policy");
   expect(stdout).toContain("7 alerts received = 1 counted + 1 duplicates + 0 throttle notices + 5 rejected");
-  expect(readdirSync(join(out, "default", "policyviolationreports"))).toEqual([
-    "block-pkg-mgmt-tools-exec.yaml",
-  ]);
+  expect(readdirSync(join(out, "default", "policyviolationreports"))).toEqual(["block-pkg-mgmt-tools-exec.yaml"]);
 });
 
 test("a file that is not there is named", () => {

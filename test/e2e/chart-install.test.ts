@@ -21,11 +21,7 @@ const OPERATOR = {
 const PUBLISHED = {
   apiVersion: "discovery.k8s.io/v1",
   kind: "EndpointSlice",
-  metadata: {
-    name: "kubernetes",
-    namespace: "default",
-    labels: { "kubernetes.io/service-name": "kubernetes" },
-  },
+  metadata: { name: "kubernetes", namespace: "default", labels: { "kubernetes.io/service-name": "kubernetes" } },
   addressType: "IPv4",
   endpoints: [{ addresses: ["10.77.0.1"] }],
   ports: [{ name: "https", port: 7443, protocol: "TCP" }],
@@ -71,17 +67,13 @@ describeReal("helm install", () => {
   });
 
   test("makes pods that the Pod Security Standard `restricted` admits", async () => {
-    const { spec } = JSON.parse(
-      await cluster.kubectl(["get", "deployment", RELEASE, "-n", NAMESPACE, "-o", "json"]),
-    );
+    const { spec } = JSON.parse(await cluster.kubectl(["get", "deployment", RELEASE, "-n", NAMESPACE, "-o", "json"]));
     const hooks = await cluster.helm(["get", "hooks", RELEASE, "-n", NAMESPACE]);
     const helmTest = parse(hooks) as { kind: string; spec: object };
     expect(helmTest.kind).toBe("Pod");
     const pod = { apiVersion: "v1", kind: "Pod", metadata: { name: "probe", namespace: NAMESPACE } };
     const create = (podSpec: unknown) =>
-      cluster.kubectl(["create", "--dry-run=server", "-f", "-"], {
-        input: JSON.stringify({ ...pod, spec: podSpec }),
-      });
+      cluster.kubectl(["create", "--dry-run=server", "-f", "-"], { input: JSON.stringify({ ...pod, spec: podSpec }) });
     for (const podSpec of [spec.template.spec, helmTest.spec]) {
       expect(await create(podSpec)).toContain("pod/probe created");
       // The same without its security context is refused: the standard is in force.
@@ -90,9 +82,7 @@ describeReal("helm install", () => {
   });
 
   test("lets the pods out to the port on which the API server says it listens", async () => {
-    const policy = JSON.parse(
-      await cluster.kubectl(["get", "networkpolicy", RELEASE, "-n", NAMESPACE, "-o", "json"]),
-    );
+    const policy = JSON.parse(await cluster.kubectl(["get", "networkpolicy", RELEASE, "-n", NAMESPACE, "-o", "json"]));
     const open = policy.spec.egress[1].ports.map(({ port }: { port: number }) => port);
     expect(open).toEqual([443, 6443, 8443, 16443, 7443]);
   });
@@ -113,9 +103,7 @@ describeReal("helm install", () => {
       kind: "SubjectAccessReview",
       spec: { ...user, resourceAttributes },
     };
-    const answer = await cluster.kubectl(["create", "-f", "-", "-o", "json"], {
-      input: JSON.stringify(review),
-    });
+    const answer = await cluster.kubectl(["create", "-f", "-", "-o", "json"], { input: JSON.stringify(review) });
     return JSON.parse(answer).status.allowed;
   };
   const REPORTS = "policyviolationreports.reports.kubearmor.com";

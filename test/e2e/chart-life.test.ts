@@ -100,15 +100,13 @@ describeReal("the chart's life", () => {
       await cluster.kubectl([...binding, "-n", "shop"]);
     }
     const can = async (user: string, verb: string, what: string, namespace: string) =>
-      (
-        await cluster.kubectl(["auth", "can-i", verb, what, "-n", namespace, "--as", user], { ok: [0, 1] })
-      ).includes("yes");
+      (await cluster.kubectl(["auth", "can-i", verb, what, "-n", namespace, "--as", user], { ok: [0, 1] })).includes(
+        "yes",
+      );
     // The controller manager adds the chart's rules to the cluster's own roles.
     await eventually("view has the rule", () => can("vera", "list", "pvr", "shop"));
     const asVera = (...args: string[]) => cluster.kubectl(["get", ...args, "-o", "name", "--as", "vera"]);
-    expect(await asVera("pvr", "-n", "shop")).toBe(
-      "policyviolationreport.reports.kubearmor.com/block-shell\n",
-    );
+    expect(await asVera("pvr", "-n", "shop")).toBe("policyviolationreport.reports.kubearmor.com/block-shell\n");
     await expect(asVera("pvr", "-n", "bank")).rejects.toThrow("Forbidden");
     await expect(asVera("pvr", "-A")).rejects.toThrow("Forbidden");
     await expect(asVera("cpvr")).rejects.toThrow("Forbidden");
@@ -189,9 +187,7 @@ describeReal("the chart's life", () => {
       metadata: { name, namespace },
       spec: { ports: port, selector: { "kubearmor-app": "kubearmor-relay" } },
     });
-    expect(await helm("install", CHART)).toContain(
-      "WARNING: there is no Service kubearmor in the namespace kubearmor",
-    );
+    expect(await helm("install", CHART)).toContain("WARNING: there is no Service kubearmor in the namespace kubearmor");
     await cluster.apply(`${JSON.stringify(service("bank", "armor"))}\n`);
     expect(await helm("upgrade", CHART)).toContain("--set config.feed.relay.address=armor.bank.svc:32767");
     await cluster.apply(`${JSON.stringify(service(NAMESPACE, "kubearmor"))}\n`);

@@ -9,11 +9,7 @@ import { join } from "node:path";
 import { expect, test } from "vitest";
 import { parse } from "yaml";
 import { settings } from "../../src/config/settings.ts";
-import {
-  buildInfoDefinition,
-  metricGroups,
-  writeDurationDefinition,
-} from "../../src/telemetry/metric-list.ts";
+import { buildInfoDefinition, metricGroups, writeDurationDefinition } from "../../src/telemetry/metric-list.ts";
 import { scaleMetrics } from "../../src/telemetry/scale-metrics.ts";
 import { readChartValues } from "../../tools/chart-values.ts";
 
@@ -48,20 +44,14 @@ test("values.schema.json knows every setting of the configuration but those of t
     ".health.address",
   ]);
   const { reports, openReports } = config?.properties ?? {};
-  expect(reports?.properties?.["maxViolations"]).toMatchObject({
-    type: "integer",
-    minimum: 1,
-    maximum: 1000,
-  });
+  expect(reports?.properties?.["maxViolations"]).toMatchObject({ type: "integer", minimum: 1, maximum: 1000 });
   expect(reports?.properties?.["retentionMs"]).toMatchObject({
     anyOf: [
       { type: "integer", minimum: 0 },
       { type: "string", pattern: expect.stringContaining("ms|s|m|h|d|w") },
     ],
   });
-  expect(openReports?.properties?.["enabled"]).toMatchObject({
-    enum: ["auto", "true", "false", true, false],
-  });
+  expect(openReports?.properties?.["enabled"]).toMatchObject({ enum: ["auto", "true", "false", true, false] });
 });
 
 /** Every key of values.yaml with its children, but not below those whose keys belong to the user. */
@@ -89,9 +79,7 @@ test("values.yaml says of every value what it is for", () => {
   const described = new Set(readChartValues().map(({ path }) => `.${path}`));
   const silent = listSchemaKeys(schema, "").filter((path) => path !== ".global" && !described.has(path));
   // These are said of as a whole.
-  expect(silent).toEqual(
-    ["", ".gitExport"].flatMap((at) => [`${at}.resources.requests`, `${at}.resources.limits`]),
-  );
+  expect(silent).toEqual(["", ".gitExport"].flatMap((at) => [`${at}.resources.requests`, `${at}.resources.limits`]));
 });
 
 test("values.schema.json leaves no object open but those with keys of the user", () => {

@@ -21,12 +21,7 @@ const NAMESPACE = "kubearmor";
 interface Manifest {
   kind: string;
   apiVersion: string;
-  metadata: {
-    name: string;
-    namespace?: string;
-    labels: Record<string, string>;
-    annotations?: Record<string, string>;
-  };
+  metadata: { name: string; namespace?: string; labels: Record<string, string>; annotations?: Record<string, string> };
   // biome-ignore lint/suspicious/noExplicitAny: Kubernetes objects of many kinds, looked at in a few places.
   [other: string]: any;
 }
@@ -40,21 +35,14 @@ describeReal("the chart", () => {
   beforeAll(async () => {
     // That of the relay in one set of values.
     await cluster.kubectl(["create", "namespace", "security"]);
-    await cluster.kubectl([
-      "apply",
-      "--server-side",
-      ...downloadPrometheusCrds().flatMap((path) => ["-f", path]),
-    ]);
+    await cluster.kubectl(["apply", "--server-side", ...downloadPrometheusCrds().flatMap((path) => ["-f", path])]);
   });
 
-  const template = (...args: string[]) =>
-    cluster.helm(["template", RELEASE, CHART, "--namespace", NAMESPACE, ...args]);
+  const template = (...args: string[]) => cluster.helm(["template", RELEASE, CHART, "--namespace", NAMESPACE, ...args]);
 
   async function renderManifests(...args: string[]): Promise<Manifest[]> {
     const documents = parseAllDocuments(await template(...args));
-    return documents
-      .map((document) => document.toJS() as Manifest | null)
-      .filter((manifest) => manifest !== null);
+    return documents.map((document) => document.toJS() as Manifest | null).filter((manifest) => manifest !== null);
   }
 
   async function renderDeployment(...args: string[]): Promise<Manifest> {
@@ -70,11 +58,7 @@ describeReal("the chart", () => {
 
     test.each(VALUE_SETS)("template gives what test/golden/chart holds: %s", async (set) => {
       // The CRDs and the dashboard have files and tests of their own.
-      const text = await template(
-        ...selectValues(set),
-        "--set",
-        "crds.install=false,dashboard.enabled=false",
-      );
+      const text = await template(...selectValues(set), "--set", "crds.install=false,dashboard.enabled=false");
       const golden = join(GOLDEN, `${set}.yaml`);
       if (UPDATE) writeFileSync(golden, text);
       expect(text).toBe(readFileSync(golden, "utf8"));
@@ -112,18 +96,10 @@ describeReal("the chart", () => {
     test.each([
       ["a misspelt key", "imagee.tag=1", "additional properties 'imagee' not allowed"],
       ["a misspelt key further down", "image.tags=1", "additional properties 'tags' not allowed"],
-      [
-        "a misspelt setting",
-        "config.reports.maxViolation=3",
-        "additional properties 'maxViolation' not allowed",
-      ],
+      ["a misspelt setting", "config.reports.maxViolation=3", "additional properties 'maxViolation' not allowed"],
       ["a setting out of bounds", "config.reports.maxViolations=1001", "maximum"],
       ["a setting of another type", "config.events.enabled=maybe", "want boolean"],
-      [
-        "a setting that the chart owns",
-        "config.metrics.address=:9090",
-        "additional properties 'address' not allowed",
-      ],
+      ["a setting that the chart owns", "config.metrics.address=:9090", "additional properties 'address' not allowed"],
       ["a digest that is none", "image.digest=latest", "does not match pattern"],
       [
         "a journal that two replicas share",
@@ -143,18 +119,13 @@ describeReal("the chart", () => {
     });
 
     test("template says which account is missing", async () => {
-      await expect(template("--set", "serviceAccount.create=false")).rejects.toThrow(
-        "serviceAccount.name is needed",
-      );
+      await expect(template("--set", "serviceAccount.create=false")).rejects.toThrow("serviceAccount.name is needed");
     });
   });
 
   describe("the values", () => {
     test("reach the configuration file as they are", async () => {
-      const found = await renderManifests(
-        "--set",
-        "config.reports.maxBytes=1048576,config.redaction.names={pin,otp}",
-      );
+      const found = await renderManifests("--set", "config.reports.maxBytes=1048576,config.redaction.names={pin,otp}");
       const map = found.find((manifest) => manifest.kind === "ConfigMap");
       expect(parse(map?.["data"]["config.yaml"])).toEqual({
         feed: { relay: { address: "kubearmor.kubearmor.svc:32767" } },
@@ -184,8 +155,7 @@ describeReal("the chart", () => {
 
     test("give the journal's volume twice its size, in either form", async () => {
       const limit = async (maxBytes: string) => {
-        const { spec } = (await renderDeployment("--set", `config.journal.maxBytes=${maxBytes}`))["spec"]
-          .template;
+        const { spec } = (await renderDeployment("--set", `config.journal.maxBytes=${maxBytes}`))["spec"].template;
         const { emptyDir } = spec.volumes.find(({ name }: { name: string }) => name === "journal");
         return emptyDir.sizeLimit;
       };
@@ -231,9 +201,7 @@ describeReal("the chart", () => {
       const digest = `sha256:${"0".repeat(64)}`;
       expect(await image()).toBe("policy-violation-operator:0.1.0");
       expect(await image("--set", "image.repository=r/pvo,image.tag=v2")).toBe("r/pvo:v2");
-      expect(await image("--set", `image.tag=v2,image.digest=${digest}`)).toBe(
-        `policy-violation-operator@${digest}`,
-      );
+      expect(await image("--set", `image.tag=v2,image.digest=${digest}`)).toBe(`policy-violation-operator@${digest}`);
     });
 
     test("move the Lease's rights with its name", async () => {
@@ -253,11 +221,7 @@ describeReal("the chart", () => {
         expect(found?.metadata.annotations).toEqual({ "helm.sh/resource-policy": "keep" });
       }
       const thrownAway = await crds("--set", "crds.keep=false");
-      expect(thrownAway.map(({ metadata }) => metadata.annotations)).toEqual([
-        undefined,
-        undefined,
-        undefined,
-      ]);
+      expect(thrownAway.map(({ metadata }) => metadata.annotations)).toEqual([undefined, undefined, undefined]);
       expect(await crds("--set", "crds.install=false")).toEqual([]);
     });
 
@@ -292,9 +256,7 @@ describeReal("the chart", () => {
       ]);
       expect(await kinds()).toEqual([]);
       expect(await kinds(...known)).toEqual(["PrometheusRule", "ServiceMonitor"]);
-      expect(
-        await kinds(...known, "--set", "serviceMonitor.enabled=false,prometheusRule.enabled=false"),
-      ).toEqual([]);
+      expect(await kinds(...known, "--set", "serviceMonitor.enabled=false,prometheusRule.enabled=false")).toEqual([]);
       expect(await kinds("--set", "podMonitor.enabled=true")).toEqual(["PodMonitor"]);
     });
 
@@ -315,10 +277,7 @@ describeReal("the chart", () => {
       expect(names).toContain("PolicyViolationStreamDown");
       expect(names).not.toContain("PolicyViolationThrottled");
       for (const { alert, labels, annotations } of rules) {
-        expect(labels).toEqual({
-          severity: expect.stringMatching(/^(info|warning|critical)$/),
-          team: "security",
-        });
+        expect(labels).toEqual({ severity: expect.stringMatching(/^(info|warning|critical)$/), team: "security" });
         expect(annotations["runbook_url"]).toBe(`https://example.com/runbook#${alert.toLowerCase()}`);
       }
     });

@@ -19,10 +19,7 @@ describeReal("a crash", () => {
   });
 
   test("at a few random moments costs what came since the last batch, and nothing before it", async () => {
-    run = new CrashRun(cluster, {
-      ratePerSec: 1000,
-      seed: Number(process.env["SEED"] ?? Date.now() % 100_000),
-    });
+    run = new CrashRun(cluster, { ratePerSec: 1000, seed: Number(process.env["SEED"] ?? Date.now() % 100_000) });
     await run.start();
     for (let kill = 0; kill < 4; kill++) await run.killOnce();
     const outcome = await run.finish();
@@ -31,10 +28,7 @@ describeReal("a crash", () => {
   });
 
   test("while the API server is gone costs no more either: the journal has it all", async () => {
-    run = new CrashRun(cluster, {
-      ratePerSec: 1000,
-      seed: Number(process.env["SEED"] ?? Date.now() % 100_000),
-    });
+    run = new CrashRun(cluster, { ratePerSec: 1000, seed: Number(process.env["SEED"] ?? Date.now() % 100_000) });
     await run.start();
     await run.waitForDelivered(1000);
     await run.stopApiServer();

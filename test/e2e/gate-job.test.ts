@@ -15,9 +15,7 @@ import { wireAlert } from "../support/gen.ts";
 import { LEADING, useNode, usePlugin } from "../support/operator-bed.ts";
 import { describeReal, useCluster } from "../support/real-parts.ts";
 
-const SHOWN = readDocumentedObjects("gitops.md").filter(
-  ({ apiVersion }) => !/argoproj|fluxcd/.test(apiVersion),
-);
+const SHOWN = readDocumentedObjects("gitops.md").filter(({ apiVersion }) => !/argoproj|fluxcd/.test(apiVersion));
 const JOBS = SHOWN.filter(({ kind }) => kind === "Job");
 
 const ACCEPTANCE = {
@@ -57,13 +55,7 @@ describeReal("the gate as a Job", () => {
     const token = await cluster.createServiceAccountToken("shop", "violations-gate");
     kubeconfig = cluster.kubeconfigFor(token);
     // A pod's own namespace is that of its account.
-    await cluster.kubectl([
-      "config",
-      "set-context",
-      "test",
-      "--namespace=shop",
-      `--kubeconfig=${kubeconfig}`,
-    ]);
+    await cluster.kubectl(["config", "set-context", "test", "--namespace=shop", `--kubeconfig=${kubeconfig}`]);
     await eventually("a report", async () =>
       (await cluster.kubectl(["get", "pvr", "-n", "shop", "-o", "name"])).includes("no-package-managers"),
     );
@@ -80,12 +72,9 @@ describeReal("the gate as a Job", () => {
     });
   }
 
-  test.each(JOBS)(
-    "is taken strictly by the API server, in a namespace that is restricted (%#)",
-    async (job) => {
-      expect(await apply(job, "--dry-run=server")).toContain(`job.batch/${job.metadata.name} created`);
-    },
-  );
+  test.each(JOBS)("is taken strictly by the API server, in a namespace that is restricted (%#)", async (job) => {
+    expect(await apply(job, "--dry-run=server")).toContain(`job.batch/${job.metadata.name} created`);
+  });
 
   test.each(JOBS)("fails while the violation is not accepted (%#)", async (job) => {
     const { stdout, stderr } = await runGateUntil(1, job);

@@ -52,11 +52,7 @@ describeReal("a pipeline with a gate", () => {
     checkout = join(plugin.dir, "shop");
     execFileSync("git", ["init", "--quiet", "--bare", "--initial-branch=main", repository]);
     await cluster.apply(
-      renderManifest({
-        namespaces: ["shop"],
-        pods: [{ namespace: "shop", name: "web-1" }],
-        nodes: ["node-1"],
-      }),
+      renderManifest({ namespaces: ["shop"], pods: [{ namespace: "shop", name: "web-1" }], nodes: ["node-1"] }),
     );
     await bed.start(LEADING);
     const apt = { UpdatedTime: new Date().toISOString(), Resource: "/usr/bin/apt-get update" };
@@ -88,12 +84,7 @@ describeReal("a pipeline with a gate", () => {
   function runPipeline(): Promise<RunResult> {
     return run(join(checkout, "pipeline.sh"), [], {
       timeoutMs: 120_000,
-      env: {
-        ...plugin.env,
-        TMPDIR: plugin.dir,
-        KUBECONFIG: cluster.kubeconfigPath,
-        REPOSITORY: repository,
-      },
+      env: { ...plugin.env, TMPDIR: plugin.dir, KUBECONFIG: cluster.kubeconfigPath, REPOSITORY: repository },
     });
   }
 
@@ -150,18 +141,8 @@ describeReal("a pipeline with a gate", () => {
     await cluster.kubectl(["delete", "cm", "-n", "shop", "rollout"]);
     expect(await bed.operator.stop()).toBe(0);
     const spec = { renewTime: "2026-01-31T00:00:00.000000Z", leaseDurationSeconds: 15 };
-    const [lease = ""] = (await cluster.kubectl(["get", "lease", "-n", "kubearmor", "-o", "name"])).split(
-      "\n",
-    );
-    await cluster.kubectl([
-      "patch",
-      "-n",
-      "kubearmor",
-      lease,
-      "--type=merge",
-      "-p",
-      JSON.stringify({ spec }),
-    ]);
+    const [lease = ""] = (await cluster.kubectl(["get", "lease", "-n", "kubearmor", "-o", "name"])).split("\n");
+    await cluster.kubectl(["patch", "-n", "kubearmor", lease, "--type=merge", "-p", JSON.stringify({ spec })]);
     const { code, stdout } = await runPipeline();
     expect(code).toBe(3);
     expect(stdout).toMatch(/^UNKNOWN: /);

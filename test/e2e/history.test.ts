@@ -79,16 +79,11 @@ describeReal("the history of a running operator", () => {
 
   beforeAll(async () => {
     await cluster.apply(
-      renderManifest({
-        namespaces: ["shop"],
-        pods: [{ namespace: "shop", name: "web-1" }],
-        nodes: ["node-1"],
-      }),
+      renderManifest({ namespaces: ["shop"], pods: [{ namespace: "shop", name: "web-1" }], nodes: ["node-1"] }),
     );
     await cluster.apply(renderPolicyCrds());
     await cluster.kubectl(["wait", "--for=condition=Established", ...listPolicyCrdNames(), "--timeout=60s"]);
-    for (const name of ["quiet", "busy"])
-      await cluster.apply(policy("KubeArmorPolicy", name, { namespace: "shop" }));
+    for (const name of ["quiet", "busy"]) await cluster.apply(policy("KubeArmorPolicy", name, { namespace: "shop" }));
     await bed.start({
       ...LEADING,
       env: { ...LEADING.env, PVO_REPORTS_MAX_INTERVAL_MS: "2000", PVO_REPORTS_MAX_VIOLATIONS: "2" },

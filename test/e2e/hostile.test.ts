@@ -18,9 +18,7 @@ import { listReports } from "../support/reports.ts";
 import { findFaults } from "../unit/report/report-check.ts";
 
 const SECRET = "hunter2SECRET9";
-const SAMPLE = readAlerts(SAMPLES_PATH).find(({ PodName }) =>
-  PodName?.startsWith("wordpress-7"),
-) as WireAlert;
+const SAMPLE = readAlerts(SAMPLES_PATH).find(({ PodName }) => PodName?.startsWith("wordpress-7")) as WireAlert;
 const NAMESPACE = SAMPLE.NamespaceName as string;
 
 /** Texts that make a terminal, a log reader or a browser act, or show something else than there is. */
@@ -68,14 +66,7 @@ function createHostileAlerts(): WireAlert[] {
     ...TEXTS.flatMap((text) => [
       createAlert(command(text)),
       createAlert({ ...command(text), Operation: "File", Resource: `/tmp-x/${text}`, Cwd: text, TTY: text }),
-      createAlert({
-        Message: text,
-        Tags: `${text},x`,
-        ContainerName: text,
-        Labels: text,
-        Action: text,
-        Type: text,
-      }),
+      createAlert({ Message: text, Tags: `${text},x`, ContainerName: text, Labels: text, Action: text, Type: text }),
       createAlert({ PodName: text, Operation: text }),
       createAlert({ PolicyName: "", Type: text, NamespaceName: text }),
     ]),
@@ -83,13 +74,8 @@ function createHostileAlerts(): WireAlert[] {
     ...NAMESPACES.map((NamespaceName) => createAlert({ NamespaceName, PolicyName: "same" })),
     createAlert(command(`--password ${SECRET} ${"A".repeat(65_536)}`)),
     createAlert(command(`${"A".repeat(65_536)} --password ${SECRET}`)),
-    createAlert(
-      command(`curl -H 'Authorization: Bearer ${SECRET}' https://user:${SECRET}@host/?token=${SECRET}`),
-    ),
-    createAlert({
-      ProcessName: `/x --token=${SECRET}`,
-      ParentProcessName: `/y -p${SECRET} PASSWORD=${SECRET}`,
-    }),
+    createAlert(command(`curl -H 'Authorization: Bearer ${SECRET}' https://user:${SECRET}@host/?token=${SECRET}`)),
+    createAlert({ ProcessName: `/x --token=${SECRET}`, ParentProcessName: `/y -p${SECRET} PASSWORD=${SECRET}` }),
     createAlert({ Cwd: `/tmp/password=${SECRET}`, Data: `syscall=X args=--api-key=${SECRET}` }),
     createAlert({ PolicyName: "", Source: `x --password ${SECRET}` }),
   ];
@@ -114,12 +100,10 @@ describeReal("hostile input", () => {
     expect(reports.flatMap((report: Report) => findFaults(report))).toEqual([]);
     // Each policy has a report of its own, however its name is spelled.
     const told = new Set(reports.map((report: Report) => report.policy.name));
-    expect(
-      POLICIES.filter((name) => name.length < 300 && !RAW.test(name)).filter((name) => !told.has(name)),
-    ).toEqual([]);
-    expect(
-      reports.filter((report: Report) => report.metadata.namespace === NAMESPACE).length,
-    ).toBeGreaterThan(14);
+    expect(POLICIES.filter((name) => name.length < 300 && !RAW.test(name)).filter((name) => !told.has(name))).toEqual(
+      [],
+    );
+    expect(reports.filter((report: Report) => report.metadata.namespace === NAMESPACE).length).toBeGreaterThan(14);
 
     const outputs: Record<string, string> = {
       json: await cluster.kubectl(["get", "pvr,cpvr", "-A", "-o", "json"]),

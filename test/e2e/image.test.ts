@@ -24,9 +24,7 @@ function readDockerfile(name: string): (instruction: string) => string[] {
     .split("\n")
     .filter((line) => /^[A-Z]/.test(line));
   return (instruction) =>
-    lines
-      .filter((line) => line.startsWith(`${instruction} `))
-      .map((line) => line.slice(instruction.length + 1));
+    lines.filter((line) => line.startsWith(`${instruction} `)).map((line) => line.slice(instruction.length + 1));
 }
 
 /** Files copied from the checkout. */
@@ -41,9 +39,7 @@ describe("the Dockerfile", () => {
   const of = readDockerfile("Dockerfile");
 
   test("copies, with the one for Git, what exists and exactly what .dockerignore lets through", () => {
-    const copied = [
-      ...new Set([...listCopied(of), ...listCopied(readDockerfile("Dockerfile.gitops"))]),
-    ].sort();
+    const copied = [...new Set([...listCopied(of), ...listCopied(readDockerfile("Dockerfile.gitops"))])].sort();
     expect(copied.filter((path) => !existsSync(join(ROOT, path)))).toEqual([]);
     const [first, ...admitted] = readFileSync(join(ROOT, ".dockerignore"), "utf8")
       .split("\n")
@@ -110,13 +106,7 @@ describe("the bundle", () => {
 
   test("comes with a bill of materials: each package in it with version, licence and hash", () => {
     const { components, ...sbom } = JSON.parse(readFileSync(join(dir, "app/sbom.cdx.json"), "utf8")) as {
-      components: {
-        name: string;
-        version: string;
-        purl: string;
-        licenses: unknown[];
-        hashes: { content: string }[];
-      }[];
+      components: { name: string; version: string; purl: string; licenses: unknown[]; hashes: { content: string }[] }[];
     };
     expect(sbom).toMatchObject({ bomFormat: "CycloneDX", specVersion: "1.5" });
     const licensed = readFileSync(join(dir, "app/third-party-licenses.txt"), "utf8").match(
@@ -155,9 +145,7 @@ describe("the bundle", () => {
     const config = {
       "current-context": "c",
       contexts: [{ name: "c", context: { cluster: "c", user: "u" } }],
-      clusters: [
-        { name: "c", cluster: { server: "https://10.9.8.7:6443", "proxy-url": `http://127.0.0.1:${port}` } },
-      ],
+      clusters: [{ name: "c", cluster: { server: "https://10.9.8.7:6443", "proxy-url": `http://127.0.0.1:${port}` } }],
       users: [{ name: "u", user: { exec: { ...credential, command: "/bin/echo", args: [text] } } }],
     };
     writeFileSync(join(dir, "kubeconfig"), JSON.stringify(config));

@@ -43,8 +43,7 @@ describeReal("the only candidate", () => {
     return operator;
   }
 
-  const occurrences = async () =>
-    (await report(cluster, "default", "block-pkg-mgmt-tools-exec"))?.summary.occurrences;
+  const occurrences = async () => (await report(cluster, "default", "block-pkg-mgmt-tools-exec"))?.summary.occurrences;
 
   test("an API server that is gone for longer than the Lease: the only leader counts on, leads again, writes all", async () => {
     node = await startNode({ dropLikeKubeArmor: false });
@@ -61,8 +60,6 @@ describeReal("the only candidate", () => {
     await cluster.startApiServer();
     await leader.waitForWritten(120_000);
     expect(await occurrences()).toBe(175);
-    expect((await report(cluster, "default", "block-pkg-mgmt-tools-exec"))?.coverage).toMatchObject({
-      gaps: 0,
-    });
+    expect((await report(cluster, "default", "block-pkg-mgmt-tools-exec"))?.coverage).toMatchObject({ gaps: 0 });
   });
 });

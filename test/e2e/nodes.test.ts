@@ -88,11 +88,7 @@ describeReal("nodes that are read directly", () => {
   async function loadWhile(during: () => Promise<unknown>): Promise<Record<string, number>> {
     const stop = new AbortController();
     const flooding = daemons.map((daemon, i) =>
-      daemon.flood({
-        alert: loadOf(NODES[i] as string),
-        ratePerSec: PER_SECOND,
-        signal: stop.signal,
-      }),
+      daemon.flood({ alert: loadOf(NODES[i] as string), ratePerSec: PER_SECOND, signal: stop.signal }),
     );
     try {
       await during();
@@ -110,18 +106,11 @@ describeReal("nodes that are read directly", () => {
       await eventually("reports", async () => Object.keys(await countReported(cluster)).length >= REPORTS);
       await leader.kill();
       await standby.waitForLog("leading");
-      await eventually(
-        "a report of the new leader",
-        async () => (await standby.readMetric("api_requests_total")) > 0,
-      );
+      await eventually("a report of the new leader", async () => (await standby.readMetric("api_requests_total")) > 0);
     });
-    await eventually(
-      `${sum(counts)} persisted`,
-      async () => sum(await countReported(cluster)) >= sum(counts),
-    );
+    await eventually(`${sum(counts)} persisted`, async () => sum(await countReported(cluster)) >= sum(counts));
     expect(await countReported(cluster)).toEqual(counts);
-    for (const coverage of await listCoverages(cluster))
-      expect(coverage).toEqual({ gaps: 0, lowerBound: false });
+    for (const coverage of await listCoverages(cluster)) expect(coverage).toEqual({ gaps: 0, lowerBound: false });
     for (const { coverage } of await listReports(cluster)) {
       expect(coverage.nodes).toEqual({ desired: 2, connected: 2 });
     }
@@ -152,9 +141,7 @@ describeReal("nodes that are read directly", () => {
 
     await eventually("a gap that is over in all reports", async () => {
       const gaps = (await listReports(cluster)).map(({ coverage }) => coverage);
-      return (
-        gaps.length === REPORTS && gaps.every(({ recent }) => recent?.some(({ to }) => to !== undefined))
-      );
+      return gaps.length === REPORTS && gaps.every(({ recent }) => recent?.some(({ to }) => to !== undefined));
     });
     for (const { coverage } of await listReports(cluster)) {
       expect(coverage).toMatchObject({ gaps: 1, lowerBound: true });

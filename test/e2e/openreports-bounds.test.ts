@@ -36,14 +36,9 @@ function createStartAlert(path: string, mods: Partial<Alert>): WireAlert {
 function sendAll(): WireAlert[] {
   return [
     ...Array.from({ length: 305 }, (_, i) =>
-      createStartAlert(`/bin/tool-${i}`, {
-        PolicyName: "wide",
-        Result: i % 3 ? "Permission denied" : "Passed",
-      }),
+      createStartAlert(`/bin/tool-${i}`, { PolicyName: "wide", Result: i % 3 ? "Permission denied" : "Passed" }),
     ),
-    ...["/bin/known", "/bin/new"].map((path) =>
-      createStartAlert(path, { PolicyName: "mixed", Result: "Passed" }),
-    ),
+    ...["/bin/known", "/bin/new"].map((path) => createStartAlert(path, { PolicyName: "mixed", Result: "Passed" })),
     ...[LONG, "x".repeat(253), "Not A Name!", "not-a-name", "run-1234abcd"].map((PolicyName) =>
       createWireAlert({ PolicyName }),
     ),
@@ -81,8 +76,7 @@ function compare(report: Report, copy: OpenReport): string[] {
   const listed = copy.results.filter(({ rule }) => rule !== "omitted");
   const omitted = countOmitted(copy);
   const byId = new Map(report.violations.map((violation) => [violation.id, violation]));
-  const idOf = (id: string) =>
-    createHash("sha256").update(`${namespace}/${name}/${id}`).digest("hex").slice(0, 16);
+  const idOf = (id: string) => createHash("sha256").update(`${namespace}/${name}/${id}`).digest("hex").slice(0, 16);
   const isRight = ({ properties, result }: OpenReportResult) => {
     const violation = byId.get(properties["violation"] ?? "");
     return (
@@ -136,10 +130,7 @@ describeReal("OpenReports of reports with bounds", () => {
       async () => {
         const [reports, copies] = [await listReports(cluster), await listOpenReports(cluster)];
         const byOwner = new Map(
-          copies.map((copy) => [
-            copy.metadata.ownerReferences[0]?.name + (copy.metadata.namespace ?? ""),
-            copy,
-          ]),
+          copies.map((copy) => [copy.metadata.ownerReferences[0]?.name + (copy.metadata.namespace ?? ""), copy]),
         );
         problems = reports.flatMap((report) => {
           const copy = byOwner.get(report.metadata.name + (report.metadata.namespace ?? ""));
@@ -151,9 +142,7 @@ describeReal("OpenReports of reports with bounds", () => {
     ).catch((error) => {
       throw new Error(`${error.message}: ${problems.join(", ")}`);
     });
-    return done
-      .flatMap(({ results }) => results.map(({ properties }) => properties["resultID"] ?? "none"))
-      .sort();
+    return done.flatMap(({ results }) => results.map(({ properties }) => properties["resultID"] ?? "none")).sort();
   }
 
   let ids: string[] = [];
@@ -181,10 +170,7 @@ describeReal("OpenReports of reports with bounds", () => {
     const all = await awaitCopies((copies) => copies.some(({ results }) => results.length > 100));
     const wide = (await listOpenReports(cluster)).find(({ metadata }) => metadata.name === "kubearmor-wide");
     // The report itself lists 300 and counts 5; one result stands for these.
-    expect([wide?.results.length, wide && countOmitted(wide)]).toEqual([
-      301,
-      { violations: 5, occurrences: 5 },
-    ]);
+    expect([wide?.results.length, wide && countOmitted(wide)]).toEqual([301, { violations: 5, occurrences: 5 }]);
     expect(ids.filter((id) => !all.includes(id))).toEqual([]);
     ids = all;
   });

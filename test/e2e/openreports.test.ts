@@ -66,9 +66,7 @@ describeReal("OpenReports of the samples", () => {
     expect(ids.length).toBeGreaterThan(20);
     expect(new Set(ids).size).toBe(ids.length);
     const results = (await listOpenReports(cluster)).flatMap((copy) => copy.results);
-    expect(results.every(({ severity, properties }) => severity && properties["cluster"] === "east")).toBe(
-      true,
-    );
+    expect(results.every(({ severity, properties }) => severity && properties["cluster"] === "east")).toBe(true);
     const labeled = ["get", "pvr,cpvr", "-A", "-l", "reports.kubearmor.com/cluster=east", "-o", "name"];
     const names = (await cluster.kubectl(labeled)).trim().split("\n");
     expect(names).toHaveLength((await listReports(cluster)).length);
@@ -90,11 +88,7 @@ describeReal("OpenReports of the samples", () => {
   test("stay as they are when a policy is deleted", async () => {
     const [namespace, name] = ["wordpress-mysql", "harden-wordpress-pkg-mngr-exec"];
     await cluster.apply(renderPolicyCrds(["KubeArmorPolicy"]));
-    await cluster.kubectl([
-      "wait",
-      "--for=condition=Established",
-      ...listPolicyCrdNames(["KubeArmorPolicy"]),
-    ]);
+    await cluster.kubectl(["wait", "--for=condition=Established", ...listPolicyCrdNames(["KubeArmorPolicy"])]);
     await cluster.apply(policy("KubeArmorPolicy", name, { namespace }));
     const running = await start();
     const provenance = async (wanted: string) =>

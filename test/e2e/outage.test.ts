@@ -23,11 +23,7 @@ describeReal("an API server that is gone for long", () => {
 
   for (const victim of ["leader", "standby"] as const) {
     test(`the ${victim} is killed meanwhile and started again: nothing lost, nothing twice`, async () => {
-      const { sent, sentInOutage, told, ...rest } = await runOutage(cluster, {
-        victim,
-        ratePerSec: 1000,
-        seconds: 4,
-      });
+      const { sent, sentInOutage, told, ...rest } = await runOutage(cluster, { victim, ratePerSec: 1000, seconds: 4 });
       expect(told).toEqual(rest.expected);
       expect(rest.coverages).toEqual(Array(7).fill({ gaps: 0, lowerBound: false }));
       expect(rest.fell).toEqual([]);

@@ -31,20 +31,16 @@ describeReal("the chart's CronJob", () => {
     [cluster] = await Promise.all([startCluster(), buildPlugin(join(dir, "bin"), { isGitOps: true })]);
     await cluster.kubectl(["create", "namespace", NAMESPACE]);
     await cluster.kubectl(["label", "namespace", NAMESPACE, "pod-security.kubernetes.io/enforce=restricted"]);
-    const set = [
-      "--set",
-      `gitExport.enabled=true,gitExport.repository=${repository},gitExport.summary=false`,
-    ];
+    const set = ["--set", `gitExport.enabled=true,gitExport.repository=${repository},gitExport.summary=false`];
     await cluster.helm(["install", "pvo", CHART, "--namespace", NAMESPACE, ...set]);
     for (const namespace of readdirSync(SAMPLE_REPORTS_DIR)) {
       if (namespace !== "_cluster" && namespace !== "default")
         await cluster.kubectl(["create", "namespace", namespace]);
     }
     await eventually("the CRDs are served", async () =>
-      (await cluster.request("GET", "/apis/reports.kubearmor.com/v1alpha1/clusterpolicyviolationreports"))
-        .status === 200 &&
-      (await cluster.request("GET", "/apis/reports.kubearmor.com/v1alpha1/policyviolationreports")).status ===
-        200
+      (await cluster.request("GET", "/apis/reports.kubearmor.com/v1alpha1/clusterpolicyviolationreports")).status ===
+        200 &&
+      (await cluster.request("GET", "/apis/reports.kubearmor.com/v1alpha1/policyviolationreports")).status === 200
         ? true
         : undefined,
     );
@@ -58,9 +54,7 @@ describeReal("the chart's CronJob", () => {
 
   /** Runs the container's command with the rights of its account. */
   async function runJob(): Promise<RunResult> {
-    const { spec } = JSON.parse(
-      await cluster.kubectl(["get", "cronjob", NAME, "-n", NAMESPACE, "-o", "json"]),
-    );
+    const { spec } = JSON.parse(await cluster.kubectl(["get", "cronjob", NAME, "-n", NAMESPACE, "-o", "json"]));
     const pod = spec.jobTemplate.spec.template.spec;
     const [container] = pod.containers;
     const [program, ...more] = container.command as string[];
@@ -76,19 +70,14 @@ describeReal("the chart's CronJob", () => {
     expect(first.stdout).toMatch(/^main: 23 new, 0 changed, 0 gone, 0 unchanged, commit /);
     const clone = join(dir, "clone");
     execFileSync("git", ["clone", "--quiet", repository, clone]);
-    expect(
-      execFileSync("diff", ["-r", SAMPLE_REPORTS_DIR, join(clone, "violations")], { encoding: "utf8" }),
-    ).toBe("");
+    expect(execFileSync("diff", ["-r", SAMPLE_REPORTS_DIR, join(clone, "violations")], { encoding: "utf8" })).toBe("");
     expect((await runJob()).stdout).toBe("main: nothing changed, 23 reports.\n");
   });
 
   test("commits what changed, and what is gone", async () => {
     await cluster.kubectl(["delete", "pvr", "-n", "my-ext-secret", "nginx-secret"]);
     expect((await runJob()).stdout).toMatch(/^main: 0 new, 0 changed, 1 gone, 22 unchanged, commit /);
-    const log = execFileSync("git", ["log", "-1", "--format=%B", "main"], {
-      cwd: repository,
-      encoding: "utf8",
-    });
+    const log = execFileSync("git", ["log", "-1", "--format=%B", "main"], { cwd: repository, encoding: "utf8" });
     expect(log.trim()).toBe(
       "Violations: 0 new, 0 changed, 1 gone, 22 unchanged\n\n" +
         "gone    violations/my-ext-secret/policyviolationreports/nginx-secret.yaml",
@@ -100,9 +89,7 @@ describeReal("the chart's CronJob", () => {
     const entries = cluster.auditEntries().filter((entry) => entry.user.username === user);
     expect(entries.filter((entry) => entry.responseStatus?.code === 403)).toEqual([]);
     const used = new Set(entries.map(({ verb, objectRef }) => `${verb} ${objectRef?.resource}`));
-    const role = JSON.parse(
-      await cluster.kubectl(["get", "clusterrole", `${NAMESPACE}-${NAME}`, "-o", "json"]),
-    ) as {
+    const role = JSON.parse(await cluster.kubectl(["get", "clusterrole", `${NAMESPACE}-${NAME}`, "-o", "json"])) as {
       rules: { verbs: string[]; resources: string[] }[];
     };
     const granted = role.rules.flatMap(({ verbs, resources }) =>

@@ -39,13 +39,7 @@ const REPORTS: Report[] = [
         resource: `/${"very-long-path/".repeat(30)}`,
         workload: { kind: EVIL, name: EVIL },
         occurrences: 1200,
-        latest: {
-          time: "2026-11-23T09:59:00.000000Z",
-          command: EVIL,
-          data: "x".repeat(500),
-          user: EVIL,
-          uid: 0,
-        },
+        latest: { time: "2026-11-23T09:59:00.000000Z", command: EVIL, data: "x".repeat(500), user: EVIL, uid: 0 },
       }),
       violation({ id: "00000000000000e2", outcome: "Unknown", accepted: { by: EVIL } }),
     ],
@@ -58,11 +52,7 @@ const REPORTS: Report[] = [
         objects: [{ kind: EVIL, uid: EVIL, generation: 1, source: { name: EVIL } }],
       },
       severity: "critical",
-      coverage: {
-        lowerBound: true,
-        gaps: 1,
-        recent: [{ kind: EVIL, from: "2026-11-22T10:00:00.000000Z", pod: EVIL }],
-      },
+      coverage: { lowerBound: true, gaps: 1, recent: [{ kind: EVIL, from: "2026-11-22T10:00:00.000000Z", pod: EVIL }] },
     },
   ),
   ...Array.from({ length: 14 }, (_, n) =>
@@ -128,33 +118,28 @@ describe.skipIf(executablePath === undefined)(
     }
 
     describe.each(["samples.html", "hostile.html", "empty.html"])("%s", (file) => {
-      test.each(VIEWS)(
-        "$name: nothing is wider than the screen, and the checker finds nothing",
-        async (view) => {
-          const page = await openPage(file, view);
-          await keep(page, `${file}-${view.name}`);
-          const overflow = await page.evaluate(
-            "document.documentElement.scrollWidth - document.documentElement.clientWidth",
-          );
-          expect(overflow).toBe(0);
-          await page.evaluate(AXE);
-          const found = (await page.evaluate("axe.run()")) as {
-            violations: { id: string; nodes: { html: string }[] }[];
-            passes: unknown[];
-          };
-          expect(found.violations.map(({ id, nodes }) => `${id}: ${nodes[0]?.html}`)).toEqual([]);
-          expect(found.passes.length).toBeGreaterThan(15);
-          await page.context().close();
-        },
-      );
+      test.each(VIEWS)("$name: nothing is wider than the screen, and the checker finds nothing", async (view) => {
+        const page = await openPage(file, view);
+        await keep(page, `${file}-${view.name}`);
+        const overflow = await page.evaluate(
+          "document.documentElement.scrollWidth - document.documentElement.clientWidth",
+        );
+        expect(overflow).toBe(0);
+        await page.evaluate(AXE);
+        const found = (await page.evaluate("axe.run()")) as {
+          violations: { id: string; nodes: { html: string }[] }[];
+          passes: unknown[];
+        };
+        expect(found.violations.map(({ id, nodes }) => `${id}: ${nodes[0]?.html}`)).toEqual([]);
+        expect(found.passes.length).toBeGreaterThan(15);
+        await page.context().close();
+      });
 
       test("prints: the wide chart, black on white, in pages", async () => {
         const page = await openPage(file, VIEWS[1]);
         await page.emulateMedia({ media: "print" });
         await keep(page, `${file}-print`);
-        expect(await page.evaluate("getComputedStyle(document.body).backgroundColor")).toBe(
-          "rgb(255, 255, 255)",
-        );
+        expect(await page.evaluate("getComputedStyle(document.body).backgroundColor")).toBe("rgb(255, 255, 255)");
         const pdf = await page.pdf({ format: "A4" });
         expect(pdf.subarray(0, 5).toString()).toBe("%PDF-");
         const folder = process.env["SCREENSHOTS"];
@@ -171,9 +156,7 @@ describe.skipIf(executablePath === undefined)(
     test("runs nothing that an alert brought, even without the page's own policy", async () => {
       const page = await openPage("hostile.html", VIEWS[0]);
       expect(await page.title()).toBe("Policy violations, 2026-11-23 10:00:00 UTC");
-      expect(
-        await page.evaluate("document.querySelectorAll('script, img, iframe, object, [onerror]').length"),
-      ).toBe(0);
+      expect(await page.evaluate("document.querySelectorAll('script, img, iframe, object, [onerror]').length")).toBe(0);
       await page.context().close();
     });
 
@@ -191,9 +174,7 @@ describe.skipIf(executablePath === undefined)(
     test("links lead to the violation that they name", async () => {
       const page = await openPage("hostile.html", VIEWS[0]);
       const hrefs = "[...document.querySelectorAll('a')].map((a) => a.getAttribute('href'))";
-      const broken = await page.evaluate(
-        `${hrefs}.filter((href) => !document.getElementById(href.slice(1)))`,
-      );
+      const broken = await page.evaluate(`${hrefs}.filter((href) => !document.getElementById(href.slice(1)))`);
       expect((await page.evaluate<string[]>(hrefs)).length).toBeGreaterThan(1);
       expect(broken).toEqual([]);
       await page.context().close();

@@ -60,9 +60,7 @@ describeReal("the plugin under the real kubectl", () => {
   test("starts wherever a home is, and where it can't be written to", async () => {
     const none = { HOME: undefined, XDG_CACHE_HOME: undefined, NODE_COMPILE_CACHE: undefined };
     for (const env of [{}, { HOME: "" }, { HOME: "/proc" }, { HOME: "/dev/null" }, { XDG_CACHE_HOME: dir }]) {
-      const started = await run(join(dir, "bin/kubectl-violations"), ["--version"], {
-        env: { ...none, ...env },
-      });
+      const started = await run(join(dir, "bin/kubectl-violations"), ["--version"], { env: { ...none, ...env } });
       expect(started).toEqual({ code: 0, stdout: "kubectl-violations 0.1.0\n", stderr: "" });
     }
     expect(readdirSync(join(dir, "kubectl-violations"))).toHaveLength(1);
@@ -71,9 +69,7 @@ describeReal("the plugin under the real kubectl", () => {
   test("says that the CRDs are missing, and what to do", async () => {
     const { code, stderr } = await runAsUser(["violations", "-A"]);
     expect(code).toBe(3);
-    expect(stderr).toContain(
-      "this cluster has no policyviolationreports.reports.kubearmor.com: the operator's CRDs",
-    );
+    expect(stderr).toContain("this cluster has no policyviolationreports.reports.kubearmor.com: the operator's CRDs");
   });
 
   describe("with the reports of the samples", () => {
@@ -95,15 +91,7 @@ describeReal("the plugin under the real kubectl", () => {
 
     test("impersonates a user and groups as kubectl does", async () => {
       await cluster.kubectl(["create", "role", "reader", "-n", "default", "--verb=list", "--resource=pvr"]);
-      const binding = [
-        "create",
-        "rolebinding",
-        "reader",
-        "-n",
-        "default",
-        "--role=reader",
-        "--group=auditors",
-      ];
+      const binding = ["create", "rolebinding", "reader", "-n", "default", "--role=reader", "--group=auditors"];
       await cluster.kubectl(binding);
       const list = (...flags: string[]) => runAsUser(["violations", "-n", "default", "-o", "name", ...flags]);
       expect(await list("--as", "vera")).toMatchObject({ code: 3, stdout: "" });
@@ -121,16 +109,12 @@ describeReal("the plugin under the real kubectl", () => {
       const { code, stdout, stderr } = await runAsUser(["violations", "-A"]);
       expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
       expect(stdout.trimEnd().split("\n")).toHaveLength(26);
-      expect(stdout.split("\n")[1]).toMatch(
-        /^multiubuntu +critical +Prevented .* deploy\/ubuntu-1-deployment/,
-      );
+      expect(stdout.split("\n")[1]).toMatch(/^multiubuntu +critical +Prevented .* deploy\/ubuntu-1-deployment/);
     });
 
     test("takes the namespace of the context, and another with -n", async () => {
       expect((await runAsUser(["violations"])).stdout.trimEnd().split("\n")).toHaveLength(7);
-      expect(
-        (await runAsUser(["violations", "-n", "my-ext-secret"])).stdout.trimEnd().split("\n"),
-      ).toHaveLength(2);
+      expect((await runAsUser(["violations", "-n", "my-ext-secret"])).stdout.trimEnd().split("\n")).toHaveLength(2);
     });
 
     test("distinguishes an empty namespace from a missing one", async () => {
@@ -147,9 +131,7 @@ describeReal("the plugin under the real kubectl", () => {
       });
       const { code, stderr } = await runAsUser(["violations", "-n", "nowhere"]);
       expect(code).toBe(3);
-      expect(stderr).toContain(
-        'there is no namespace "nowhere"; see `kubectl get namespaces`, or use -A for all.',
-      );
+      expect(stderr).toContain('there is no namespace "nowhere"; see `kubectl get namespaces`, or use -A for all.');
     });
 
     test("explains one by its id and by its report", async () => {
@@ -171,9 +153,7 @@ describeReal("the plugin under the real kubectl", () => {
       const [{ metadata, spec }] = JSON.parse(list).acceptedViolations;
       expect({ ...spec, match: {} }).toEqual({ match: {}, reason: "y" });
       expect(metadata).not.toHaveProperty("managedFields");
-      expect((await runAsUser(["violations", "explain", "cpvr/sleep-deny"])).stdout).toContain(
-        "KubeArmorHostPolicy",
-      );
+      expect((await runAsUser(["violations", "explain", "cpvr/sleep-deny"])).stdout).toContain("KubeArmorHostPolicy");
     });
 
     test("exports what it reads twice alike, and sees one new violation as a few lines", async () => {
@@ -195,10 +175,7 @@ describeReal("the plugin under the real kubectl", () => {
         (await runAsUser(["__complete", "violations", ...words])).stdout.trimEnd().split("\n");
       expect(await completed("rea")).toEqual(["readiness", ":4"]);
       expect(await completed("-n", "wordpress")).toEqual(["wordpress-mysql", ":4"]);
-      expect(await completed("-n", "default", "--policy", "block")).toEqual([
-        "block-pkg-mgmt-tools-exec",
-        ":4",
-      ]);
+      expect(await completed("-n", "default", "--policy", "block")).toEqual(["block-pkg-mgmt-tools-exec", ":4"]);
       expect(await completed("--context", "")).toEqual(["test", ":4"]);
     });
 
@@ -226,9 +203,7 @@ describeReal("the plugin under the real kubectl", () => {
       await cluster.apply(createLease("my-ext-secret", new Date(Date.UTC(2099, 0))));
       expect((await runAsUser([...flags, "critical", "--since", "1h"])).code).toBe(3);
       expect(await readiness()).toEqual({ code: 3, head: "nginx-secret: unknown" });
-      expect((await runAsUser(["violations", "timeline", "-A", "--buckets", "3"])).stdout).toContain(
-        "prevented",
-      );
+      expect((await runAsUser(["violations", "timeline", "-A", "--buckets", "3"])).stdout).toContain("prevented");
       const page = await runAsUser(["violations", "audit", "-A"]);
       expect(page.stdout.match(/<article /g)).toHaveLength(25);
     });
@@ -257,10 +232,7 @@ subjects: [{kind: ServiceAccount, name: viewer, namespace: my-ext-secret}]
           'policyviolationreports.reports.kubearmor.com -A`. The ClusterRole "view" has the right; with rights in ' +
           "one namespace use -n NAMESPACE.\n",
       );
-      const one = await runAsUser(
-        ["violations", "explain", "nginx-secret", "-n", "my-ext-secret"],
-        kubeconfig,
-      );
+      const one = await runAsUser(["violations", "explain", "nginx-secret", "-n", "my-ext-secret"], kubeconfig);
       expect(one.stdout).toContain("/etc/secrets/");
     });
 

@@ -37,11 +37,8 @@ describeReal("provenance", () => {
   }
 
   test("from the first write on, through changes, a second object of the name, and a restart", async () => {
-    const mark = {
-      "argocd.argoproj.io/tracking-id": `web:security.kubearmor.com/KubeArmorPolicy:shop/${NAME}`,
-    };
-    const own = (message: string) =>
-      policy("KubeArmorPolicy", NAME, { namespace: "shop", annotations: mark }, message);
+    const mark = { "argocd.argoproj.io/tracking-id": `web:security.kubearmor.com/KubeArmorPolicy:shop/${NAME}` };
+    const own = (message: string) => policy("KubeArmorPolicy", NAME, { namespace: "shop", annotations: mark }, message);
     await cluster.apply(own("first"));
     const first = await start();
     bed.node.push([wireAlert({ UpdatedTime: new Date(Date.now() + 60_000).toISOString() })]);
@@ -89,11 +86,7 @@ describeReal("provenance", () => {
       });
     await changed(true);
     bed.node.push([
-      wireAlert({
-        UpdatedTime: new Date(Date.now() + 60_000).toISOString(),
-        PolicyName: "old-deed",
-        HostPID: 7,
-      }),
+      wireAlert({ UpdatedTime: new Date(Date.now() + 60_000).toISOString(), PolicyName: "old-deed", HostPID: 7 }),
     ]);
     await changed(false);
   });

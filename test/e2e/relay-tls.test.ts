@@ -133,9 +133,7 @@ describeReal(
 
       await cluster.kubectl(["delete", "secret", SECRET, "-n", "kubearmor"]);
       await relay.restart(undefined);
-      await waitForMessage(
-        /Secret kubearmor\/kubearmor-client-certs is gone, and plaintext is refused after TLS/,
-      );
+      await waitForMessage(/Secret kubearmor\/kubearmor-client-certs is gone, and plaintext is refused after TLS/);
       expect(node.getStats().clients).toBe(0);
 
       await putSecret(createClientSecret());
@@ -188,35 +186,25 @@ describeReal(
       const foreign = createClientSecret("new-");
       relay = await startMtlsRelay(node.address, served());
       await startOperator({ PVO_FEED_RELAY_TLS_MODE: "secret" });
-      await waitForMessage(
-        /Secret kubearmor\/kubearmor-client-certs does not exist: turn on KubeArmor's TLS/,
-      );
+      await waitForMessage(/Secret kubearmor\/kubearmor-client-certs does not exist: turn on KubeArmor's TLS/);
       await putSecret({ ...good, "ca.crt": undefined });
       await waitForMessage(/kubearmor-client-certs has no key ca\.crt \(it has tls\.crt, tls\.key\)/);
       await putSecret({ ...good, "tls.crt": "no PEM" });
-      await waitForMessage(
-        /tls\.crt of Secret kubearmor\/kubearmor-client-certs holds no certificate in PEM form/,
-      );
+      await waitForMessage(/tls\.crt of Secret kubearmor\/kubearmor-client-certs holds no certificate in PEM form/);
       await putSecret({ ...good, "tls.key": good["tls.crt"] });
-      await waitForMessage(
-        /tls\.key of Secret kubearmor\/kubearmor-client-certs holds no private key in PEM form/,
-      );
+      await waitForMessage(/tls\.key of Secret kubearmor\/kubearmor-client-certs holds no private key in PEM form/);
       await putSecret({ ...good, "tls.key": foreign["tls.key"] });
       await waitForMessage(/tls\.key of Secret \S+ is not the key of tls\.crt of Secret/);
       await putSecret({ ...good, "ca.crt": foreign["ca.crt"] });
       await waitForMessage(/the relay's certificate was not issued by the authority in ca\.crt of Secret/);
       await putSecret({ ...foreign, "ca.crt": good["ca.crt"] });
-      await waitForMessage(
-        /the relay (refuses our client certificate|hung up right after the TLS handshake)/,
-      );
+      await waitForMessage(/the relay (refuses our client certificate|hung up right after the TLS handshake)/);
       expect(await operator.readMetric("alerts_received_total")).toBe(0);
       await putSecret(good);
       await operator.streamOpen();
       await expectAlerts(10);
       // Each was logged once, without a key.
-      const warned = operator.log
-        .filter(({ level }) => level === "warn")
-        .map((line) => String(line["peerMessage"]));
+      const warned = operator.log.filter(({ level }) => level === "warn").map((line) => String(line["peerMessage"]));
       expect(warned.length).toBeGreaterThanOrEqual(3);
       expect(JSON.stringify(operator.log)).not.toContain("PRIVATE KEY-----\\n");
     });
@@ -285,9 +273,7 @@ describeReal(
     test("is to one Secret, where the relay's address or the configuration says", async () => {
       expect(await renderRoles()).toEqual([right("kubearmor")]);
       const address = "config.feed.relay.address";
-      expect(await renderRoles(`${address}=kubearmor.security.svc.cluster.local:32767`)).toEqual([
-        right("security"),
-      ]);
+      expect(await renderRoles(`${address}=kubearmor.security.svc.cluster.local:32767`)).toEqual([right("security")]);
       expect(await renderRoles(`${address}=kubearmor.security:32767`)).toEqual([right("security")]);
       expect(await renderRoles(`${address}=kubearmor:32767`)).toEqual([right(OUR_NAMESPACE)]);
       expect(await renderRoles(`${address}=relay.example.com:32767`)).toEqual([right("kubearmor")]);

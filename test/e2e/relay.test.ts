@@ -97,10 +97,7 @@ describe.skipIf(missing !== undefined)(NAME, { timeout: 120_000 }, () => {
   async function sendAll(count: number, before: number): Promise<void> {
     for (let sent = 0; sent < count; ) {
       sent += await relay.node.flood({ alert: FLOOD, count: 250, ratePerSec: 5000 });
-      await eventually(
-        "few alerts on their way",
-        async () => before + sent - (await countArrived()).alerts <= 500,
-      );
+      await eventually("few alerts on their way", async () => before + sent - (await countArrived()).alerts <= 500);
     }
     await eventually("all alerts", async () => (await countArrived()).alerts >= before + count);
   }
@@ -135,12 +132,7 @@ describe.skipIf(missing !== undefined)(NAME, { timeout: 120_000 }, () => {
       await operator.waitForWritten();
       return await listReports(cluster);
     };
-    const content = ({
-      policy,
-      summary,
-      violations,
-      omitted,
-    }: Awaited<ReturnType<typeof story>>[number]) => ({
+    const content = ({ policy, summary, violations, omitted }: Awaited<ReturnType<typeof story>>[number]) => ({
       policy,
       summary,
       violations,
@@ -164,51 +156,48 @@ describe.skipIf(missing !== undefined)(NAME, { timeout: 120_000 }, () => {
   test.each([
     ["SIGKILL", 137],
     ["SIGTERM", 0],
-  ] as const)(
-    "a relay ended by %s and started again: exact, with the gaps declared",
-    async (signal, exitCode) => {
-      await start();
-      await sendAll(1000, 0);
-      expect(await operator.readMetric("stream_gaps_total")).toBe(0);
+  ] as const)("a relay ended by %s and started again: exact, with the gaps declared", async (signal, exitCode) => {
+    await start();
+    await sendAll(1000, 0);
+    expect(await operator.readMetric("stream_gaps_total")).toBe(0);
 
-      expect(await relay.end(signal)).toBe(exitCode);
-      await eventually("the stream lost", async () => (await operator.readMetric("stream_up")) === 0);
-      expect(await operator.readMetric("stream_gaps_total")).toBe(1);
-      await relay.node.flood({ alert: FLOOD, count: 100 });
-      expect(relay.node.getStats().unheard).toBe(100);
-      await relay.start();
-      await waitForStream();
-      await sendAll(1000, 1000);
-      expect(await countArrivedAlerts()).toBe(2000);
-      expect(relay.printed(POLICY)).toBe(2000);
+    expect(await relay.end(signal)).toBe(exitCode);
+    await eventually("the stream lost", async () => (await operator.readMetric("stream_up")) === 0);
+    expect(await operator.readMetric("stream_gaps_total")).toBe(1);
+    await relay.node.flood({ alert: FLOOD, count: 100 });
+    expect(relay.node.getStats().unheard).toBe(100);
+    await relay.start();
+    await waitForStream();
+    await sendAll(1000, 1000);
+    expect(await countArrivedAlerts()).toBe(2000);
+    expect(relay.printed(POLICY)).toBe(2000);
 
-      // Once more while alerts are on their way: those that the relay had in hand are lost.
-      const over = new AbortController();
-      const flooding = relay.node.flood({ alert: FLOOD, ratePerSec: 1000, signal: over.signal });
-      await eventually("alerts before the end", async () => (await countArrived()).alerts >= 2500);
-      expect(await relay.end(signal)).toBe(exitCode);
-      await eventually("the second gap", async () => (await operator.readMetric("stream_gaps_total")) === 2);
-      const beforeRestart = (await countArrived()).alerts;
-      await relay.start();
-      await eventually("alerts again", async () => (await countArrived()).alerts >= beforeRestart + 500);
-      over.abort();
-      const pushed = 2100 + (await flooding);
-      const occurrences = await countArrivedAlerts();
-      expect(relay.printed(POLICY)).toBeGreaterThanOrEqual(occurrences);
-      expect(relay.printed(POLICY)).toBeLessThan(pushed);
+    // Once more while alerts are on their way: those that the relay had in hand are lost.
+    const over = new AbortController();
+    const flooding = relay.node.flood({ alert: FLOOD, ratePerSec: 1000, signal: over.signal });
+    await eventually("alerts before the end", async () => (await countArrived()).alerts >= 2500);
+    expect(await relay.end(signal)).toBe(exitCode);
+    await eventually("the second gap", async () => (await operator.readMetric("stream_gaps_total")) === 2);
+    const beforeRestart = (await countArrived()).alerts;
+    await relay.start();
+    await eventually("alerts again", async () => (await countArrived()).alerts >= beforeRestart + 500);
+    over.abort();
+    const pushed = 2100 + (await flooding);
+    const occurrences = await countArrivedAlerts();
+    expect(relay.printed(POLICY)).toBeGreaterThanOrEqual(occurrences);
+    expect(relay.printed(POLICY)).toBeLessThan(pushed);
 
-      await operator.waitForWritten();
-      const found = await report(cluster, "default", POLICY);
-      expect(found?.summary).toMatchObject({ occurrences, prevented: occurrences, violations: 1, pods: 1 });
-      expect(found?.coverage).toMatchObject({ gaps: 2, lowerBound: true });
-      expect(found?.coverage.continuousSince).toBeDefined();
-      expect((await readReconciledCounters(operator)).counted).toBe(occurrences);
-      const metrics = await operator.readMetrics();
-      expect(metrics.get('policy_violation_stream_disconnects_total{reason="error"}')).toBe(2);
-      expect(await operator.readMetric("stream_gap_seconds_total")).toBeGreaterThan(0);
-      expect(metrics.get("policy_violation_stream_up")).toBe(1);
-    },
-  );
+    await operator.waitForWritten();
+    const found = await report(cluster, "default", POLICY);
+    expect(found?.summary).toMatchObject({ occurrences, prevented: occurrences, violations: 1, pods: 1 });
+    expect(found?.coverage).toMatchObject({ gaps: 2, lowerBound: true });
+    expect(found?.coverage.continuousSince).toBeDefined();
+    expect((await readReconciledCounters(operator)).counted).toBe(occurrences);
+    const metrics = await operator.readMetrics();
+    expect(metrics.get('policy_violation_stream_disconnects_total{reason="error"}')).toBe(2);
+    expect(await operator.readMetric("stream_gap_seconds_total")).toBeGreaterThan(0);
+    expect(metrics.get("policy_violation_stream_up")).toBe(1);
+  });
 
   test("a node lost and found again by the relay: counting goes on, but the relay does not report the gap", async () => {
     await start();

@@ -36,8 +36,7 @@ describeReal("a lone replica", () => {
   });
 
   const isStreamOpen = async () =>
-    operator?.log.some(({ msg }) => msg === "alert stream opened") &&
-    (await operator.readMetric("stream_up")) === 1;
+    operator?.log.some(({ msg }) => msg === "alert stream opened") && (await operator.readMetric("stream_up")) === 1;
 
   async function startOperator(): Promise<OperatorProcess> {
     operator = new OperatorProcess({
@@ -65,11 +64,7 @@ describeReal("a lone replica", () => {
     const next = await startOperator();
     await node.flood({ alert: LOAD, count: LOAD.length, ratePerSec: 4000 });
     await next.waitForReceived(LOAD.length);
-    await eventually(
-      "loaded",
-      () => next.log.some(({ msg }) => msg === "stored reports loaded"),
-      PATIENCE_MS,
-    );
+    await eventually("loaded", () => next.log.some(({ msg }) => msg === "stored reports loaded"), PATIENCE_MS);
     await next.waitForWritten(PATIENCE_MS);
     expect(await next.readMetric("standby_alerts_evicted_total")).toBe(0);
     expect(sumOccurrences(await listReports(cluster))).toBe(2 * LOAD.length);
@@ -98,9 +93,6 @@ function listLeaseRequests(cluster: Cluster, sinceMs: number): string[] {
   return cluster
     .auditEntries()
     .filter(({ requestReceivedTimestamp }) => Date.parse(requestReceivedTimestamp) >= sinceMs)
-    .filter(
-      ({ objectRef, userAgent }) =>
-        objectRef?.resource === "leases" && /policy-violation/.test(userAgent ?? ""),
-    )
+    .filter(({ objectRef, userAgent }) => objectRef?.resource === "leases" && /policy-violation/.test(userAgent ?? ""))
     .map(({ verb }) => verb);
 }

@@ -46,18 +46,8 @@ describeReal("the chart's rights", () => {
   /** Every verb and resource that the account was granted, as "verb group/resource". */
   async function readGrants(account: string): Promise<Set<string>> {
     const roles = JSON.parse(
-      await cluster.kubectl([
-        "get",
-        "clusterroles,roles",
-        "-A",
-        "-o",
-        "json",
-        "-l",
-        "app.kubernetes.io/instance=pvo",
-      ]),
-    ) as {
-      items: { kind: string; metadata: { name: string; labels?: Record<string, string> }; rules: Rule[] }[];
-    };
+      await cluster.kubectl(["get", "clusterroles,roles", "-A", "-o", "json", "-l", "app.kubernetes.io/instance=pvo"]),
+    ) as { items: { kind: string; metadata: { name: string; labels?: Record<string, string> }; rules: Rule[] }[] };
     const bound = roles.items.filter(
       ({ metadata }) => !Object.keys(metadata.labels ?? {}).some((key) => key.includes("aggregate-to")),
     );
@@ -65,9 +55,7 @@ describeReal("the chart's rights", () => {
     return new Set(
       bound.flatMap(({ rules }) =>
         rules.flatMap((rule) =>
-          rule.resources.flatMap((resource) =>
-            rule.verbs.map((verb) => `${verb} ${rule.apiGroups[0]}/${resource}`),
-          ),
+          rule.resources.flatMap((resource) => rule.verbs.map((verb) => `${verb} ${rule.apiGroups[0]}/${resource}`)),
         ),
       ),
     );
@@ -115,9 +103,7 @@ describeReal("the chart's rights", () => {
       );
       await eventually("OpenReports copies of both kinds that were updated", async () => {
         const updates = ["reports", "clusterreports"].filter((resource) =>
-          cluster
-            .auditEntries()
-            .some(({ verb, objectRef }) => verb === "update" && objectRef?.resource === resource),
+          cluster.auditEntries().some(({ verb, objectRef }) => verb === "update" && objectRef?.resource === resource),
         );
         return updates.length === 2;
       });

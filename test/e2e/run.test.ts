@@ -71,16 +71,9 @@ describeReal("run", () => {
     await operator.waitForReceived(100_000);
     await operator.waitForWritten();
     const found = await report(cluster, "default", "block-pkg-mgmt-tools-exec");
-    expect(found?.summary).toMatchObject({
-      occurrences: 100_000,
-      prevented: 100_000,
-      violations: 1,
-      pods: 1,
-    });
+    expect(found?.summary).toMatchObject({ occurrences: 100_000, prevented: 100_000, violations: 1, pods: 1 });
     expect(found?.coverage).toMatchObject({ gaps: 0, throttleNotices: 0, lowerBound: false });
-    const writes = (await operator.readMetrics()).get(
-      'policy_violation_report_writes_total{result="written"}',
-    );
+    const writes = (await operator.readMetrics()).get('policy_violation_report_writes_total{result="written"}');
     expect(writes).toBeLessThanOrEqual(6);
     // create, then patches at 2 or more, and at powers of ten that are crossed: never one per alert.
     expect(await operator.readMetric("events_sent_total")).toBeLessThanOrEqual(8);
@@ -129,11 +122,7 @@ describeReal("run", () => {
     await operator.waitForWritten();
     await eventually("the gaps in the report", async () => {
       const found = await report(cluster, "default", "block-pkg-mgmt-tools-exec");
-      return (
-        found?.coverage.gaps === 2 &&
-        found.coverage.lowerBound &&
-        found.coverage.continuousSince !== undefined
-      );
+      return found?.coverage.gaps === 2 && found.coverage.lowerBound && found.coverage.continuousSince !== undefined;
     });
 
     await cluster.stopApiServer();
@@ -200,11 +189,7 @@ describeReal("run", () => {
       const found = await report(cluster, undefined, name);
       return found?.summary.occurrences === 7 && found;
     });
-    expect(moved.violations[0]).toMatchObject({
-      namespace: "leaving",
-      node: "ip-172-31-24-142",
-      occurrences: 7,
-    });
+    expect(moved.violations[0]).toMatchObject({ namespace: "leaving", node: "ip-172-31-24-142", occurrences: 7 });
     await readReconciledCounters(operator);
   });
 });

@@ -64,10 +64,7 @@ describeReal(
       };
       const sets = Object.entries(values).flatMap(([key, value]) => ["--set", `${key}=${value}`]);
       const literals = Object.entries(SECRET).map(([key, value]) => `--from-literal=${key}=${value}`);
-      await cluster.kubectl([
-        ...["create", "secret", "generic", "nats-credentials", "-n", NAMESPACE],
-        ...literals,
-      ]);
+      await cluster.kubectl([...["create", "secret", "generic", "nats-credentials", "-n", NAMESPACE], ...literals]);
       await cluster.helm(["install", "pvo", CHART, "--namespace", NAMESPACE, ...sets]);
       node = await startNode({ host: IP, port: DAEMON_PORT, keepalive: KEEPALIVE.daemon });
       await applyDaemonPod(cluster, { name: "kubearmor-1", ip: IP, node: "chart-node-1" });
@@ -118,9 +115,7 @@ describeReal(
       let before = "";
       // The node is not read while its shard moves from one reader to the other.
       await eventually("parts for everyone that stay", async () => {
-        const held = await Promise.all(
-          [...owners, ...readers].map((one) => one.readMetric("scale_parts_held")),
-        );
+        const held = await Promise.all([...owners, ...readers].map((one) => one.readMetric("scale_parts_held")));
         const [now, isSame] = [held.join(" "), held.join(" ") === before];
         before = now;
         if (isSame && held.every((count) => count > 0) && sum(held) === 2 * PARTS) return true;
@@ -149,9 +144,7 @@ describeReal(
       const canI = async (account: string, ...right: string[]) => {
         const user = `--as=system:serviceaccount:${NAMESPACE}:${account}`;
         // Exits with 1 for "no".
-        const answer = await cluster
-          .kubectl(["auth", "can-i", ...right, user])
-          .catch((error) => String(error));
+        const answer = await cluster.kubectl(["auth", "can-i", ...right, user]).catch((error) => String(error));
         return answer.trim() === "yes";
       };
       const reader = `${NAME}-reader`;

@@ -154,10 +154,7 @@ describe.skipIf(isLeftOut)(`scale (${missing ?? "real parts"})`, { timeout: 400_
     run.startReader();
     const of = async (name: string) => await Promise.all(run.readers.map((one) => one.readMetric(name)));
     await eventually("shards for both", async () => (await of("scale_parts_held")).join() === "2,2");
-    await eventually(
-      "one with the node",
-      async () => (await of("nodes_connected")).toSorted().join() === "0,1",
-    );
+    await eventually("one with the node", async () => (await of("nodes_connected")).toSorted().join() === "0,1");
     await eventually("both up", async () => (await of("stream_up")).join() === "1,1");
     const hasNode = await of("nodes_desired");
     await run.nodes[0]?.stop();

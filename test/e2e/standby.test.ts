@@ -182,10 +182,7 @@ describeReal("a warm standby", () => {
     });
     await expectExact(sent);
     const all = countExpected(sent);
-    expect(await split("no-package-managers", "shop")).toEqual({
-      accepted: all["shop/no-package-managers"],
-      open: 0,
-    });
+    expect(await split("no-package-managers", "shop")).toEqual({ accepted: all["shop/no-package-managers"], open: 0 });
     expect(await split("no-package-managers", "bank")).toEqual({
       accepted: undefined,
       open: all["bank/no-package-managers"],
@@ -221,10 +218,7 @@ describeReal("a warm standby", () => {
         await written(7);
         way.hold();
         const stopped = leader.waitForLog("lost Lease, stopped writing");
-        const [{ time: stoppedAt }, { time: tookOverAt }] = await Promise.all([
-          stopped,
-          standby.waitForLog("leading"),
-        ]);
+        const [{ time: stoppedAt }, { time: tookOverAt }] = await Promise.all([stopped, standby.waitForLog("leading")]);
         expect(Date.parse(String(stoppedAt))).toBeLessThan(Date.parse(String(tookOverAt)));
         // The Lease, and at least one report.
         expect(way.heldBytes).toBeGreaterThan(2000);

@@ -14,10 +14,7 @@ import { createKubeClient } from "../support/kube-clients.ts";
 import { describeReal, useCluster } from "../support/real-parts.ts";
 
 /** Half a minute between two tries is long for a test. */
-const hurried: Clock = {
-  ...systemClock,
-  sleep: (ms, signal) => systemClock.sleep(Math.min(ms, 100), signal),
-};
+const hurried: Clock = { ...systemClock, sleep: (ms, signal) => systemClock.sleep(Math.min(ms, 100), signal) };
 
 /** Every acceptance matches the same. */
 function* makeCounts(): MatchedCounts {
@@ -94,9 +91,7 @@ describeReal("acceptances", () => {
   }
 
   async function readStored(name: string): Promise<{ annotations?: object; status: string | undefined }> {
-    const { metadata, status } = JSON.parse(
-      await cluster.kubectl(["get", "av", "-n", "shop", name, "-o", "json"]),
-    );
+    const { metadata, status } = JSON.parse(await cluster.kubectl(["get", "av", "-n", "shop", name, "-o", "json"]));
     return { annotations: metadata.annotations, status: status?.conditions?.[0]?.status };
   }
 

@@ -101,15 +101,8 @@ export function runNodes(options: Omit<NodeSourceOptions, "followNodes"> = {}, h
     observer = given;
     return new Promise((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
   };
-  const clock: Clock = {
-    ...systemClock,
-    after: (ms, fn) => systemClock.after(ms > 10_000 ? ms / haste : ms, fn),
-  };
-  const source = new NodeSource(
-    { followNodes, backoffBaseMs: 5, backoffMaxMs: 40, ...options },
-    clock,
-    silentLogger,
-  );
+  const clock: Clock = { ...systemClock, after: (ms, fn) => systemClock.after(ms > 10_000 ? ms / haste : ms, fn) };
+  const source = new NodeSource({ followNodes, backoffBaseMs: 5, backoffMaxMs: 40, ...options }, clock, silentLogger);
   const running = source.run(listener, stop.signal);
   closers.push(async () => {
     stop.abort();
@@ -128,10 +121,7 @@ export class ChangingSecret implements CertificateStore {
   reading: CertificateReading = { kind: "absent", message: "it does not exist" };
 
   put(ca: string, { cert, key }: Pair): void {
-    const text = (name: string, pem: string) => ({
-      name: `${name} of ${this.name}`,
-      bytes: Buffer.from(pem),
-    });
+    const text = (name: string, pem: string) => ({ name: `${name} of ${this.name}`, bytes: Buffer.from(pem) });
     this.reading = {
       kind: "found",
       ca: text("ca.crt", ca),

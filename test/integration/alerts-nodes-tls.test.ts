@@ -63,11 +63,7 @@ describeReal(
       return startNode({ host, keepalive: KEEPALIVE.daemon, tls: { cert, key, ca: pair("client").cert } });
     }
 
-    async function expectConnected(
-      { source }: RunningNodes,
-      desired: number,
-      connected = desired,
-    ): Promise<void> {
+    async function expectConnected({ source }: RunningNodes, desired: number, connected = desired): Promise<void> {
       await expect.poll(() => source.nodes, PATIENCE).toEqual({ desired, connected });
     }
 

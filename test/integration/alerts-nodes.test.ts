@@ -19,15 +19,13 @@ describe("nodes", () => {
   it("lose none of 10,000 alerts that 200 of them raise at once", async () => {
     const daemons = await Promise.all(Array.from({ length: 200 }, startDaemon));
     const { source, listener, pods } = runNodes();
-    for (const [i, { address }] of daemons.entries())
-      pods.onNode(createTarget(`uid-${i}`, `node-${i}`, address));
+    for (const [i, { address }] of daemons.entries()) pods.onNode(createTarget(`uid-${i}`, `node-${i}`, address));
     pods.onListed();
     await expect.poll(() => listener.count("connected"), PATIENCE).toBe(1);
     expect(source.nodes).toEqual({ desired: 200, connected: 200 });
     await Promise.all(daemons.map((each) => each.waitForClients()));
     for (const [i, each] of daemons.entries()) {
-      for (let n = 0; n < 50; n++)
-        each.pushRaw(encodeAlert(makeAlert({ HostName: `node-${i}`, PodName: `pod-${n}` })));
+      for (let n = 0; n < 50; n++) each.pushRaw(encodeAlert(makeAlert({ HostName: `node-${i}`, PodName: `pod-${n}` })));
     }
     await expect.poll(() => listener.count("alert"), PATIENCE).toBe(10_000);
     const seen = new Set(listener.alerts.map(({ HostName, PodName }) => `${HostName} ${PodName}`));
@@ -37,12 +35,9 @@ describe("nodes", () => {
   });
 
   it("are dialed a few at a time", async () => {
-    const silent = await Promise.all(
-      Array.from({ length: 30 }, () => startTcpServer((socket) => socket.resume())),
-    );
+    const silent = await Promise.all(Array.from({ length: 30 }, () => startTcpServer((socket) => socket.resume())));
     const { pods } = runNodes({ maxConnecting: 5 });
-    for (const [i, { address }] of silent.entries())
-      pods.onNode(createTarget(`uid-${i}`, `node-${i}`, address));
+    for (const [i, { address }] of silent.entries()) pods.onNode(createTarget(`uid-${i}`, `node-${i}`, address));
     const open = () => silent.filter(({ sockets }) => sockets.size > 0).length;
     await expect.poll(open, PATIENCE).toBe(5);
   });

@@ -23,9 +23,7 @@ describe("a relay that works", () => {
     relay.push(samples);
     await until(() => listener.count("alert") === 26);
     expect(relay.clients.map((client) => client.filter)).toEqual(["policy"]);
-    expect(listener.alerts.map((alert) => alert.PolicyName)).toEqual(
-      samples.map((alert) => alert.PolicyName ?? ""),
-    );
+    expect(listener.alerts.map((alert) => alert.PolicyName)).toEqual(samples.map((alert) => alert.PolicyName ?? ""));
     expect(listener.alerts[22]).toMatchObject({ Operation: "AlertThreshold", MaxAlertsPerSec: 2 });
     expect(listener.told.map((t) => t.kind)).toEqual(["connected", ...Array(26).fill("alert")]);
     expect(logged).toEqual(["info"]);
@@ -100,13 +98,7 @@ describe("a stream that ends", () => {
     await relay.waitForClients();
     relay.push(makeAlert({ PodName: "after" }));
     await until(() => listener.count("alert") === 2);
-    expect(listener.told.map((t) => t.kind)).toEqual([
-      "connected",
-      "alert",
-      "disconnected",
-      "connected",
-      "alert",
-    ]);
+    expect(listener.told.map((t) => t.kind)).toEqual(["connected", "alert", "disconnected", "connected", "alert"]);
     expect(listener.disconnects[0]).toMatchObject({
       reason: "ok_end",
       message: "the peer ended the stream with status OK",
@@ -185,19 +177,11 @@ describe("a stream that ends", () => {
     await relay.waitForClients();
     relay.push(makeAlert());
     await until(() => listener.count("alert") === 1);
-    expect(listener.told.map((t) => t.kind)).toEqual([
-      "connected",
-      "rejected",
-      "disconnected",
-      "connected",
-      "alert",
-    ]);
+    expect(listener.told.map((t) => t.kind)).toEqual(["connected", "rejected", "disconnected", "connected", "alert"]);
     expect(listener.rejections).toEqual([
       {
         reason: "message_too_large",
-        detail: expect.stringMatching(
-          /^8 RESOURCE_EXHAUSTED: Received message larger than max \(3\d{3} vs 2000\)$/,
-        ),
+        detail: expect.stringMatching(/^8 RESOURCE_EXHAUSTED: Received message larger than max \(3\d{3} vs 2000\)$/),
         line: 0,
       },
     ]);

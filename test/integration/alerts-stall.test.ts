@@ -60,8 +60,7 @@ it.skipIf(program === undefined)(
     server = await startAlertSource(program ?? "", { daemon: true, listen: "0.0.0.0:0" });
     const port = server.address.split(":").at(-1);
     const { source, listener, pods } = runNodes();
-    for (let i = 0; i < nodes; i++)
-      pods.onNode(createTarget(`uid-${i}`, `node-${i}`, `127.0.1.${i + 1}:${port}`));
+    for (let i = 0; i < nodes; i++) pods.onNode(createTarget(`uid-${i}`, `node-${i}`, `127.0.1.${i + 1}:${port}`));
     pods.onListed();
     await expect.poll(() => source.nodes, PATIENCE).toEqual({ desired: nodes, connected: nodes });
     const offered = nodes * each;

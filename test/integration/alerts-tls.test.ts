@@ -56,13 +56,7 @@ describeReal(
         { ...client, name: "client-expired", fromHours: -48, toHours: -24 },
         { ...client, name: "client-with-names", ips: ["127.0.0.1"] },
         { name: "helm-server-expired", issuer: "helm-ca", fromHours: -48, toHours: -24, ips: ["127.0.0.1"] },
-        {
-          name: "helm-client-with-names",
-          issuer: "helm-ca",
-          usage: "client",
-          toHours: 24,
-          ips: ["127.0.0.1"],
-        },
+        { name: "helm-client-with-names", issuer: "helm-ca", usage: "client", toHours: 24, ips: ["127.0.0.1"] },
       ]);
     });
 
@@ -154,11 +148,7 @@ describeReal(
         { server: "server-by-client" },
         /^the relay's certificate was not issued by the authority/,
       ],
-      [
-        "that has expired",
-        { server: "server-expired" },
-        /^the relay's certificate expired on 20\d\d-.*Z: .*restart/,
-      ],
+      ["that has expired", { server: "server-expired" }, /^the relay's certificate expired on 20\d\d-.*Z: .*restart/],
       [
         "of Helm's authority that has expired",
         { server: "helm-server-expired", ca: "helm-ca" },
@@ -174,11 +164,7 @@ describeReal(
         { server: "server-elsewhere" },
         /^the relay's certificate is not for 127\.0\.0\.1 but for relay\.example: set feed\.relay\.tls\.serverName/,
       ],
-      [
-        "for no host",
-        { server: "server-nameless" },
-        /^the relay's certificate names no host: .*tlsCertProvider=self/,
-      ],
+      ["for no host", { server: "server-nameless" }, /^the relay's certificate names no host: .*tlsCertProvider=self/],
       ["for a client", { server: "client-with-names" }, /^the relay's certificate is not for servers/],
       [
         "for a client of Helm's authority",
@@ -202,11 +188,7 @@ describeReal(
         /^the relay refuses our client certificate: its authority did not issue it/,
       ],
       ["for a server", "server", /^the relay refuses our client certificate: .*not for clients/],
-      [
-        "that has expired",
-        "client-expired",
-        /^tls\.crt of Secret \S+ expired on 20\d\d-.*Z: it must be reissued/,
-      ],
+      ["that has expired", "client-expired", /^tls\.crt of Secret \S+ expired on 20\d\d-.*Z: it must be reissued/],
     ])("explains a refusal of our own certificate %s", async (_, client, expected) => {
       const { address } = await startRelay(served());
       const secret = createSecret(client);
@@ -260,12 +242,7 @@ describeReal(
       const { listener, until } = running;
       await expectAlerts(running);
       const over = new AbortController();
-      const flowing = behind.flood({
-        alert: makeAlert(),
-        count: 20_000,
-        ratePerSec: 2_000,
-        signal: over.signal,
-      });
+      const flowing = behind.flood({ alert: makeAlert(), count: 20_000, ratePerSec: 2_000, signal: over.signal });
       await until(() => listener.count("alert") > 500);
       // As KubeArmor's operator does it: all new, under the same names, and the relay started again.
       secret.put(pair("other-ca").cert, pair("other-client"));
@@ -311,9 +288,7 @@ describeReal(
       expect(listener.count("connected")).toBe(2);
 
       secret.put(pair("ca").cert, pair("client"));
-      await until(() =>
-        (listener.disconnects.at(-1)?.message ?? "").startsWith("the peer answers in plaintext"),
-      );
+      await until(() => (listener.disconnects.at(-1)?.message ?? "").startsWith("the peer answers in plaintext"));
       await started.restart(served());
       await until(() => listener.count("connected") === 3);
       await expectAlerts(running);

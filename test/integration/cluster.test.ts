@@ -75,10 +75,7 @@ test("a ServiceAccount has its own rights and no others", async () => {
 test("the kinds of crds/ are served as soon as applyCrds is done", async () => {
   await cluster.applyCrds();
   await cluster.applyCrds();
-  const { status, body } = await cluster.request(
-    "GET",
-    "/apis/reports.kubearmor.com/v1alpha1/policyviolationreports",
-  );
+  const { status, body } = await cluster.request("GET", "/apis/reports.kubearmor.com/v1alpha1/policyviolationreports");
   expect({ status, items: body.items }).toEqual({ status: 200, items: [] });
 });
 

@@ -28,9 +28,7 @@ const AGE = /^(\d+[smhdy])+$|^<invalid>$/;
 function listExplainedFields(text: string): string[] {
   const fields = text.slice(text.indexOf("FIELDS:"));
   return [
-    ...fields.matchAll(
-      /^ {2}(\w+)\t<.*\n(?:^ {2}(?:enum: .*|possible enum values:)\n)?^ {4}(?!<no description>)\S/gm,
-    ),
+    ...fields.matchAll(/^ {2}(\w+)\t<.*\n(?:^ {2}(?:enum: .*|possible enum values:)\n)?^ {4}(?!<no description>)\S/gm),
   ].map((match) => match[1] ?? "");
 }
 
@@ -85,36 +83,20 @@ describeReal("the CRDs", () => {
     // biome-ignore lint/suspicious/noExplicitAny: what the types forbid is what is tried.
     const bad: [string, (report: any) => void, string][] = [
       ["an unknown field", (r) => (r.violations[0].shell = "sh"), 'unknown field "violations[0].shell"'],
-      [
-        "a field of the cluster report",
-        (r) => (r.violations[0].node = "n1"),
-        'unknown field "violations[0].node"',
-      ],
+      ["a field of the cluster report", (r) => (r.violations[0].node = "n1"), 'unknown field "violations[0].node"'],
       [
         "too many violations",
         (r) => (r.violations = Array(1001).fill(r.violations[0])),
         "must have at most 1000 items",
       ],
-      [
-        "too many pods",
-        (r) => (r.violations[0].pods = Array(101).fill(r.violations[0].pods[0])),
-        "at most 100 items",
-      ],
+      ["too many pods", (r) => (r.violations[0].pods = Array(101).fill(r.violations[0].pods[0])), "at most 100 items"],
       ["a policy's kind that is none", (r) => (r.policy.kind = "Policy"), 'Unsupported value: "Policy"'],
-      [
-        "an outcome that is none",
-        (r) => (r.violations[0].outcome = "Blocked"),
-        'Unsupported value: "Blocked"',
-      ],
+      ["an outcome that is none", (r) => (r.violations[0].outcome = "Blocked"), 'Unsupported value: "Blocked"'],
       ["a severity that is none", (r) => (r.summary.severity = "bad"), 'Unsupported value: "bad"'],
       ["a severity of 11", (r) => (r.policy.severity = 11), "should be less than or equal to 10"],
       ["a negative count", (r) => (r.summary.prevented = -1), "should be greater than or equal to 0"],
       ["a count that is not whole", (r) => (r.summary.prevented = 1.5), "must be of type integer"],
-      [
-        "a violation that never occurred",
-        (r) => (r.violations[0].occurrences = 0),
-        "greater than or equal to 1",
-      ],
+      ["a violation that never occurred", (r) => (r.violations[0].occurrences = 0), "greater than or equal to 1"],
       ["a text that is too long", (r) => (r.policy.message = "x".repeat(513)), "may not be more than 512"],
       ["an id that is no hash", (r) => (r.violations[0].id = "6F1C0A9BE2D34C55"), "should match"],
       ["a time that is none", (r) => (r.summary.lastSeen = "yesterday"), "must be of type date-time"],
@@ -156,14 +138,7 @@ describeReal("the CRDs", () => {
 
     test("-o wide shows more", async () => {
       const [head, row] = parseTable(await runKubectl(["get", "pvr", "-n", "wordpress-mysql", "-o", "wide"]));
-      expect(head?.slice(8)).toEqual([
-        "VIOLATIONS",
-        "ACCEPTED",
-        "WORKLOADS",
-        "FIRST SEEN",
-        "LOWER BOUND",
-        "KIND",
-      ]);
+      expect(head?.slice(8)).toEqual(["VIOLATIONS", "ACCEPTED", "WORKLOADS", "FIRST SEEN", "LOWER BOUND", "KIND"]);
       expect(row?.slice(8)).toEqual(["3", "1", "1", expect.stringMatching(AGE), "true", "KubeArmorPolicy"]);
     });
 
@@ -228,9 +203,7 @@ describeReal("the CRDs", () => {
 
     test("refuses a field that can't be selected by", async () => {
       const selector = ["--field-selector", "summary.allowed=8"];
-      await expect(runKubectl(["get", "pvr", "-A", ...selector])).rejects.toThrow(
-        "field label not supported",
-      );
+      await expect(runKubectl(["get", "pvr", "-A", ...selector])).rejects.toThrow("field label not supported");
     });
   });
 
@@ -254,8 +227,7 @@ describeReal("the CRDs", () => {
         const path = parent.replaceAll("[]", "");
         const text = await runKubectl(["explain", [short, path].filter((part) => part !== "").join(".")]);
         expect(text, path).toMatch(/DESCRIPTION:\n {4}\S.{20}/);
-        for (const name of listExplainedFields(text))
-          explained.add(parent === "" ? name : `${parent}.${name}`);
+        for (const name of listExplainedFields(text)) explained.add(parent === "" ? name : `${parent}.${name}`);
       }
       expect(fields.filter((path) => path !== "" && !explained.has(path))).toEqual([]);
       expect(explained).toContain("violations[].latest.hashes.algorithm");

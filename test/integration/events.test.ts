@@ -26,9 +26,7 @@ describeReal("Events on a real API server", () => {
 
   beforeAll(async () => {
     client = createKubeClient(cluster.kubeconfigPath);
-    await cluster.apply(
-      `${JSON.stringify({ apiVersion: "v1", kind: "Node", metadata: { name: "worker-1" } })}\n`,
-    );
+    await cluster.apply(`${JSON.stringify({ apiVersion: "v1", kind: "Node", metadata: { name: "worker-1" } })}\n`);
   });
 
   afterAll(async () => {
@@ -157,9 +155,7 @@ describeReal("Events on a real API server", () => {
       expect(stored[0]?.series).toEqual({ count: 12, lastObservedTime: "2026-11-23T10:01:30.000001Z" });
       const described = await cluster.kubectl(["describe", "pod", "-n", namespace, "web-0"]);
       expect(described).toContain("(x12 over ");
-      expect(await cluster.kubectl(["events", "-n", namespace, "--for", "pod/web-0"])).toContain(
-        "(x12 over ",
-      );
+      expect(await cluster.kubectl(["events", "-n", namespace, "--for", "pod/web-0"])).toContain("(x12 over ");
     });
 
     test("with a count at its first report has it at once", async () => {
@@ -240,18 +236,10 @@ describeReal("Events on a real API server", () => {
 
   test("a throttle notice points to no report", async () => {
     await createPod("web-0");
-    const notice = createUpdate({
-      policy: "",
-      operation: "",
-      action: "",
-      outcome: "Throttled",
-      note: "muted",
-    });
+    const notice = createUpdate({ policy: "", operation: "", action: "", outcome: "Throttled", note: "muted" });
     delete notice.related;
     await recordAll(notice);
-    expect(await listEvents()).toEqual([
-      expect.objectContaining({ reason: "AlertsThrottled", action: "Throttle" }),
-    ]);
+    expect(await listEvents()).toEqual([expect.objectContaining({ reason: "AlertsThrottled", action: "Throttle" })]);
   });
 
   // Each text at the longest that this program lets through, all in one Event: the API server must take it.

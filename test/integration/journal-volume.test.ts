@@ -73,11 +73,7 @@ describe.skipIf(missing !== undefined)(`a full volume (${missing ?? "tmpfs"})`, 
     for (const part of ["j.db", "j.db-wal"]) copyFileSync(join(first.dir, part), join(second.dir, part));
     second.fill();
     expect(statSync(join(second.dir, "j.db-wal")).size).toBeGreaterThan(0);
-    const two = new Simulation({
-      store,
-      journal: open(second),
-      clock: new FakeClock(one.clock.nowMs() + 5000),
-    });
+    const two = new Simulation({ store, journal: open(second), clock: new FakeClock(one.clock.nowMs() + 5000) });
     await two.start();
     expect(two.journaling?.stats.recovered).toBeGreaterThan(known === sent.length ? 0 : 40);
     two.pipeline.onAlert(createAlert(two.clock, 9999, { PolicyName: "later" }), 0);

@@ -107,9 +107,7 @@ describeReal("the client on a real API server", () => {
       const path = "/apis/nothing.example.com/v1/things";
       expect((await catchApiError(createClient().request({ method: "GET", path }))).code).toBe("NotServed");
       const group = "/apis/apps/v1/things";
-      expect((await catchApiError(createClient().request({ method: "GET", path: group }))).code).toBe(
-        "NotServed",
-      );
+      expect((await catchApiError(createClient().request({ method: "GET", path: group }))).code).toBe("NotServed");
     });
 
     test("a name that is taken, a stale version, a wrong value", async () => {
@@ -129,9 +127,9 @@ describeReal("the client on a real API server", () => {
       const path = `${NAMESPACES}/nowhere/configmaps`;
       const create = createClient().request({ method: "POST", path, body: createConfigMap("a") });
       expect((await catchApiError(create)).code).toBe("NamespaceGone");
-      expect(
-        (await catchApiError(createClient().request({ method: "GET", path: `${NAMESPACES}/nowhere` }))).code,
-      ).toBe("NotFound");
+      expect((await catchApiError(createClient().request({ method: "GET", path: `${NAMESPACES}/nowhere` }))).code).toBe(
+        "NotFound",
+      );
     });
 
     test("a verb that RBAC does not allow is Forbidden, and the message names it", async () => {
@@ -140,16 +138,14 @@ describeReal("the client on a real API server", () => {
         createClient(cluster.kubeconfigFor(token)).request({ method: "GET", path: `${CONFIG_MAPS}/a` }),
       );
       expect(error.code).toBe("Forbidden");
-      expect(error.message).toContain(
-        'User "system:serviceaccount:default:nobody" cannot get resource "configmaps"',
-      );
+      expect(error.message).toContain('User "system:serviceaccount:default:nobody" cannot get resource "configmaps"');
     });
 
     test("a paging token that is none is refused, and one that is too old is Expired", async () => {
       const query = { limit: 1, continue: "nonsense" };
-      expect(
-        (await catchApiError(createClient().request({ method: "GET", path: NAMESPACES, query }))).code,
-      ).toBe("Invalid");
+      expect((await catchApiError(createClient().request({ method: "GET", path: NAMESPACES, query }))).code).toBe(
+        "Invalid",
+      );
       const old = Buffer.from(JSON.stringify({ v: "meta.k8s.io/v1", rv: 1, start: "default\u0000" }));
       const expired = { limit: 1, continue: old.toString("base64url") };
       const code = await createClient()

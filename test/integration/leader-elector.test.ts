@@ -65,11 +65,7 @@ let namespaces = 0;
 let replicas: Replica[] = [];
 let overlaps: string[] = [];
 
-function createReplica(
-  identity: string,
-  kubeconfigPath = cluster.kubeconfigPath,
-  place = namespace,
-): Replica {
+function createReplica(identity: string, kubeconfigPath = cluster.kubeconfigPath, place = namespace): Replica {
   const created = new Replica(identity, place, kubeconfigPath);
   replicas.push(created);
   return created;
@@ -128,9 +124,7 @@ describeReal("electors on a real API server", () => {
         renewTime: expect.stringMatching(MICRO_TIME),
         leaseTransitions: 0,
       });
-      expect(first.metadata.labels).toEqual({
-        "app.kubernetes.io/managed-by": "policy-violation-operator",
-      });
+      expect(first.metadata.labels).toEqual({ "app.kubernetes.io/managed-by": "policy-violation-operator" });
       await waitForRenewals(3);
       const second = await readLease();
       expect(second.spec.acquireTime).toBe(first.spec.acquireTime);
@@ -176,9 +170,7 @@ describeReal("electors on a real API server", () => {
       await a.client.close();
       await b.waitUntilLeader();
       expect(a.losses).toEqual([
-        expect.stringMatching(
-          `^the Lease ${namespace}/operator was not renewed for 3 s: .*the client is closed`,
-        ),
+        expect.stringMatching(`^the Lease ${namespace}/operator was not renewed for 3 s: .*the client is closed`),
       ]);
       expect(a.elector.isLeader).toBe(false);
       expect((await readLease()).spec).toMatchObject({ holderIdentity: "b", leaseTransitions: 1 });
@@ -197,18 +189,14 @@ describeReal("electors on a real API server", () => {
       await end();
       try {
         await eventually("a is told", () => a.losses.length > 0);
-        expect(a.losses).toEqual([
-          expect.stringMatching(`^the Lease ${namespace}/operator was not renewed for 3 s: `),
-        ]);
+        expect(a.losses).toEqual([expect.stringMatching(`^the Lease ${namespace}/operator was not renewed for 3 s: `)]);
         // Both go on asking; neither gets anywhere.
         await eventually("b is told", () => b.elector.problem);
         expect([a.elector.isLeader, b.elector.isLeader]).toEqual([false, false]);
       } finally {
         await begin();
       }
-      const leader = await eventually("somebody leads", () =>
-        replicas.find(({ elector }) => elector.isLeader),
-      );
+      const leader = await eventually("somebody leads", () => replicas.find(({ elector }) => elector.isLeader));
       expect((await readLease()).spec.holderIdentity).toBe(leader.identity);
       expect(leader.elector.problem).toBeUndefined();
     });
@@ -224,11 +212,7 @@ describeReal("electors on a real API server", () => {
       );
       // As in the chart.
       const rule = { apiGroups: ["coordination.k8s.io"], resources: ["leases"] };
-      const role = {
-        apiVersion: "rbac.authorization.k8s.io/v1",
-        kind: "Role",
-        metadata: { name: "r", namespace },
-      };
+      const role = { apiVersion: "rbac.authorization.k8s.io/v1", kind: "Role", metadata: { name: "r", namespace } };
       const rules = [
         { ...rule, verbs: ["create"] },
         { ...rule, resourceNames: ["operator"], verbs: ["get", "update"] },
@@ -256,9 +240,7 @@ describeReal("electors on a real API server", () => {
     const time = "2001-01-01T00:00:00.000000Z";
     const spec = { holderIdentity: "gone", leaseDurationSeconds: 2, acquireTime: time, renewTime: time };
     const metadata = { name: "operator", namespace };
-    await cluster.apply(
-      JSON.stringify({ apiVersion: "coordination.k8s.io/v1", kind: "Lease", metadata, spec }),
-    );
+    await cluster.apply(JSON.stringify({ apiVersion: "coordination.k8s.io/v1", kind: "Lease", metadata, spec }));
     const a = createReplica("a");
     expect(await eventually("a has seen the Lease", () => a.elector.holder)).toBe("gone");
     await a.waitUntilLeader();

@@ -100,8 +100,7 @@ describe("a stream", () => {
     ],
     [
       "headers alone",
-      (stream) =>
-        stream.respond({ ...GRPC, "grpc-status": "12", "grpc-message": "no method" }, { endStream: true }),
+      (stream) => stream.respond({ ...GRPC, "grpc-status": "12", "grpc-message": "no method" }, { endStream: true }),
       "error",
       "12 UNIMPLEMENTED: no method (is this the address of KubeArmor or its relay?)",
     ],
@@ -112,18 +111,8 @@ describe("a stream", () => {
       "14 UNAVAILABLE: Received HTTP status code 503",
     ],
     ["a refused stream", (stream) => stream.close(7), "error", "14 UNAVAILABLE: Stream refused by server"],
-    [
-      "a reset for too much",
-      (stream) => stream.close(11),
-      "error",
-      "8 RESOURCE_EXHAUSTED: Bandwidth exhausted",
-    ],
-    [
-      "a reset for a fault",
-      (stream) => stream.close(2),
-      "error",
-      "13 INTERNAL: Received RST_STREAM with code 2",
-    ],
+    ["a reset for too much", (stream) => stream.close(11), "error", "8 RESOURCE_EXHAUSTED: Bandwidth exhausted"],
+    ["a reset for a fault", (stream) => stream.close(2), "error", "13 INTERNAL: Received RST_STREAM with code 2"],
     [
       "a compressed message that was not announced",
       (stream) => {
@@ -173,31 +162,24 @@ describe("a web server", () => {
       stream.write("<html>welcome</html>");
     };
 
-  it.each([200, 404, 503])(
-    "that answers %i with a page is an error and never a connected stream",
-    async (status) => {
-      const { listener, until } = run({ address: await startServer(page(status), page(status)) });
-      await until(() => listener.count("disconnected") >= 2);
-      expect(new Set(listener.told.map(({ kind }) => kind))).toEqual(new Set(["disconnected"]));
-      expect(listener.disconnects[0]).toMatchObject({
-        reason: "connect_failed",
-        message:
-          "2 UNKNOWN: the answer is not gRPC (content-type text/html) (is this the address of KubeArmor or its relay?)",
-      });
-    },
-  );
+  it.each([200, 404, 503])("that answers %i with a page is an error and never a connected stream", async (status) => {
+    const { listener, until } = run({ address: await startServer(page(status), page(status)) });
+    await until(() => listener.count("disconnected") >= 2);
+    expect(new Set(listener.told.map(({ kind }) => kind))).toEqual(new Set(["disconnected"]));
+    expect(listener.disconnects[0]).toMatchObject({
+      reason: "connect_failed",
+      message:
+        "2 UNKNOWN: the answer is not gRPC (content-type text/html) (is this the address of KubeArmor or its relay?)",
+    });
+  });
 
   it("that answers HealthCheck alone with 404 is not healthy", async () => {
     const { listener, until } = run({
-      address: await startServer(ignoreCall, (stream) =>
-        stream.respond({ ":status": 404 }, { endStream: true }),
-      ),
+      address: await startServer(ignoreCall, (stream) => stream.respond({ ":status": 404 }, { endStream: true })),
     });
     await until(() => listener.count("disconnected") >= 1);
     expect(listener.count("connected")).toBe(0);
-    expect(listener.disconnects[0]?.message).toBe(
-      "HealthCheck failed: 2 UNKNOWN: Received HTTP status code 404",
-    );
+    expect(listener.disconnects[0]?.message).toBe("HealthCheck failed: 2 UNKNOWN: Received HTTP status code 404");
   });
 });
 

@@ -15,12 +15,7 @@ import type { OpenReportPublisherOptions } from "../../src/sinks/openreports/kin
 import { OpenReportPublisher } from "../../src/sinks/openreports/openreport-publisher.ts";
 import { eventually } from "../support/eventually.ts";
 import { createKubeClient } from "../support/kube-clients.ts";
-import {
-  installOpenReports,
-  listOpenReports,
-  toCopied,
-  toExpectedCopy,
-} from "../support/openreports/openreports.ts";
+import { installOpenReports, listOpenReports, toCopied, toExpectedCopy } from "../support/openreports/openreports.ts";
 import { OPTIONS } from "../support/openreports/options.ts";
 import { describeReal, useCluster } from "../support/real-parts.ts";
 import { listReports } from "../support/reports.ts";
@@ -133,10 +128,7 @@ describeReal("OpenReports", () => {
     const reports = await listReports(cluster);
     const stored = ({ metadata, ...rest }: OpenReport) => {
       const { name, namespace: at, labels, annotations, ownerReferences } = metadata;
-      return {
-        ...rest,
-        metadata: { name, ...(at ? { namespace: at } : {}), labels, annotations, ownerReferences },
-      };
+      return { ...rest, metadata: { name, ...(at ? { namespace: at } : {}), labels, annotations, ownerReferences } };
     };
     expect(copies.map(stored)).toEqual(reports.map((report) => toOpenReport(report, OPTIONS, undefined)));
     const whole = reports.filter(({ kind }) => kind === "PolicyViolationReport");
@@ -155,9 +147,7 @@ describeReal("OpenReports", () => {
 
     async function copyOf(name: string): Promise<OpenReport | undefined> {
       const all = await listOpenReports(cluster);
-      return all.find(
-        ({ metadata }) => metadata.namespace === namespace && metadata.name === `kubearmor-${name}`,
-      );
+      return all.find(({ metadata }) => metadata.namespace === namespace && metadata.name === `kubearmor-${name}`);
     }
 
     test("changes wait for the pause, and one write brings them all", async () => {
@@ -200,16 +190,7 @@ describeReal("OpenReports", () => {
       const { publisher } = publish();
       await waitForCopies(publisher, ({ length }) => length === 1);
       const patch = '{"configuration":{"limits":{"maxResults":1000}}}';
-      await cluster.kubectl([
-        "patch",
-        "reps",
-        "-n",
-        namespace,
-        "kubearmor-large",
-        "--type=merge",
-        "-p",
-        patch,
-      ]);
+      await cluster.kubectl(["patch", "reps", "-n", namespace, "kubearmor-large", "--type=merge", "-p", patch]);
       const [copy] = await waitForCopies(publisher, ([first]) => first?.results.length === 300);
       const [report] = await listReports(cluster);
       expect(toCopied(copy as OpenReport)).toEqual(toExpectedCopy(report as Report));
@@ -243,8 +224,7 @@ describeReal("OpenReports", () => {
       await eventually(
         "the copy as it was",
         async () =>
-          isDeepStrictEqual(content(await copyOf("p")), content(before)) &&
-          publisher.stats().results.written === 2,
+          isDeepStrictEqual(content(await copyOf("p")), content(before)) && publisher.stats().results.written === 2,
       );
     });
 

@@ -77,19 +77,13 @@ describeReal("policies", () => {
     await eventually("the change", () => generation() === 2);
     const labels = { "kustomize.toolkit.fluxcd.io/name": "policies" };
     await cluster.apply(policy("KubeArmorClusterPolicy", "wide", { labels }));
-    const wide = await eventually("the new one", () =>
-      policies.find("KubeArmorClusterPolicy", undefined, "wide"),
-    );
+    const wide = await eventually("the new one", () => policies.find("KubeArmorClusterPolicy", undefined, "wide"));
     expect(wide.source).toEqual({ tool: "Flux", kind: "Kustomization", name: "policies" });
     await cluster.kubectl(["delete", "ksp", "-n", "shop", "listed"]);
     await eventually("the end", () => generation() === undefined);
     expect(changes).toEqual([["listed"], ["wide"], ["listed"]]);
-    const asked = cluster
-      .auditEntries()
-      .filter(({ requestURI }) => requestURI.includes("security.kubearmor.com"));
-    expect(asked.some(({ verb, requestURI }) => verb === "list" && requestURI.includes("continue="))).toBe(
-      false,
-    );
+    const asked = cluster.auditEntries().filter(({ requestURI }) => requestURI.includes("security.kubearmor.com"));
+    expect(asked.some(({ verb, requestURI }) => verb === "list" && requestURI.includes("continue="))).toBe(false);
   });
 
   it("that are more than are kept make the kind unknown, and not the others", async () => {

@@ -75,12 +75,7 @@ describeReal(
     }
 
     /** Opens the stream with the files of a Secret; returns the error, "" for none. */
-    async function open(
-      port: number,
-      secret: NatsSecret,
-      scheme = "tls",
-      host = "localhost",
-    ): Promise<string> {
+    async function open(port: number, secret: NatsSecret, scheme = "tls", host = "localhost"): Promise<string> {
       const env = {
         PVO_SCALE_ENABLED: "true",
         PVO_SCALE_NATS_URL: `${scheme}://${host}:${port}`,

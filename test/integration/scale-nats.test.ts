@@ -3,13 +3,7 @@
 
 // The stream on a real NATS server: order, repeats, a server that is killed, and everything that can be set up wrongly.
 
-import {
-  DiscardPolicy,
-  jetstreamManager,
-  RetentionPolicy,
-  StorageType,
-  type StreamConfig,
-} from "@nats-io/jetstream";
+import { DiscardPolicy, jetstreamManager, RetentionPolicy, StorageType, type StreamConfig } from "@nats-io/jetstream";
 import { connect as openConnection } from "@nats-io/transport-node";
 import { afterEach, expect, test } from "vitest";
 import { Aggregator } from "../../src/aggregate/aggregator.ts";
@@ -82,11 +76,7 @@ describeReal(
       expect(await bus.publish(1, "a.1", encode("one"))).toMatchObject({ kind: "stored", isRepeat: false });
       expect(await bus.publish(2, "b.1", encode("other"))).toMatchObject({ kind: "stored" });
       expect(await bus.publish(1, "a.2", encode("two"))).toMatchObject({ kind: "stored", seq: 3 });
-      expect(await bus.publish(1, "a.2", encode("two"))).toMatchObject({
-        kind: "stored",
-        seq: 3,
-        isRepeat: true,
-      });
+      expect(await bus.publish(1, "a.2", encode("two"))).toMatchObject({ kind: "stored", seq: 3, isRepeat: true });
       await bus.writeCheckpoint(1, encode("checkpoint"));
       const end = new AbortController();
       const got: StreamMessage[] = [];
@@ -113,10 +103,7 @@ describeReal(
       expect((await bus.publish(1, "a.2", encode("two"))).kind).toBe("retry");
       expect(bus.problem).toContain("scale.nats.url");
       await server.start();
-      await eventually(
-        "a stored message",
-        async () => (await bus.publish(1, "a.2", encode("two"))).kind === "stored",
-      );
+      await eventually("a stored message", async () => (await bus.publish(1, "a.2", encode("two"))).kind === "stored");
       expect(bus.problem).toBeUndefined();
       expect(await bus.open()).toEqual({ id, startSeq: 0, firstSeq: 1, lastSeq: 2 });
     });
@@ -168,9 +155,7 @@ describeReal(
     });
 
     test("says that a server takes small messages only", async () => {
-      expect(await fail(connect((await start({ config: "max_payload: 4096" })).url))).toContain(
-        "max_payload",
-      );
+      expect(await fail(connect((await start({ config: "max_payload: 4096" })).url))).toContain("max_payload");
     });
 
     const changes: [string, Partial<StreamConfig>][] = [

@@ -61,8 +61,7 @@ describeReal("the cluster sink on a real API server", () => {
 
   async function listNames(of: ReportSink = sink): Promise<string[]> {
     const names: string[] = [];
-    for await (const { metadata } of of.list(SIGNAL))
-      names.push(`${metadata.namespace ?? ""}/${metadata.name}`);
+    for await (const { metadata } of of.list(SIGNAL)) names.push(`${metadata.namespace ?? ""}/${metadata.name}`);
     return names;
   }
 
@@ -91,10 +90,7 @@ describeReal("the cluster sink on a real API server", () => {
   describe("an API server without the CRDs", () => {
     test("is refused as not_served, with what to do", async () => {
       const refusal = { kind: "refused", reason: "not_served" };
-      for (const result of [
-        await sink.write(report(), SIGNAL),
-        await sink.read({ namespace, name: "p" }, SIGNAL),
-      ]) {
+      for (const result of [await sink.write(report(), SIGNAL), await sink.read({ namespace, name: "p" }, SIGNAL)]) {
         expect(result).toMatchObject(refusal);
         expect(JSON.stringify(result)).toContain("kubectl apply -f crds/");
       }
@@ -120,26 +116,18 @@ describeReal("the cluster sink on a real API server", () => {
       const second = await writeReport({ ...first, coverage: { ...first.coverage, gaps: 9 } });
       const ref = { namespace, name: "p" };
       expect(await sink.remove(ref, { uid, resourceVersion }, SIGNAL)).toEqual({ kind: "conflict" });
-      const other = {
-        uid: "6f1c0a9b-0000-4000-8000-000000000000",
-        resourceVersion: second.metadata.resourceVersion,
-      };
+      const other = { uid: "6f1c0a9b-0000-4000-8000-000000000000", resourceVersion: second.metadata.resourceVersion };
       expect(await sink.remove(ref, other, SIGNAL)).toEqual({ kind: "conflict" });
       const now = { uid, resourceVersion: second.metadata.resourceVersion };
       expect(await sink.remove(ref, now, SIGNAL)).toEqual({ kind: "removed" });
       expect(await sink.read(ref, SIGNAL)).toEqual({ kind: "absent" });
       expect(await sink.remove(ref, now, SIGNAL)).toEqual({ kind: "absent" });
-      expect(await sink.remove({ namespace: "nowhere", name: "p" }, now, SIGNAL)).toEqual({
-        kind: "absent",
-      });
+      expect(await sink.remove({ namespace: "nowhere", name: "p" }, now, SIGNAL)).toEqual({ kind: "absent" });
     });
 
     test("works on a cluster report", async () => {
-      const { uid, resourceVersion } = (await writeReport(markOwned(createFullClusterReport(), "removed")))
-        .metadata;
-      expect(await sink.remove({ name: "removed" }, { uid, resourceVersion }, SIGNAL)).toEqual({
-        kind: "removed",
-      });
+      const { uid, resourceVersion } = (await writeReport(markOwned(createFullClusterReport(), "removed"))).metadata;
+      expect(await sink.remove({ name: "removed" }, { uid, resourceVersion }, SIGNAL)).toEqual({ kind: "removed" });
     });
   });
 
@@ -147,10 +135,7 @@ describeReal("the cluster sink on a real API server", () => {
     test("is created, read back whole, replaced, and listed", async () => {
       const created = await writeReport(report());
       const { apiVersion, kind, metadata, ...body } = created;
-      expect({ apiVersion, kind, ...body, metadata: undefined }).toEqual({
-        ...report(),
-        metadata: undefined,
-      });
+      expect({ apiVersion, kind, ...body, metadata: undefined }).toEqual({ ...report(), metadata: undefined });
       expect(metadata).not.toHaveProperty("managedFields");
       expect(await sink.read({ namespace, name: "p" }, SIGNAL)).toEqual({ kind: "found", report: created });
 
@@ -162,10 +147,7 @@ describeReal("the cluster sink on a real API server", () => {
 
     test("of the cluster likewise", async () => {
       const created = await writeReport(markOwned(createFullClusterReport(), `c-${namespace}`));
-      expect(await sink.read({ name: `c-${namespace}` }, SIGNAL)).toEqual({
-        kind: "found",
-        report: created,
-      });
+      expect(await sink.read({ name: `c-${namespace}` }, SIGNAL)).toEqual({ kind: "found", report: created });
       expect(await listNames()).toContain(`/c-${namespace}`);
     });
 
@@ -179,25 +161,13 @@ describeReal("the cluster sink on a real API server", () => {
       await cluster.kubectl(["annotate", "pvr", "-n", namespace, "p", "team=blue"]);
       const read = await sink.read({ namespace, name: "p" }, SIGNAL);
       if (read.kind !== "found") throw new Error(read.kind);
-      const again = await writeReport({
-        ...read.report,
-        summary: { ...read.report.summary, occurrences: 200 },
-      });
+      const again = await writeReport({ ...read.report, summary: { ...read.report.summary, occurrences: 200 } });
       expect(again.metadata.annotations).toMatchObject({ team: "blue" });
     });
 
     test("is written under one field manager, by a PUT with few managed fields", async () => {
       const stored = await writeReport(await writeReport(report()));
-      const text = await cluster.kubectl([
-        "get",
-        "pvr",
-        "-n",
-        namespace,
-        "p",
-        "-o",
-        "json",
-        "--show-managed-fields",
-      ]);
+      const text = await cluster.kubectl(["get", "pvr", "-n", namespace, "p", "-o", "json", "--show-managed-fields"]);
       const { metadata } = JSON.parse(text) as { metadata: { managedFields: { manager: string }[] } };
       expect(metadata.managedFields.map(({ manager }) => manager)).toEqual(["policy-violation-operator"]);
       expect(stored.metadata.name).toBe("p");
@@ -217,8 +187,8 @@ describeReal("the cluster sink on a real API server", () => {
     test("comes in smaller pages when a page is more than the client accepts", async () => {
       for (const name of ["a", "b", "c", "d"]) await writeReport(report(name));
       const small = createKubeClient(cluster.kubeconfigPath, { maxResponseBytes: 8000 });
-      const here = (await listNames(createClusterSink({ client: small, logger: silentLogger }))).filter(
-        (name) => name.startsWith(`${namespace}/`),
+      const here = (await listNames(createClusterSink({ client: small, logger: silentLogger }))).filter((name) =>
+        name.startsWith(`${namespace}/`),
       );
       expect(here).toHaveLength(4);
       await small.close();
@@ -250,9 +220,7 @@ describeReal("the cluster sink on a real API server", () => {
 
   describe("a namespace", () => {
     test("that is not there is namespace_gone", async () => {
-      expect(await sink.write(markOwned(createFullReport("nowhere")), SIGNAL)).toEqual({
-        kind: "namespace_gone",
-      });
+      expect(await sink.write(markOwned(createFullReport("nowhere")), SIGNAL)).toEqual({ kind: "namespace_gone" });
     });
 
     test("that is being deleted is namespace_gone for a create, and gone for a replace of what went with it", async () => {
@@ -270,9 +238,7 @@ describeReal("the cluster sink on a real API server", () => {
       expect(replaced).toEqual({ kind: "gone" });
       await release();
       await cluster.kubectl(["wait", "--for=delete", `namespace/${namespace}`, "--timeout=60s"]);
-      expect(await sink.write(stored, SIGNAL)).toMatchObject({
-        kind: expect.stringMatching(/^(namespace_)?gone$/),
-      });
+      expect(await sink.write(stored, SIGNAL)).toMatchObject({ kind: expect.stringMatching(/^(namespace_)?gone$/) });
     });
   });
 
@@ -329,10 +295,7 @@ describeReal("the cluster sink on a real API server", () => {
 
     test("a token that is no good is unauthorized", async () => {
       const stranger = createKubeClient(cluster.kubeconfigFor("stranger"));
-      const result = await createClusterSink({ client: stranger, logger: silentLogger }).write(
-        report(),
-        SIGNAL,
-      );
+      const result = await createClusterSink({ client: stranger, logger: silentLogger }).write(report(), SIGNAL);
       expect(result).toMatchObject({ kind: "refused", reason: "unauthorized" });
       await stranger.close();
     });
@@ -363,9 +326,7 @@ describeReal("the cluster sink on a real API server", () => {
       path,
       JSON.stringify({
         "current-context": "r",
-        clusters: [
-          { name: "r", cluster: { server: `http://127.0.0.1:${(relay.address() as AddressInfo).port}` } },
-        ],
+        clusters: [{ name: "r", cluster: { server: `http://127.0.0.1:${(relay.address() as AddressInfo).port}` } }],
         contexts: [{ name: "r", context: { cluster: "r" } }],
       }),
     );

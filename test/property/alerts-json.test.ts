@@ -14,16 +14,7 @@ const root = loadSync(fileURLToPath(new URL("../../proto/kubearmor.proto", impor
 const type = root.lookupType("feeder.Alert");
 
 const fieldNames = Object.keys(emptyAlert());
-const nestedNames = [
-  "Owner",
-  "ExecEvent",
-  "Ref",
-  "Name",
-  "Namespace",
-  "updatedTime",
-  "__proto__",
-  "constructor",
-];
+const nestedNames = ["Owner", "ExecEvent", "Ref", "Name", "Namespace", "updatedTime", "__proto__", "constructor"];
 
 it("gives for any alert what the wire gives, with keys in any order and case", () => {
   const cased = fc.constantFrom<(key: string) => string>(
@@ -32,23 +23,17 @@ it("gives for any alert what the wire gives, with keys in any order and case", (
     (key) => key.slice(0, 2).toLowerCase() + key.slice(2),
   );
   fc.assert(
-    fc.property(
-      wireAlert,
-      fc.infiniteStream(fc.nat()),
-      cased,
-      fc.boolean(),
-      (alert, order, respell, asText) => {
-        // The daemon's spelling of this key changes what an alert means; it has a test of its own.
-        const keys = Object.keys(alert).filter((key) => key !== "UpdatedTime");
-        const places = new Map(keys.map((key) => [key, Number(order.next().value)]));
-        keys.sort((a, b) => (places.get(a) ?? 0) - (places.get(b) ?? 0));
-        fc.pre(keys.length > 0);
-        const known: WireAlert = Object.fromEntries(keys.map((key) => [key, alert[key]]));
-        const record = Object.fromEntries(keys.map((key) => [respell(key), spellValue(alert[key], asText)]));
-        const onTheWire = readAlert(Buffer.from(type.encode(type.fromObject(known)).finish()));
-        expect(parseJsonAlert(JSON.parse(JSON.stringify(record)))).toEqual(onTheWire);
-      },
-    ),
+    fc.property(wireAlert, fc.infiniteStream(fc.nat()), cased, fc.boolean(), (alert, order, respell, asText) => {
+      // The daemon's spelling of this key changes what an alert means; it has a test of its own.
+      const keys = Object.keys(alert).filter((key) => key !== "UpdatedTime");
+      const places = new Map(keys.map((key) => [key, Number(order.next().value)]));
+      keys.sort((a, b) => (places.get(a) ?? 0) - (places.get(b) ?? 0));
+      fc.pre(keys.length > 0);
+      const known: WireAlert = Object.fromEntries(keys.map((key) => [key, alert[key]]));
+      const record = Object.fromEntries(keys.map((key) => [respell(key), spellValue(alert[key], asText)]));
+      const onTheWire = readAlert(Buffer.from(type.encode(type.fromObject(known)).finish()));
+      expect(parseJsonAlert(JSON.parse(JSON.stringify(record)))).toEqual(onTheWire);
+    }),
   );
 });
 
@@ -67,9 +52,7 @@ it("takes any JSON: no alert, or one with fields of the right types", () => {
     fc.property(value, (parsed) => {
       const alert = parseJsonAlert(JSON.parse(JSON.stringify(parsed)));
       if (alert === null) return;
-      expect(Object.fromEntries(Object.entries(alert).map(([name, held]) => [name, typeof held]))).toEqual(
-        types,
-      );
+      expect(Object.fromEntries(Object.entries(alert).map(([name, held]) => [name, typeof held]))).toEqual(types);
       for (const held of Object.values(alert)) {
         if (typeof held === "number") expect(Number.isSafeInteger(held)).toBe(true);
         if (typeof held === "string") expect(held.isWellFormed()).toBe(true);

@@ -105,15 +105,12 @@ describe("broken bytes", () => {
 
 function expectByTheRules(bytes: Buffer): void {
   expect(readAlert(bytes)).toEqual(decodeAsOracle(bytes));
-  expect(describeBytes(bytes)).toMatch(
-    /^\d+ bytes( that begin with (no field number|field \d+ of wire type [0-7]))?$/,
-  );
+  expect(describeBytes(bytes)).toMatch(/^\d+ bytes( that begin with (no field number|field \d+ of wire type [0-7]))?$/);
 }
 
 function encodeUnknown(field: number, wireType: number, value: bigint | Uint8Array): Uint8Array {
   const writer = Writer.create().uint32(((field << 3) | wireType) >>> 0);
-  const head =
-    wireType === 2 && typeof value !== "bigint" ? writer.uint32(value.length).finish() : writer.finish();
+  const head = wireType === 2 && typeof value !== "bigint" ? writer.uint32(value.length).finish() : writer.finish();
   return Buffer.concat([head, typeof value === "bigint" ? encodeVarint(value) : value]);
 }
 

@@ -72,8 +72,7 @@ describe("decode", () => {
         expect(policy.tags.length).toBeLessThanOrEqual(50);
         const { early = "", ...parts } = identity;
         expect(Buffer.byteLength(early)).toBeLessThanOrEqual(2 * 512 + 1);
-        for (const text of collectTexts([parts, policy]))
-          expect(Buffer.byteLength(text)).toBeLessThanOrEqual(512);
+        for (const text of collectTexts([parts, policy])) expect(Buffer.byteLength(text)).toBeLessThanOrEqual(512);
       }),
       runs(1000),
     );
@@ -92,19 +91,17 @@ describe("a violation's key", () => {
 
   it("does not run its parts together", () => {
     const parts = fc.array(fc.constantFrom("", "a", "b", "ab", " "), { minLength: 10, maxLength: 10 });
-    const identity = parts.map(
-      ([operation, verb, action, kind, name, container, source, resource, namespace]) => ({
-        operation: operation as string,
-        verb: verb as string,
-        action: action as string,
-        outcome: "Unknown" as const,
-        workload: { kind: kind as string, name: name as string },
-        container: container as string,
-        source: source as string,
-        resource: resource as string,
-        namespace: namespace as string,
-      }),
-    );
+    const identity = parts.map(([operation, verb, action, kind, name, container, source, resource, namespace]) => ({
+      operation: operation as string,
+      verb: verb as string,
+      action: action as string,
+      outcome: "Unknown" as const,
+      workload: { kind: kind as string, name: name as string },
+      container: container as string,
+      source: source as string,
+      resource: resource as string,
+      namespace: namespace as string,
+    }));
     fc.assert(
       fc.property(identity, identity, (a, b) => {
         expect(identityKey(a) === identityKey(b)).toBe(JSON.stringify(a) === JSON.stringify(b));
@@ -123,20 +120,16 @@ describe("reports of hostile alerts", () => {
       { maxBytes: 4096, maxPodsPerViolation: 1 },
     );
     fc.assert(
-      fc.property(
-        fc.array(generateHostileAlert(), { minLength: 1, maxLength: 30 }),
-        limits,
-        (alerts, mods) => {
-          const aggregator = createAggregator();
-          const counted = alerts.filter((alert) => add(aggregator, alert) === "violation").length;
-          const reports = renderReports(aggregator, renderOptions(mods));
-          expect(reports.flatMap(findFaults)).toEqual([]);
-          expect(reports.reduce((sum, { summary }) => sum + summary.occurrences, 0)).toBe(counted);
-          // No two reports of a scope share a name.
-          const names = reports.map(({ metadata }) => `${metadata.namespace ?? ""}/${metadata.name}`);
-          expect(new Set(names).size).toBe(names.length);
-        },
-      ),
+      fc.property(fc.array(generateHostileAlert(), { minLength: 1, maxLength: 30 }), limits, (alerts, mods) => {
+        const aggregator = createAggregator();
+        const counted = alerts.filter((alert) => add(aggregator, alert) === "violation").length;
+        const reports = renderReports(aggregator, renderOptions(mods));
+        expect(reports.flatMap(findFaults)).toEqual([]);
+        expect(reports.reduce((sum, { summary }) => sum + summary.occurrences, 0)).toBe(counted);
+        // No two reports of a scope share a name.
+        const names = reports.map(({ metadata }) => `${metadata.namespace ?? ""}/${metadata.name}`);
+        expect(new Set(names).size).toBe(names.length);
+      }),
       runs(400),
     );
   });

@@ -8,13 +8,7 @@ import { describe, expect, it } from "vitest";
 import type { Aggregator } from "../../src/aggregate/aggregator.ts";
 import type { Alert } from "../../src/api/alert.ts";
 import { renderReport } from "../../src/report/render.ts";
-import {
-  generateHostileAlert,
-  generateWorldAlert,
-  generateWorldNotice,
-  renderOptions,
-  runs,
-} from "../support/gen.ts";
+import { generateHostileAlert, generateWorldAlert, generateWorldNotice, renderOptions, runs } from "../support/gen.ts";
 import { add, addAll, createAggregator, renderReports, reports } from "../unit/ingest/fold-alerts.ts";
 
 const LIMITS = [{}, { maxViolations: 3 }, { maxBytes: 4000 }, { maxPodsPerViolation: 1 }] as const;
@@ -26,10 +20,7 @@ const inputs = fc.array(
 
 /** The inputs and the same in another order. */
 const shuffled = inputs.chain((alerts) =>
-  fc.tuple(
-    fc.constant(alerts),
-    fc.shuffledSubarray(alerts, { minLength: alerts.length, maxLength: alerts.length }),
-  ),
+  fc.tuple(fc.constant(alerts), fc.shuffledSubarray(alerts, { minLength: alerts.length, maxLength: alerts.length })),
 );
 
 describe("order", () => {
@@ -46,9 +37,7 @@ describe("order", () => {
   it("does not matter for hostile alerts", () => {
     const two = fc
       .array(generateHostileAlert(), { minLength: 2, maxLength: 8 })
-      .chain((alerts) =>
-        fc.tuple(fc.constant(alerts), fc.shuffledSubarray(alerts, { minLength: alerts.length })),
-      );
+      .chain((alerts) => fc.tuple(fc.constant(alerts), fc.shuffledSubarray(alerts, { minLength: alerts.length })));
     fc.assert(
       fc.property(two, ([one, other]) => {
         expect(JSON.stringify(reports(other))).toBe(JSON.stringify(reports(one)));
@@ -60,10 +49,9 @@ describe("order", () => {
 
 /** Events between two alerts. */
 type Step = "take" | "commit" | "restore" | "render";
-const steps = fc.array(
-  fc.tuple(fc.nat(50), fc.nat(5), fc.constantFrom<Step>("take", "commit", "restore", "render")),
-  { maxLength: 40 },
-);
+const steps = fc.array(fc.tuple(fc.nat(50), fc.nat(5), fc.constantFrom<Step>("take", "commit", "restore", "render")), {
+  maxLength: 40,
+});
 
 describe("batching", () => {
   it.each(LIMITS)("does not matter, nor do writes that fail, with %j", (limits) => {
@@ -76,9 +64,7 @@ describe("batching", () => {
           for (const [at, which, step] of plan) if (at === i) doStep(aggregator, which, step);
         });
         settle(aggregator);
-        expect(JSON.stringify(renderReports(aggregator, options))).toBe(
-          JSON.stringify(reports(one, options)),
-        );
+        expect(JSON.stringify(renderReports(aggregator, options))).toBe(JSON.stringify(reports(one, options)));
       }),
       runs(300),
     );
@@ -143,34 +129,26 @@ describe("limits", () => {
   it("cut the worst ranked and nothing else: what was allowed outlives the rest, then the most recent", () => {
     const rank = { Allowed: 0, Unknown: 1, Prevented: 2 };
     fc.assert(
-      fc.property(
-        inputs,
-        fc.integer({ min: 1, max: 8 }),
-        fc.integer({ min: 1500, max: 6000 }),
-        (alerts, n, bytes) => {
-          const all = reports(alerts as Alert[]);
-          for (const [i, cut] of reports(
-            alerts,
-            renderOptions({ maxViolations: n, maxBytes: bytes }),
-          ).entries()) {
-            const whole = all[i]?.violations ?? [];
-            const ranked = whole.toSorted(
-              (a, b) =>
-                rank[a.outcome] - rank[b.outcome] ||
-                (a.lastSeen < b.lastSeen ? 1 : a.lastSeen > b.lastSeen ? -1 : a.id < b.id ? -1 : 1),
-            );
-            const best = new Set(ranked.slice(0, cut.violations.length).map(({ id }) => id));
-            expect(cut.violations.filter(({ id }) => !best.has(id))).toEqual([]);
-            expect(cut.violations.length).toBeLessThanOrEqual(n);
-            expect(cut.summary).toEqual(all[i]?.summary);
-            if (cut.violations.length > 0) {
-              const { policy, summary, violations, omitted, coverage } = cut;
-              const body = { policy, summary, violations, omitted, coverage };
-              expect(Buffer.byteLength(JSON.stringify(body))).toBeLessThanOrEqual(bytes);
-            }
+      fc.property(inputs, fc.integer({ min: 1, max: 8 }), fc.integer({ min: 1500, max: 6000 }), (alerts, n, bytes) => {
+        const all = reports(alerts as Alert[]);
+        for (const [i, cut] of reports(alerts, renderOptions({ maxViolations: n, maxBytes: bytes })).entries()) {
+          const whole = all[i]?.violations ?? [];
+          const ranked = whole.toSorted(
+            (a, b) =>
+              rank[a.outcome] - rank[b.outcome] ||
+              (a.lastSeen < b.lastSeen ? 1 : a.lastSeen > b.lastSeen ? -1 : a.id < b.id ? -1 : 1),
+          );
+          const best = new Set(ranked.slice(0, cut.violations.length).map(({ id }) => id));
+          expect(cut.violations.filter(({ id }) => !best.has(id))).toEqual([]);
+          expect(cut.violations.length).toBeLessThanOrEqual(n);
+          expect(cut.summary).toEqual(all[i]?.summary);
+          if (cut.violations.length > 0) {
+            const { policy, summary, violations, omitted, coverage } = cut;
+            const body = { policy, summary, violations, omitted, coverage };
+            expect(Buffer.byteLength(JSON.stringify(body))).toBeLessThanOrEqual(bytes);
           }
-        },
-      ),
+        }
+      }),
       runs(300),
     );
   });
@@ -191,9 +169,7 @@ describe("the memory bound", () => {
           summary.pods,
         ];
         expect(bounded.map(outcome)).toEqual(all.map(outcome));
-        expect(bounded.reduce((n, { violations }) => n + violations.length, 0)).toBeLessThanOrEqual(
-          maxViolations,
-        );
+        expect(bounded.reduce((n, { violations }) => n + violations.length, 0)).toBeLessThanOrEqual(maxViolations);
       }),
       runs(200),
     );

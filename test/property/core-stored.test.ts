@@ -113,8 +113,7 @@ describe("counts that go on", () => {
           rebaseOn(ledger, report);
         }
         if (isInFlight)
-          for (const ledger of aggregator.ledgers.values())
-            if (ledger.write.isInFlight) ledger.write.commit();
+          for (const ledger of aggregator.ledgers.values()) if (ledger.write.isInFlight) ledger.write.commit();
         const went = renderReports(aggregator);
         expectExact(went, reports([...before, ...early]), stored);
         expect(went.flatMap(findFaults)).toEqual([]);
@@ -185,9 +184,7 @@ describe("a stored report that was edited by hand", () => {
         fc.array(generateWorldAlert(), { minLength: 1, maxLength: 8 }),
         generateWorldAlert(),
         (before, next) => {
-          const alerts = before.map(
-            (alert): Alert => ({ ...alert, NamespaceName: "shop", PolicyName: "p1" }),
-          );
+          const alerts = before.map((alert): Alert => ({ ...alert, NamespaceName: "shop", PolicyName: "p1" }));
           const stored = structuredClone(reports(alerts));
           for (const report of stored) edit(report);
           const aggregator = createAggregator();

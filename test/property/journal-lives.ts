@@ -114,9 +114,7 @@ async function runLife(
       next[1](simulation);
       steps.shift();
     } else {
-      await simulation.clock.advance(
-        next ? Math.min(STEP_MS, dueMs - simulation.clock.nowMs()) : QUIET_STEP_MS,
-      );
+      await simulation.clock.advance(next ? Math.min(STEP_MS, dueMs - simulation.clock.nowMs()) : QUIET_STEP_MS);
     }
   }
   if (!simulation.sink.killed) await simulation.stop();

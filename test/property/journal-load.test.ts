@@ -41,14 +41,7 @@ async function sendFlood(simulation: Simulation, seconds: number, perSecond: num
       const PolicyName = `p-${sent % 60}`;
       const Resource = `/srv/f${Math.floor(sent / 60) % 100}x`;
       const UpdatedTime = formatTimeAt(simulation.clock.nowMs() - START_MS);
-      const fields = {
-        PolicyName,
-        Resource,
-        UpdatedTime,
-        Operation: "File",
-        Source: "/bin/x",
-        HostPID: ++sent,
-      };
+      const fields = { PolicyName, Resource, UpdatedTime, Operation: "File", Source: "/bin/x", HostPID: ++sent };
       simulation.pipeline.onAlert(alert(fields), 0);
     }
     await simulation.clock.advance(50);
@@ -93,8 +86,7 @@ it("a full journal holds back nothing, and its gap begins where it held everythi
       close: () => journal.close(),
       write: (batch) => {
         largest = Math.max(largest, batch.changes.length);
-        if (isFull && batch.changes.some(({ layers }) => layers.length > 0))
-          throw new JournalError("full", "no room");
+        if (isFull && batch.changes.some(({ layers }) => layers.length > 0)) throw new JournalError("full", "no room");
         journal.write(batch);
       },
     };
@@ -108,11 +100,7 @@ it("a full journal holds back nothing, and its gap begins where it held everythi
   await sendFlood(first, 12, 200);
   expect(largest).toBeLessThanOrEqual(60);
   copyFiles("0", "1");
-  const second = new Simulation({
-    store,
-    journal: open("1"),
-    clock: new FakeClock(first.clock.nowMs() + 1000),
-  });
+  const second = new Simulation({ store, journal: open("1"), clock: new FakeClock(first.clock.nowMs() + 1000) });
   await second.start();
   expect(second.journaling?.previous.readUntilMs).toBeLessThanOrEqual(fullMs);
 });

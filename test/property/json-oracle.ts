@@ -13,11 +13,7 @@ const NESTED: Readonly<Record<string, Readonly<Record<string, keyof Alert>>>> = 
 const INSIDE = Object.values(NESTED).flatMap((names) => Object.values(names));
 const FLAT = (Object.keys(emptyAlert()) as (keyof Alert)[]).filter((name) => !INSIDE.includes(name));
 
-const INNER: Readonly<Record<string, string>> = {
-  OwnerRef: "Ref",
-  OwnerName: "Name",
-  OwnerNamespace: "Namespace",
-};
+const INNER: Readonly<Record<string, string>> = { OwnerRef: "Ref", OwnerName: "Name", OwnerNamespace: "Namespace" };
 const SPELLED: ReadonlySet<string> = new Set([...FLAT, "Owner", "ExecEvent"]);
 
 /** Returns what the JSON holds, or null when it is no alert. */
@@ -26,8 +22,7 @@ export function decodeJsonAsOracle(value: unknown): Alert | null {
   const alert: Record<string, unknown> = { ...emptyAlert() };
   let isKnown = false;
   const isExact =
-    !Object.hasOwn(value, "updatedTime") &&
-    Object.keys(value).some((key) => SPELLED.has(key) && /[a-z]/.test(key));
+    !Object.hasOwn(value, "updatedTime") && Object.keys(value).some((key) => SPELLED.has(key) && /[a-z]/.test(key));
   for (const [key, member] of Object.entries(value)) {
     if (isExact && !SPELLED.has(key)) continue;
     const lower = key.toLowerCase();

@@ -60,10 +60,7 @@ it("the same alerts in any order and any batches give byte-identical reports", a
 
 it("so do the sample alerts, with all of their evidence and the notice among them", async () => {
   // An alert without a time of its own has that of its arrival.
-  const dated = (alert: Alert) => ({
-    ...alert,
-    UpdatedTime: alert.UpdatedTime || "2023-08-23T18:08:09.000000Z",
-  });
+  const dated = (alert: Alert) => ({ ...alert, UpdatedTime: alert.UpdatedTime || "2023-08-23T18:08:09.000000Z" });
   const samples = readSampleAlerts().map(dated);
   const whole = await reportInBatches([samples]);
   expect(whole).toContain('"execId"');

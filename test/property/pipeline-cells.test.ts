@@ -46,15 +46,7 @@ function encode({ OwnerRef, OwnerName, OwnerNamespace, ExecID, ExecutableName, .
   return Buffer.from(type.encode(type.fromObject(wire)).finish());
 }
 
-const INT32 = [
-  "HostPID",
-  "PPID",
-  "PID",
-  "UID",
-  "HostPPID",
-  "MaxAlertsPerSec",
-  "DroppingAlertsInterval",
-] as const;
+const INT32 = ["HostPID", "PPID", "PID", "UID", "HostPPID", "MaxAlertsPerSec", "DroppingAlertsInterval"] as const;
 
 /** Outcome of the messages. */
 interface Outcome {
@@ -101,12 +93,7 @@ class PoorHash extends AlertHash {
 
 const ROOMY = { maxCells: 1000, maxBytes: 10_000_000 };
 
-function toOutcome(
-  messages: readonly Buffer[],
-  cells: CellStore,
-  hash: AlertHash,
-  takesAt?: number,
-): Outcome {
+function toOutcome(messages: readonly Buffer[], cells: CellStore, hash: AlertHash, takesAt?: number): Outcome {
   const told: unknown[] = [];
   const { aggregator, counters, ingest } = createIngest({
     cells,
@@ -167,20 +154,11 @@ const messages: fc.Arbitrary<Buffer[]> = fc
   .record({
     kinds: fc.array(
       fc.oneof(generateWorldAlert(), generateWorldAlert(), generateHostileAlert(), generateWorldNotice()),
-      {
-        minLength: 1,
-        maxLength: 4,
-      },
+      { minLength: 1, maxLength: 4 },
     ),
     others: fc.array(wireAlert, { maxLength: 2 }),
     steps: fc.array(
-      fc.record({
-        kind: fc.nat(),
-        volatile,
-        damage: makeRare(damage),
-        again: fc.boolean(),
-        other: makeRare(fc.nat()),
-      }),
+      fc.record({ kind: fc.nat(), volatile, damage: makeRare(damage), again: fc.boolean(), other: makeRare(fc.nat()) }),
       { minLength: 1, maxLength: 25, size: "max" },
     ),
   })

@@ -79,12 +79,7 @@ describe("retention", () => {
     const store = await storeReport();
     let stepMs = 0;
     const clock = new FakeClock(START_MS);
-    const s = new Simulation({
-      store,
-      clock,
-      options: OPTIONS,
-      otherNowMs: () => clock.monotonicMs() + stepMs,
-    });
+    const s = new Simulation({ store, clock, options: OPTIONS, otherNowMs: () => clock.monotonicMs() + stepMs });
     s.clock.stepWall(40 * DAY_MS);
     await s.start();
     await s.clock.advance(3 * HOUR_MS + 1000);

@@ -8,14 +8,7 @@ import type { Report } from "../../src/api/v1alpha1.ts";
 import { Pipeline } from "../../src/app/pipeline/pipeline.ts";
 import { silentLogger } from "../../src/lib/logger.ts";
 import { FakeClock } from "../support/fake-clock.ts";
-import {
-  alert,
-  createPipelineOptions,
-  formatTimeAt,
-  hostAlert,
-  MEMORY,
-  throttleNotice,
-} from "../support/gen.ts";
+import { alert, createPipelineOptions, formatTimeAt, hostAlert, MEMORY, throttleNotice } from "../support/gen.ts";
 import { MemorySink } from "../support/memory-sink.ts";
 import { Simulation } from "./pipeline-simulation.ts";
 
@@ -71,10 +64,7 @@ describe("the stream", () => {
       lowerBound: true,
       recent: [{ kind: "StreamEnded", from: began, to: "2026-11-23T10:00:46.000000Z", seconds: 37 }],
     });
-    expect(s.pipeline.coverage).toMatchObject({
-      gaps: { StreamEnded: 1 },
-      gapSeconds: { StreamEnded: 36.1 },
-    });
+    expect(s.pipeline.coverage).toMatchObject({ gaps: { StreamEnded: 1 }, gapSeconds: { StreamEnded: 36.1 } });
     expect(s.pipeline.coverage.disconnects).toEqual({
       ok_end: 1,
       error: 0,
@@ -133,11 +123,7 @@ describe("the stream", () => {
     await s.clock.advance(60_000);
     const gap = { kind: "NodeDown", from: formatTime(fromMs), to: formatTime(toMs), seconds: 61, nodes: 2 };
     for (const key of [KEY, "/host-files"]) {
-      expect(getCoverage(s, key)).toMatchObject({
-        gaps: 1,
-        recent: [gap],
-        continuousSince: formatTime(toMs),
-      });
+      expect(getCoverage(s, key)).toMatchObject({ gaps: 1, recent: [gap], continuousSince: formatTime(toMs) });
     }
     expect(getCoverage(s, "shop/later")).toMatchObject({ gaps: 0, lowerBound: false });
     expect(startMs).toBeLessThan(fromMs);
@@ -193,9 +179,7 @@ describe("each way to lose alerts", () => {
     s.pipeline.onConnected();
     s.send(throttleNotice({ UpdatedTime: formatTimeAt(21_000) }));
     // There is no memory for a second violation.
-    s.send(
-      alert({ ProcessName: "/usr/bin/dpkg", Resource: "/usr/bin/dpkg", UpdatedTime: formatTimeAt(22_000) }),
-    );
+    s.send(alert({ ProcessName: "/usr/bin/dpkg", Resource: "/usr/bin/dpkg", UpdatedTime: formatTimeAt(22_000) }));
     s.pipeline.onRejected("invalid_wire", "bytes", 0);
     await s.stop();
     const next = new Simulation({ store: s.store, clock: s.clock });
@@ -203,13 +187,7 @@ describe("each way to lose alerts", () => {
     await next.start();
     await next.stop();
     const { recent, ...counts } = getCoverage(next) ?? {};
-    expect(counts).toMatchObject({
-      gaps: 2,
-      throttleNotices: 1,
-      rejected: 1,
-      withoutDetails: 1,
-      lowerBound: true,
-    });
+    expect(counts).toMatchObject({ gaps: 2, throttleNotices: 1, rejected: 1, withoutDetails: 1, lowerBound: true });
     expect(recent?.map(({ kind, from, to }) => [kind, from.slice(17, 21), to?.slice(14, 21)])).toEqual([
       ["MemoryLimit", "22.0", "00:22.0"],
       ["NotRunning", "22.0", "00:50.0"],
@@ -228,9 +206,7 @@ describe("each way to lose alerts", () => {
     await s.stop();
     const { recent, ...rest } = getCoverage(s) ?? {};
     expect(rest).toMatchObject({ gaps: 1, lowerBound: true, continuousSince: formatTimeAt(10_000) });
-    expect(recent).toEqual([
-      { kind: "Stalled", from: formatTimeAt(4000), to: formatTimeAt(10_000), seconds: 6 },
-    ]);
+    expect(recent).toEqual([{ kind: "Stalled", from: formatTimeAt(4000), to: formatTimeAt(10_000), seconds: 6 }]);
   });
 
   it("is declared only in reports that may be short of something", async () => {
@@ -292,12 +268,7 @@ describe("a throttle notice", () => {
   it("of a host marks what the host did, and not what a container on it did", async () => {
     const s = new Simulation();
     await s.start();
-    const container = {
-      NamespaceName: "container_namespace",
-      OwnerNamespace: "",
-      PodName: "box",
-      PolicyName: "box",
-    };
+    const container = { NamespaceName: "container_namespace", OwnerNamespace: "", PodName: "box", PolicyName: "box" };
     const notice = throttleNotice({ NamespaceName: "", PodName: "", ContainerName: "" });
     s.send(hostAlert({ PolicyName: "p" }), alert(container), notice);
     await s.clock.advance(6000);

@@ -24,12 +24,7 @@ const NO_OWNER = { OwnerRef: "", OwnerName: "", OwnerNamespace: "" };
 function open(ms: number, id: keyof typeof ids, ...mods: Partial<Alert>[]): Alert {
   const container = { ContainerID: ids[id], ContainerName: id, PodName: "web-1" };
   const file = { Operation: "File", Resource: "/data/x", ProcessName: "/bin/tool", Source: "/bin/tool" };
-  return alert(
-    { UpdatedTime: formatTimeAt(ms), HostPID: ms + 1, PolicyName: "files" },
-    container,
-    file,
-    ...mods,
-  );
+  return alert({ UpdatedTime: formatTimeAt(ms), HostPID: ms + 1, PolicyName: "files" }, container, file, ...mods);
 }
 
 function omitName(id: keyof typeof ids): Partial<Alert> {
@@ -58,8 +53,7 @@ function* permute<T>(items: readonly T[]): Iterable<T[]> {
 
 function toLine(each: Alert): string {
   const { OwnerRef, OwnerName, OwnerNamespace, ...fields } = each;
-  const owner =
-    OwnerName === "" ? {} : { Owner: { Ref: OwnerRef, Name: OwnerName, Namespace: OwnerNamespace } };
+  const owner = OwnerName === "" ? {} : { Owner: { Ref: OwnerRef, Name: OwnerName, Namespace: OwnerNamespace } };
   return JSON.stringify({ ...fields, ...owner });
 }
 
@@ -215,10 +209,7 @@ describe("early alerts", () => {
     await run.start();
     for (let i = 0; i < 40; i++) {
       const mods = { PodName: `web-${i % 5}`, Resource: `/data/${i % 7}` };
-      run.pipeline.onAlert(
-        open(i, "web", mods, i % 3 === 0 ? NO_OWNER : {}, i % 2 === 0 ? omitName("web") : {}),
-        0,
-      );
+      run.pipeline.onAlert(open(i, "web", mods, i % 3 === 0 ? NO_OWNER : {}, i % 2 === 0 ? omitName("web") : {}), 0);
       await run.clock.advance(1000);
     }
     await run.stop();

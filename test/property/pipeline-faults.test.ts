@@ -26,13 +26,13 @@ describe("without a fault", () => {
       throttleNotices: 1,
       rejected: { no_policy: 1 },
     });
-    expect(
-      simulation.store.reports.map((r) => [r.metadata.namespace, r.metadata.name, r.summary.occurrences]),
-    ).toEqual([
-      [undefined, "host-files", 2],
-      ["bank", "no-package-managers", 3],
-      ["shop", "no-package-managers", 10],
-    ]);
+    expect(simulation.store.reports.map((r) => [r.metadata.namespace, r.metadata.name, r.summary.occurrences])).toEqual(
+      [
+        [undefined, "host-files", 2],
+        ["bank", "no-package-managers", 3],
+        ["shop", "no-package-managers", 10],
+      ],
+    );
   });
 });
 
@@ -52,13 +52,7 @@ describe("one fault", () => {
 });
 
 describe("two faults, one call after the other", () => {
-  const firsts = [
-    "unknown_after",
-    "retry_after",
-    "foreign_labels",
-    "foreign_counts",
-    "user_deletes",
-  ] as const;
+  const firsts = ["unknown_after", "retry_after", "foreign_labels", "foreign_counts", "user_deletes"] as const;
   const pairs = firsts.flatMap((first) => FAULTS.map((second) => [first, second] as const));
 
   it.each(pairs)("%s, then %s", async (first, second) => {

@@ -16,12 +16,7 @@ const MEMORY_OF_TEST = { ...MEMORY, maxViolations: 2000, maxViolationsPerWorkloa
 /** Digits would be folded away. */
 function createOtherAlert(i: number, ms: number): ReturnType<typeof alert> {
   const name = `other-${toLetters(i)}`;
-  return alert({
-    OwnerName: name,
-    PodName: name,
-    Resource: `/usr/bin/${toLetters(i)}`,
-    UpdatedTime: formatTimeAt(ms),
-  });
+  return alert({ OwnerName: name, PodName: name, Resource: `/usr/bin/${toLetters(i)}`, UpdatedTime: formatTimeAt(ms) });
 }
 
 describe("a million paths of one pod", () => {
@@ -85,10 +80,7 @@ describe("at the bounds over all reports", () => {
     const s = new Simulation({ options: { memory: { ...MEMORY, maxViolations: 200 } } });
     await s.start();
     for (let i = 0; i < 50; i++) {
-      s.pipeline.onAlert(
-        alert({ PolicyName: `policy-${toLetters(i)}`, Resource: "/bin/one", HostPID: i }),
-        0,
-      );
+      s.pipeline.onAlert(alert({ PolicyName: `policy-${toLetters(i)}`, Resource: "/bin/one", HostPID: i }), 0);
     }
     for (let i = 0; i < 1000; i++) {
       s.pipeline.onAlert(alert({ Operation: "File", Resource: `/x/${toLetters(i)}`, HostPID: i }), 0);

@@ -67,8 +67,7 @@ describe("golden files", () => {
     const text = [...Object.values(files), out, err].join("");
     expect(text.replaceAll("\n", "")).not.toMatch(/[\p{C}\u2028\u2029]/u);
     expect(text).not.toContain("hunter2");
-    for (const path of Object.keys(files))
-      expect(path).toMatch(/^[a-z_][a-z0-9-]*\/[a-z]+\/[a-z0-9.-]+\.yaml$/);
+    for (const path of Object.keys(files)) expect(path).toMatch(/^[a-z_][a-z0-9-]*\/[a-z]+\/[a-z0-9.-]+\.yaml$/);
   });
 });
 

@@ -68,8 +68,7 @@ function generateScenario(inOrder: boolean, maxStandbyLagMs = 300): fc.Arbitrary
       let [atMs, leaderMs, standbyMs] = [10_000, 0, 0];
       const sent = list.map((one, index): Sent => {
         atMs += one.gapMs;
-        const lagged = (lagMs: number, before: number) =>
-          inOrder ? Math.max(before, atMs + lagMs) : atMs + lagMs;
+        const lagged = (lagMs: number, before: number) => (inOrder ? Math.max(before, atMs + lagMs) : atMs + lagMs);
         leaderMs = lagged(one.leaderLagMs, leaderMs);
         standbyMs = lagged(one.standbyLagMs, standbyMs);
         const UpdatedTime = formatMicroTime(START_US + atMs * 1000 + index);
@@ -216,10 +215,7 @@ class World {
 
 function countReported(store: MemorySink): Record<string, number> {
   return Object.fromEntries(
-    store.reports.map(({ metadata, summary }) => [
-      `${metadata.namespace ?? ""}/${metadata.name}`,
-      summary.occurrences,
-    ]),
+    store.reports.map(({ metadata, summary }) => [`${metadata.namespace ?? ""}/${metadata.name}`, summary.occurrences]),
   );
 }
 
@@ -283,54 +279,48 @@ describe("a leader that dies at any moment", () => {
   it.each([
     ["and the reports list everything", LIMITS],
     ["and the reports list little", { maxViolations: 2, maxBytes: 262_144, maxPodsPerViolation: 2 }],
-  ])(
-    "tells nothing twice, and says where something may be missing, in any order of arrival, %s",
-    async (_, limits) => {
-      await fc.assert(
-        fc.asyncProperty(generateScenario(false), async (how) => {
-          const world = new World({ limits });
-          await world.run(how);
-          const sent = countSent(how.sent);
-          for (const { metadata, summary, coverage } of world.store.reports) {
-            const key = `${metadata.namespace ?? ""}/${metadata.name}`;
-            expect(summary.occurrences).toBeLessThanOrEqual(sent[key] ?? 0);
-            if (summary.occurrences === sent[key]) continue;
-            expect([key, coverage.lowerBound]).toEqual([key, true]);
-          }
-          expect(Object.keys(countReported(world.store)).sort()).toEqual(Object.keys(sent).sort());
-          expect(findBackwardSteps(world.store.history, true)).toEqual([]);
-        }),
-        runs(80),
-      );
-    },
-  );
+  ])("tells nothing twice, and says where something may be missing, in any order of arrival, %s", async (_, limits) => {
+    await fc.assert(
+      fc.asyncProperty(generateScenario(false), async (how) => {
+        const world = new World({ limits });
+        await world.run(how);
+        const sent = countSent(how.sent);
+        for (const { metadata, summary, coverage } of world.store.reports) {
+          const key = `${metadata.namespace ?? ""}/${metadata.name}`;
+          expect(summary.occurrences).toBeLessThanOrEqual(sent[key] ?? 0);
+          if (summary.occurrences === sent[key]) continue;
+          expect([key, coverage.lowerBound]).toEqual([key, true]);
+        }
+        expect(Object.keys(countReported(world.store)).sort()).toEqual(Object.keys(sent).sort());
+        expect(findBackwardSteps(world.store.history, true)).toEqual([]);
+      }),
+      runs(80),
+    );
+  });
 
   it.each([
     ["in the order of their times", true],
     ["in any order", false],
-  ])(
-    "tells nothing twice when its last write lands after the takeover, where alerts come %s",
-    async (_, inOrder) => {
-      let landed = 0;
-      await fc.assert(
-        fc.asyncProperty(generateLateWrites(inOrder), async (how) => {
-          const world = new World({});
-          await world.run(how);
-          landed += world.late.filter((kind) => kind === "written").length;
-          const sent = countSent(how.sent);
-          for (const { metadata, summary, coverage } of world.store.reports) {
-            const key = `${metadata.namespace ?? ""}/${metadata.name}`;
-            expect([key, summary.occurrences <= (sent[key] ?? 0)]).toEqual([key, true]);
-            if (summary.occurrences === sent[key]) continue;
-            expect([key, coverage.lowerBound]).toEqual([key, true]);
-          }
-          expect(Object.keys(countReported(world.store)).sort()).toEqual(Object.keys(sent).sort());
-          expect(findBackwardSteps(world.store.history, true)).toEqual([]);
-          expect(world.standby.counters.counted).toBe(how.sent.length);
-        }),
-        runs(80),
-      );
-      expect(landed).toBeGreaterThan(0);
-    },
-  );
+  ])("tells nothing twice when its last write lands after the takeover, where alerts come %s", async (_, inOrder) => {
+    let landed = 0;
+    await fc.assert(
+      fc.asyncProperty(generateLateWrites(inOrder), async (how) => {
+        const world = new World({});
+        await world.run(how);
+        landed += world.late.filter((kind) => kind === "written").length;
+        const sent = countSent(how.sent);
+        for (const { metadata, summary, coverage } of world.store.reports) {
+          const key = `${metadata.namespace ?? ""}/${metadata.name}`;
+          expect([key, summary.occurrences <= (sent[key] ?? 0)]).toEqual([key, true]);
+          if (summary.occurrences === sent[key]) continue;
+          expect([key, coverage.lowerBound]).toEqual([key, true]);
+        }
+        expect(Object.keys(countReported(world.store)).sort()).toEqual(Object.keys(sent).sort());
+        expect(findBackwardSteps(world.store.history, true)).toEqual([]);
+        expect(world.standby.counters.counted).toBe(how.sent.length);
+      }),
+      runs(80),
+    );
+    expect(landed).toBeGreaterThan(0);
+  });
 });

@@ -54,11 +54,7 @@ function createFaultyJournal(name: string): () => Journal {
 }
 
 async function startSimulation(name: string, nowMs = START_MS): Promise<Simulation> {
-  const simulation = new Simulation({
-    store,
-    clock: new FakeClock(nowMs),
-    journal: createFaultyJournal(name),
-  });
+  const simulation = new Simulation({ store, clock: new FakeClock(nowMs), journal: createFaultyJournal(name) });
   await simulation.start();
   return simulation;
 }
@@ -268,24 +264,14 @@ describe("a journal that can be opened only after the start", () => {
     copyJournal("a.db", "b.db");
     fault = "locked";
     const clock = new FakeClock(START_MS + 600_000);
-    const second = new Simulation({
-      store,
-      clock,
-      journal: createFaultyJournal("b.db"),
-      journalId: "writer-k",
-    });
+    const second = new Simulation({ store, clock, journal: createFaultyJournal("b.db"), journalId: "writer-k" });
     await second.start();
     await second.clock.advance(20_000);
     expect(getOutages("no-package-managers")).toEqual([]);
     fault = undefined;
     await second.clock.advance(60_000);
     expect(getOutages("no-package-managers")).toEqual([
-      {
-        kind: "JournalUnavailable",
-        from: formatTimeAt(59_500),
-        to: expect.any(String),
-        seconds: expect.any(Number),
-      },
+      { kind: "JournalUnavailable", from: formatTimeAt(59_500), to: expect.any(String), seconds: expect.any(Number) },
     ]);
     expect(getOutages("other")).toEqual([]);
   });
@@ -297,12 +283,7 @@ describe("a journal that can be opened only after the start", () => {
     copyJournal("a.db", "b.db");
     fault = "locked";
     const clock = new FakeClock(START_MS + 600_000);
-    const second = new Simulation({
-      store,
-      clock,
-      journal: createFaultyJournal("b.db"),
-      journalId: "writer-k",
-    });
+    const second = new Simulation({ store, clock, journal: createFaultyJournal("b.db"), journalId: "writer-k" });
     await second.start();
     second.pipeline.onAlert(alert({ UpdatedTime: formatTimeAt(600_000), PolicyName: "meanwhile" }), 0);
     await second.clock.advance(20_000);

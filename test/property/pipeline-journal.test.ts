@@ -34,9 +34,7 @@ describe.each(SETTINGS)("killed once, with %s", (name, options) => {
 });
 
 describe("killed again and again", () => {
-  const FAULTS_OF_CALLS = FAULTS.filter(
-    (f) => !["user_deletes", "namespace_gone", "foreign_counts"].includes(f),
-  );
+  const FAULTS_OF_CALLS = FAULTS.filter((f) => !["user_deletes", "namespace_gone", "foreign_counts"].includes(f));
 
   it("at random calls, among random faults, loses nothing and counts nothing twice", async () => {
     const fault = fc.tuple(fc.integer({ min: 1, max: 20 }), fc.constantFrom<Fault>(...FAULTS_OF_CALLS));

@@ -134,19 +134,10 @@ it.each([
 describe("severity, message and tags", () => {
   it("are those of the rule that matched", async () => {
     const [report] = await replayText(read("fault-2.jsonl"));
-    expect(report?.policy).toMatchObject({
-      severity: 10,
-      message: "a directory was listed",
-      tags: ["chatter"],
-    });
+    expect(report?.policy).toMatchObject({ severity: 10, message: "a directory was listed", tags: ["chatter"] });
     expect(report?.summary).toMatchObject({ severity: "critical", open: { severity: "critical" } });
     expect(
-      report?.violations.map(({ resource, severity, message, tags }) => ({
-        resource,
-        severity,
-        message,
-        tags,
-      })),
+      report?.violations.map(({ resource, severity, message, tags }) => ({ resource, severity, message, tags })),
     ).toEqual([
       { resource: "/usr/bin/ls", severity: 1, message: undefined, tags: undefined },
       { resource: "/data/keys", severity: undefined, message: "key material was touched", tags: ["PCI"] },
@@ -166,12 +157,7 @@ describe("two enforcers", () => {
       .filter((each) => each.includes("FILE_UNLINK"));
     const alert = JSON.parse(line);
     const bpf = { ...alert, Data: `lsm=${hook}`, Enforcer: "BPFLSM" };
-    const apparmor = {
-      ...alert,
-      Data: `syscall=${call}`,
-      Enforcer: "AppArmor",
-      UpdatedTime: "2026-09-21T14:13:30Z",
-    };
+    const apparmor = { ...alert, Data: `syscall=${call}`, Enforcer: "AppArmor", UpdatedTime: "2026-09-21T14:13:30Z" };
     const [report] = await replayText(`${JSON.stringify(bpf)}\n${JSON.stringify(apparmor)}\n`);
     expect(report?.summary).toMatchObject({ occurrences: 2, violations: 1 });
   });
@@ -181,16 +167,9 @@ describe("two Deployments", () => {
   it("with names that end in a version stay two", async () => {
     const [line = ""] = read("fault-11.jsonl").split("\n");
     const lines = ["payments-v1", "payments-v2"].map((name, i) =>
-      JSON.stringify({
-        ...JSON.parse(line),
-        HostPID: i,
-        Owner: { Ref: "Deployment", Name: name, Namespace: "shop" },
-      }),
+      JSON.stringify({ ...JSON.parse(line), HostPID: i, Owner: { Ref: "Deployment", Name: name, Namespace: "shop" } }),
     );
     const [report] = await replayText(lines.join("\n"));
-    expect(report?.violations.map(({ workload }) => workload.name).sort()).toEqual([
-      "payments-v1",
-      "payments-v2",
-    ]);
+    expect(report?.violations.map(({ workload }) => workload.name).sort()).toEqual(["payments-v1", "payments-v2"]);
   });
 });

@@ -64,10 +64,7 @@ describe("what a standby keeps", () => {
     await lead(standby, START_MS + 9000);
     await standby.clock.advance(60_000);
     const [report] = store.reports;
-    expect(report?.summary).toMatchObject({
-      occurrences: held,
-      firstSeen: `2026-11-23T10:00:${findFirstKept(held)}Z`,
-    });
+    expect(report?.summary).toMatchObject({ occurrences: held, firstSeen: `2026-11-23T10:00:${findFirstKept(held)}Z` });
     expect(report?.coverage).toMatchObject({ lowerBound: true, gaps: 1, recent: [{ kind: "Handover" }] });
   });
 });

@@ -30,12 +30,7 @@ describe("a storm of one violation", () => {
     await s.stop();
     const [report, ...others] = s.store.reports;
     expect(others).toEqual([]);
-    expect(report?.summary).toMatchObject({
-      occurrences: 100_000,
-      prevented: 100_000,
-      violations: 1,
-      pods: 1,
-    });
+    expect(report?.summary).toMatchObject({ occurrences: 100_000, prevented: 100_000, violations: 1, pods: 1 });
     expect(report?.violations[0]).toMatchObject({ occurrences: 100_000, resource: "/proc/*/maps" });
     expect(s.store.writes).toBeLessThanOrEqual(6);
     expect(findProblems(s)).toEqual([]);
@@ -60,8 +55,7 @@ describe("a storm of one violation", () => {
       await s.clock.advance(1000);
     }
     expect(s.results.map(({ atMs }) => atMs)).toEqual([
-      200, 5200, 15_200, 35_200, 75_200, 135_200, 195_200, 255_200, 315_200, 375_200, 435_200, 495_200,
-      555_200,
+      200, 5200, 15_200, 35_200, 75_200, 135_200, 195_200, 255_200, 315_200, 375_200, 435_200, 495_200, 555_200,
     ]);
   });
 
@@ -82,23 +76,11 @@ describe("many violations", () => {
     await s.start();
     for (let i = 0; i < 10_000; i++) {
       const outcome = i % 100 === 7 ? { Result: "Passed", Action: "Audit" } : {};
-      s.send(
-        alert({
-          Operation: "File",
-          Resource: `/data/${toLetters(i)}`,
-          UpdatedTime: formatTimeAt(i),
-          ...outcome,
-        }),
-      );
+      s.send(alert({ Operation: "File", Resource: `/data/${toLetters(i)}`, UpdatedTime: formatTimeAt(i), ...outcome }));
     }
     await s.stop();
     const [report] = s.store.reports;
-    expect(report?.summary).toMatchObject({
-      occurrences: 10_000,
-      violations: 10_000,
-      allowed: 100,
-      prevented: 9900,
-    });
+    expect(report?.summary).toMatchObject({ occurrences: 10_000, violations: 10_000, allowed: 100, prevented: 9900 });
     expect(report?.violations).toHaveLength(50);
     // Allowed violations outlive prevented ones, the most recent first: 9,907, 9,807, … down to 5,007.
     expect(new Set(report?.violations.map(({ outcome }) => outcome))).toEqual(new Set(["Allowed"]));
@@ -121,10 +103,7 @@ describe("many violations", () => {
     expect(report?.summary).toMatchObject({ occurrences: 100, prevented: 100 });
     expect(report?.omitted?.occurrences).toBe(aggregator.stats.evicted);
     expect(report?.coverage).toMatchObject({ withoutDetails: aggregator.stats.evicted, lowerBound: true });
-    expect(report?.coverage.recent?.[0]).toMatchObject({
-      kind: "MemoryLimit",
-      count: aggregator.stats.evicted,
-    });
+    expect(report?.coverage.recent?.[0]).toMatchObject({ kind: "MemoryLimit", count: aggregator.stats.evicted });
     expect(findProblems(s)).toEqual([]);
   });
 
@@ -132,9 +111,7 @@ describe("many violations", () => {
     const s = new Simulation();
     await s.start();
     for (let i = 0; i < 200; i++) {
-      s.send(
-        alert({ Operation: "File", Resource: `/data/${toLetters(i)}`, UpdatedTime: formatTimeAt(i * 100) }),
-      );
+      s.send(alert({ Operation: "File", Resource: `/data/${toLetters(i)}`, UpdatedTime: formatTimeAt(i * 100) }));
       await s.clock.advance(100);
     }
     expect(s.results.map(({ atMs }) => atMs)).toEqual([200, 400, 600, 5600, 10_600, 15_600]);
@@ -214,9 +191,7 @@ describe("an API server that wants to be left alone", () => {
     await s.start();
     for (let second = 0; second < 600; second++) {
       for (let i = 0; i < 10; i++) {
-        s.send(
-          alert({ Operation: "File", Resource: `/data/${toLetters(second % 50)}`, HostPID: second * 10 + i }),
-        );
+        s.send(alert({ Operation: "File", Resource: `/data/${toLetters(second % 50)}`, HostPID: second * 10 + i }));
       }
       await s.clock.advance(1000);
     }
@@ -251,8 +226,7 @@ describe("alerts of more reports than may be written", () => {
     const s = new Simulation();
     await s.start();
     const storm = (ms: number) => {
-      for (let i = 0; i < 2000; i++)
-        s.send(alert({ PolicyName: `policy-${i}`, UpdatedTime: formatTimeAt(ms) }));
+      for (let i = 0; i < 2000; i++) s.send(alert({ PolicyName: `policy-${i}`, UpdatedTime: formatTimeAt(ms) }));
     };
     storm(0);
     await s.clock.advance(1000);

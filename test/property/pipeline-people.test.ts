@@ -26,17 +26,12 @@ describe("people", () => {
     expect(s.pipeline.aggregator.stats.violations).toBe(0);
     s.send(alert({ HostPID: 3, UpdatedTime: formatTimeAt(90_000) }));
     await s.clock.advance(1000);
-    expect(s.store.get(KEY)?.summary).toMatchObject({
-      occurrences: 1,
-      firstSeen: "2026-11-23T10:01:30.000000Z",
-    });
+    expect(s.store.get(KEY)?.summary).toMatchObject({ occurrences: 1, firstSeen: "2026-11-23T10:01:30.000000Z" });
     expect(s.store.get(KEY)?.coverage).toMatchObject({ gaps: 0, lowerBound: true });
     expect(findProblems(s)).toEqual([]);
     // The deletion was noticed when there was nothing to report.
     await s.clock.advance(10_000);
-    expect(s.store.get(KEY)?.coverage.recent).toMatchObject([
-      { kind: "Deleted", from: formatTimeAt(0), count: 2 },
-    ]);
+    expect(s.store.get(KEY)?.coverage.recent).toMatchObject([{ kind: "Deleted", from: formatTimeAt(0), count: 2 }]);
   });
 
   it("who delete a report find that in the next one: from when, until when, and how many occurrences", async () => {

@@ -127,8 +127,7 @@ describe("after a kill", () => {
     expect(store.occurrences).toBe(3);
     for (const report of store.reports) {
       expect(report.coverage.gaps).toBe(2);
-      for (const ms of [killedMs, againMs])
-        expect(getGaps(report).some((gap) => isCovering(gap, ms))).toBe(true);
+      for (const ms of [killedMs, againMs]) expect(getGaps(report).some((gap) => isCovering(gap, ms))).toBe(true);
     }
   });
 

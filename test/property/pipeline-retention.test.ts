@@ -19,12 +19,7 @@ function readReport(s: Simulation): Pick<Report, "summary" | "expired" | "omitte
   const report = s.store.get(KEY);
   if (!report) throw new Error("no report");
   const { summary, expired, omitted, violations } = report;
-  return {
-    summary,
-    ids: violations.length,
-    ...(expired ? { expired } : {}),
-    ...(omitted ? { omitted } : {}),
-  };
+  return { summary, ids: violations.length, ...(expired ? { expired } : {}), ...(omitted ? { omitted } : {}) };
 }
 
 /** One violation at the start, another one 50 minutes later. */
@@ -69,10 +64,7 @@ describe("a violation that is not seen for long", () => {
     await s.clock.advance(MINUTE);
     const [again] = s.store.get(KEY)?.violations ?? [];
     expect(again).toMatchObject({ occurrences: 1, lowerBound: true, firstSeen: formatTimeAt(71 * MINUTE) });
-    expect(readReport(s)).toMatchObject({
-      expired: { violations: 1, occurrences: 1 },
-      summary: { occurrences: 3 },
-    });
+    expect(readReport(s)).toMatchObject({ expired: { violations: 1, occurrences: 1 }, summary: { occurrences: 3 } });
     expect(findProblems(s)).toEqual([]);
   });
 
@@ -131,10 +123,7 @@ describe("a report with nothing left", () => {
     expect(s.pipeline.controller.removed).toBe(1);
     s.send(alert({ UpdatedTime: formatTimeAt(72 * MINUTE) }));
     await s.clock.advance(MINUTE);
-    expect(readReport(s)).toMatchObject({
-      ids: 1,
-      summary: { occurrences: 1, firstSeen: formatTimeAt(72 * MINUTE) },
-    });
+    expect(readReport(s)).toMatchObject({ ids: 1, summary: { occurrences: 1, firstSeen: formatTimeAt(72 * MINUTE) } });
     expect(s.store.get(KEY)?.violations[0]?.lowerBound).toBeUndefined();
     expect(findProblems(s)).toEqual([]);
   });

@@ -98,9 +98,7 @@ describe("the 14 alerts of samples/more.jsonl", () => {
   it("carry the name of the cluster where the configuration has one", async () => {
     const lines = readFileSync(join(ROOT, "samples/more.jsonl"), "utf8").split("\n").slice(0, 1);
     const { reports } = await runReplay(lines.join("\n"), "cluster: {name: west-1}");
-    expect(reports.map(({ metadata }) => metadata.labels?.["reports.kubearmor.com/cluster"])).toEqual([
-      "west-1",
-    ]);
+    expect(reports.map(({ metadata }) => metadata.labels?.["reports.kubearmor.com/cluster"])).toEqual(["west-1"]);
     expect(replayed.reports[0]?.metadata.labels).not.toHaveProperty("reports.kubearmor.com/cluster");
   });
 

@@ -83,10 +83,7 @@ describe("the 26 sample alerts", () => {
       "2023-12-21T02:19:59.038465Z",
     ]);
     // Lines 7 and 8.
-    expect(times("-/default-posture")).toEqual([
-      "2023-08-23T18:08:09.522743Z",
-      "2023-08-23T18:08:09.523964Z",
-    ]);
+    expect(times("-/default-posture")).toEqual(["2023-08-23T18:08:09.522743Z", "2023-08-23T18:08:09.523964Z"]);
     // Line 22 has no UpdatedTime, but a Timestamp: 1717155559.
     expect(times("-/file-integrity-monitoring")).toEqual([
       "2024-05-31T11:39:19.000000Z",
@@ -100,10 +97,7 @@ describe("the 26 sample alerts", () => {
     ]) {
       expect(times(ref)).toEqual(["2023-06-11T10:12:51.967519Z", "2023-06-11T10:12:51.967519Z"]);
     }
-    expect(times("-/hsp-block-keybd")).toEqual([
-      "2026-05-25T04:14:59.566130Z",
-      "2026-05-25T04:14:59.566130Z",
-    ]);
+    expect(times("-/hsp-block-keybd")).toEqual(["2026-05-25T04:14:59.566130Z", "2026-05-25T04:14:59.566130Z"]);
   });
 
   it("name their policies", () => {
@@ -127,14 +121,8 @@ describe("the 26 sample alerts", () => {
       "NIST_800-53_SC-4",
     ]);
     // Line 13: ATags null, Tags and Message empty, Severity empty.
-    expect(get("wordpress-mysql/default-posture").policy).toEqual({
-      name: "DefaultPosture",
-      kind: "DefaultPosture",
-    });
-    expect(get("-/nsp-ingress-audit-ssh").policy).toMatchObject({
-      severity: 5,
-      message: "New SSH connection!",
-    });
+    expect(get("wordpress-mysql/default-posture").policy).toEqual({ name: "DefaultPosture", kind: "DefaultPosture" });
+    expect(get("-/nsp-ingress-audit-ssh").policy).toMatchObject({ severity: 5, message: "New SSH connection!" });
     // Line 26 came without the severity that its policy set.
     expect(get("-/networklimit").policy).toEqual({ name: "networklimit", kind: "KubeArmorHostPolicy" });
   });

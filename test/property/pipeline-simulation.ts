@@ -13,14 +13,7 @@ import { Journaling } from "../../src/journal/journal-writer.ts";
 import { silentLogger } from "../../src/lib/logger.ts";
 import { FakeClock } from "../support/fake-clock.ts";
 import { type Fault, FaultSink, type Kill } from "../support/fault-sink.ts";
-import {
-  alert,
-  createPipelineOptions,
-  formatTimeAt,
-  hostAlert,
-  START_MS,
-  throttleNotice,
-} from "../support/gen.ts";
+import { alert, createPipelineOptions, formatTimeAt, hostAlert, START_MS, throttleNotice } from "../support/gen.ts";
 import { MemorySink, type StoredState } from "../support/memory-sink.ts";
 import { sendRaw } from "../support/send-raw.ts";
 import { findFaults } from "../unit/report/report-check.ts";
@@ -149,21 +142,12 @@ export class Simulation {
 
 const HOST = { PolicyName: "host-files" };
 /** Makes each violation a few kilobytes long, so that a report can be too large. */
-const BULK = {
-  Data: "d".repeat(500),
-  Cwd: `/${"c".repeat(500)}`,
-  Labels: "l".repeat(500),
-  TTY: "t".repeat(500),
-};
+const BULK = { Data: "d".repeat(500), Cwd: `/${"c".repeat(500)}`, Labels: "l".repeat(500), TTY: "t".repeat(500) };
 const NEW_FILE = { Operation: "File", Result: "Passed", Action: "Audit", Resource: "/etc/shadow", ...BULK };
 
 /** Events by their time, in milliseconds from the start. Every kind of change comes at least once. */
 export const SCRIPT: readonly (readonly [number, (s: Simulation) => void])[] = [
-  [
-    0,
-    (simulation) =>
-      simulation.send(alert({ HostPID: 1, ...BULK }), alert({ HostPID: 2, ...BULK }), hostAlert(HOST)),
-  ],
+  [0, (simulation) => simulation.send(alert({ HostPID: 1, ...BULK }), alert({ HostPID: 2, ...BULK }), hostAlert(HOST))],
   [0, (simulation) => simulation.send(alert({ NamespaceName: "bank", OwnerNamespace: "bank" }))],
   // The very same alert again.
   [300, (simulation) => simulation.send(alert({ HostPID: 1, ...BULK }))],
@@ -172,10 +156,7 @@ export const SCRIPT: readonly (readonly [number, (s: Simulation) => void])[] = [
   [
     6000,
     (simulation) =>
-      simulation.send(
-        alert({ UpdatedTime: formatTimeAt(5900) }),
-        hostAlert({ UpdatedTime: formatTimeAt(5901) }),
-      ),
+      simulation.send(alert({ UpdatedTime: formatTimeAt(5900) }), hostAlert({ UpdatedTime: formatTimeAt(5901) })),
   ],
   [8000, (s) => s.disconnect("ok_end")],
   [8500, (s) => s.disconnect("connect_failed")],
@@ -232,18 +213,15 @@ export function findProblems(simulation: Simulation, exact = true): string[] {
   const problems: string[] = [];
   if (unwrittenWhenQuiet > 0) problems.push(`${unwrittenWhenQuiet} wait for another alert to be written`);
   if (!counters.isReconciled) problems.push(`counters: ${JSON.stringify(counters)}`);
-  const told =
-    store.occurrences + store.removedOccurrences + aggregator.stats.unwritten - sink.foreignOccurrences;
+  const told = store.occurrences + store.removedOccurrences + aggregator.stats.unwritten - sink.foreignOccurrences;
   if (exact ? told !== counters.counted : told < counters.counted) {
     problems.push(`${counters.counted} counted, ${told} told`);
   }
   const held = [...aggregator.ledgers.values()].reduce((sum, ledger) => sum + ledger.entries.size, 0);
-  if (aggregator.stats.violations !== held)
-    problems.push(`${aggregator.stats.violations} held, really ${held}`);
+  if (aggregator.stats.violations !== held) problems.push(`${aggregator.stats.violations} held, really ${held}`);
   for (const { key, report } of store.history.filter(isOurs)) {
     problems.push(...findFaults(report).map((fault) => `${key}: ${fault}`));
-    if (report.metadata.labels?.[MANAGED_BY_LABEL] !== "policy-violation-operator")
-      problems.push(`${key}: label`);
+    if (report.metadata.labels?.[MANAGED_BY_LABEL] !== "policy-violation-operator") problems.push(`${key}: label`);
   }
   problems.push(...findBackwardSteps(store.history, counters.joined > 0));
   problems.push(...findLostMetadata(store.history));
@@ -275,16 +253,7 @@ function compareReports(before: Report, after: Report): string[] {
   const found: string[] = [];
   const { summary: a, coverage: c } = before;
   const { summary: b, coverage: d } = after;
-  for (const name of [
-    "occurrences",
-    "prevented",
-    "allowed",
-    "unknown",
-    "violations",
-    "workloads",
-    "pods",
-    "nodes",
-  ]) {
+  for (const name of ["occurrences", "prevented", "allowed", "unknown", "violations", "workloads", "pods", "nodes"]) {
     if (b[name as "pods"] < a[name as "pods"]) found.push(name);
   }
   if (b.firstSeen > a.firstSeen) found.push("firstSeen");

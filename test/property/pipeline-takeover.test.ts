@@ -15,12 +15,7 @@ import { sendRaw } from "../support/send-raw.ts";
 import { Simulation } from "./pipeline-simulation.ts";
 
 const SIGNAL = new AbortController().signal;
-const STANDBY = {
-  maxAlerts: 40,
-  maxCells: 20,
-  maxPodsPerViolation: LIMITS.maxPodsPerViolation,
-  overlapMs: 10_000,
-};
+const STANDBY = { maxAlerts: 40, maxCells: 20, maxPodsPerViolation: LIMITS.maxPodsPerViolation, overlapMs: 10_000 };
 
 function send(simulation: Simulation, policy: string, count: number): void {
   for (let i = 0; i < count; i++) {
@@ -131,9 +126,7 @@ it("a list that breaks goes on where it was, and counts nothing twice", async ()
     },
   };
   const parts = { sink, events: { record() {} }, clock, logger: silentLogger };
-  const pipeline = sendRaw(
-    new Pipeline(createPipelineOptions({ standby: STANDBY, writerId: "next" }), parts),
-  );
+  const pipeline = sendRaw(new Pipeline(createPipelineOptions({ standby: STANDBY, writerId: "next" }), parts));
   pipeline.onConnected();
   const loading = pipeline.load(SIGNAL, { persistedUntilMs: undefined });
   await clock.advance(0);
@@ -180,9 +173,7 @@ it("a gap that lasted when its process died ends when the next one takes over", 
   await first.clock.advance(10_000);
   first.disconnect();
   await first.clock.advance(60_000);
-  expect(store.get("shop/a")?.coverage.recent?.map(({ kind, to }) => [kind, to])).toEqual([
-    ["StreamDown", undefined],
-  ]);
+  expect(store.get("shop/a")?.coverage.recent?.map(({ kind, to }) => [kind, to])).toEqual([["StreamDown", undefined]]);
   const next = new Simulation({ store, clock: first.clock });
   await next.start();
   await next.clock.advance(3_600_000);

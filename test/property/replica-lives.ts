@@ -52,13 +52,7 @@ class Life {
   readonly #store: MemorySink;
   readonly #faults: number;
 
-  constructor(
-    world: World,
-    store: MemorySink,
-    name: string,
-    path: string | undefined,
-    options: ChaosOptions,
-  ) {
+  constructor(world: World, store: MemorySink, name: string, path: string | undefined, options: ChaosOptions) {
     this.#world = world;
     this.#store = store;
     this.#faults = options.faults;
@@ -76,12 +70,7 @@ class Life {
           });
     const { limits, memory, maxAlerts } = options;
     const pace = { firstWriteDelayMs: 200, minIntervalMs: 2000, maxIntervalMs: 8000 };
-    const standby = {
-      maxAlerts,
-      maxCells: 1000,
-      maxPodsPerViolation: limits.maxPodsPerViolation,
-      overlapMs: 10_000,
-    };
+    const standby = { maxAlerts, maxCells: 1000, maxPodsPerViolation: limits.maxPodsPerViolation, overlapMs: 10_000 };
     const pipeline = new Pipeline(createPipelineOptions({ pace, writerId: name, limits, memory, standby }), {
       journaling: this.journaling,
       sink: this.#createSink(),
@@ -121,9 +110,7 @@ class Life {
         return this.isAlive ? result : await waitForever();
       },
       remove: async (ref, version, signal) =>
-        this.isLeader
-          ? await store.remove(ref, version, signal)
-          : { kind: "retry", message: "not the leader" },
+        this.isLeader ? await store.remove(ref, version, signal) : { kind: "retry", message: "not the leader" },
       write: async (report, signal) =>
         this.isLeader ? await this.#write(report, signal) : { kind: "retry", message: "not the leader" },
     };
@@ -207,8 +194,7 @@ class Chaos {
     while (world.nowMs < endMs) {
       this.#send(world.random() < 0.1 ? world.pickBelow(30) : world.pickBelow(3));
       await world.advance(50 + world.pickBelow(400));
-      if (world.nowMs < killMs || this.#leader === undefined || !this.#lives[getOther(this.#leader)]?.isAlive)
-        continue;
+      if (world.nowMs < killMs || this.#leader === undefined || !this.#lives[getOther(this.#leader)]?.isAlive) continue;
       await this.#killReplica(this.#leader);
       killMs = world.nowMs + 25_000 + world.pickBelow(40_000);
     }
@@ -234,8 +220,7 @@ class Chaos {
   /** The leader renews its Lease, which says until when its counts are in reports. */
   #renew(): void {
     const leader = this.#leader === undefined ? undefined : this.#lives[this.#leader];
-    if (leader?.isAlive && leader.isLeader)
-      this.#persistedUntilMs = leader.pipeline.takeover.persistedUntilMs;
+    if (leader?.isAlive && leader.isLeader) this.#persistedUntilMs = leader.pipeline.takeover.persistedUntilMs;
     for (const life of this.#lives) {
       if (life?.isAlive && !life.isLeader) life.pipeline.takeover.onLeaderProgress(this.#persistedUntilMs);
     }
@@ -275,8 +260,7 @@ class Chaos {
     for (let i = 0; i < count; i++) {
       const made = this.#make();
       for (const life of this.#lives) {
-        if (life?.isAlive)
-          this.#world.after(life.lagMs, () => life.isAlive && life.pipeline.onAlert(made, 0));
+        if (life?.isAlive) this.#world.after(life.lagMs, () => life.isAlive && life.pipeline.onAlert(made, 0));
       }
     }
   }
@@ -336,16 +320,11 @@ class Chaos {
       if (summary.violations > violations.size) {
         problems.push(`${key}: ${summary.violations} violations reported, ${violations.size} sent`);
       }
-      for (const { to, kind } of coverage.recent ?? [])
-        if (to === undefined) problems.push(`${key}: ${kind} is open`);
+      for (const { to, kind } of coverage.recent ?? []) if (to === undefined) problems.push(`${key}: ${kind} is open`);
     }
     // Evicted violations begin again.
-    const isEvicted = (problem: string) =>
-      this.#options.files >= 20 && /[0-9a-f]{16} went back/.test(problem);
-    return [
-      ...problems,
-      ...findBackwardSteps(this.#store.history, true).filter((problem) => !isEvicted(problem)),
-    ];
+    const isEvicted = (problem: string) => this.#options.files >= 20 && /[0-9a-f]{16} went back/.test(problem);
+    return [...problems, ...findBackwardSteps(this.#store.history, true).filter((problem) => !isEvicted(problem))];
   }
 }
 

@@ -25,8 +25,7 @@ export function findReport(reports: readonly Report[], ref: string): Report {
 }
 
 export function formatSummaryRow(report: Report): string {
-  const { occurrences, prevented, allowed, unknown, violations, workloads, pods, nodes, severity } =
-    report.summary;
+  const { occurrences, prevented, allowed, unknown, violations, workloads, pods, nodes, severity } = report.summary;
   const outcomes = `${occurrences} ${prevented} ${allowed} ${unknown}`;
   return `${getReportRef(report)} ${outcomes} ${violations} ${workloads} ${pods} ${nodes} ${severity}`;
 }

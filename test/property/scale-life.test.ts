@@ -28,10 +28,7 @@ function pickBelow(world: ScaleWorld, max: number): number {
 const RUNS = Number(process.env["SCALE_RUNS"] ?? 1);
 
 /** Runs lives of random seeds, and of those that once failed. */
-async function check(
-  life: (world: ScaleWorld) => Promise<void>,
-  failed: readonly number[] = [],
-): Promise<void> {
+async function check(life: (world: ScaleWorld) => Promise<void>, failed: readonly number[] = []): Promise<void> {
   await fc.assert(
     fc.asyncProperty(fc.integer({ min: 1, max: 1_000_000 }), async (seed) => {
       const world = await begin(seed);
@@ -71,8 +68,7 @@ describe("several processes", { timeout: 300_000 }, () => {
   it("lose nothing when the stream answers late, twice or not at all", async () => {
     await check(async (world) => {
       world.stream.dropsDuplicates = pickBelow(world, 2) === 0;
-      world.stream.fate = () =>
-        (["stored", "stored_unanswered", "refused"] as const)[pickBelow(world, 3)] ?? "stored";
+      world.stream.fate = () => (["stored", "stored_unanswered", "refused"] as const)[pickBelow(world, 3)] ?? "stored";
       await world.run(10_000);
       world.stream.isAway = true;
       await world.run(pickBelow(world, 20_000));

@@ -4,12 +4,7 @@
 // The rules of the protobuf encoding once more, as plainly and as slowly as they can be said: for bytes that
 // protobufjs misreads (it takes an int32 of 6 to 9 bytes for one of 10, and replaces a message that comes twice).
 
-import {
-  EXEC_EVENT_FIELDS,
-  INT32_FIELDS,
-  OWNER_FIELDS,
-  TEXT_FIELDS,
-} from "../../src/alerts/decoding/alert-fields.ts";
+import { EXEC_EVENT_FIELDS, INT32_FIELDS, OWNER_FIELDS, TEXT_FIELDS } from "../../src/alerts/decoding/alert-fields.ts";
 import type { Alert } from "../../src/api/alert.ts";
 import { emptyAlert } from "../../src/api/alert.ts";
 

@@ -53,8 +53,7 @@ export class World {
     let next: Timer | undefined;
     for (const timer of this.#timers) {
       if (timer.atMs > endMs) continue;
-      const isSooner =
-        !next || timer.atMs < next.atMs || (timer.atMs === next.atMs && timer.order < next.order);
+      const isSooner = !next || timer.atMs < next.atMs || (timer.atMs === next.atMs && timer.order < next.order);
       if (isSooner) next = timer;
     }
     return next;

@@ -32,10 +32,7 @@ export async function buildGitopsImage(dir: string): Promise<string> {
   const { name, suite } = readBaseImage();
   const root = await buildDebian(join(dir, "debian"), suite);
   const images = new Images(dir);
-  await images.commit(name, root, [
-    "--env",
-    "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-  ]);
+  await images.commit(name, root, ["--env", "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"]);
   rmSync(root, { recursive: true, force: true });
   await images.buildDockerfile(DOCKERFILE, GITOPS_IMAGE, join(dir, "npmrc"));
   return await images.archive(`${GITOPS_IMAGE}:${version}`, "gitops");
@@ -44,9 +41,7 @@ export async function buildGitopsImage(dir: string): Promise<string> {
 /** The one image that the Dockerfile both builds and runs on, and the Debian that its tag names. */
 function readBaseImage(): { name: string; suite: string } {
   const text = readFileSync(join(ROOT, DOCKERFILE), "utf8");
-  const images = new Set(
-    [...text.matchAll(/^ARG (?:BUILD|RUNTIME)_IMAGE=(\S+)$/gm)].map(([, image = ""]) => image),
-  );
+  const images = new Set([...text.matchAll(/^ARG (?:BUILD|RUNTIME)_IMAGE=(\S+)$/gm)].map(([, image = ""]) => image));
   const [image = ""] = images;
   const suite = /^node:\d+-([a-z]+)-slim$/.exec(image)?.[1];
   if (images.size !== 1 || suite === undefined) {

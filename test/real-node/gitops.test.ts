@@ -32,18 +32,8 @@ function createGitServer(program: string, tls: Record<string, string>): object[]
   const namespace = "git";
   const mount = (name: string) => ({ name, mountPath: `/srv/${name}`, readOnly: true });
   return [
-    {
-      apiVersion: "v1",
-      kind: "ConfigMap",
-      metadata: { name: "server", namespace },
-      data: { "server.cjs": program },
-    },
-    {
-      apiVersion: "v1",
-      kind: "Secret",
-      metadata: { name: "server", namespace },
-      stringData: { ...ACCOUNT, ...tls },
-    },
+    { apiVersion: "v1", kind: "ConfigMap", metadata: { name: "server", namespace }, data: { "server.cjs": program } },
+    { apiVersion: "v1", kind: "Secret", metadata: { name: "server", namespace }, stringData: { ...ACCOUNT, ...tls } },
     {
       apiVersion: "v1",
       kind: "Pod",
@@ -104,8 +94,7 @@ describe.skipIf(missing !== "")(`the Git export on a real node (${missing || "he
     await apply(createGitServer(program, { "tls.crt": tls.pem, "tls.key": tls.keyPem }));
     await install(tls.pem);
     for (const namespace of readdirSync(SAMPLE_REPORTS_DIR)) {
-      if (!["_cluster", "default"].includes(namespace))
-        await node.kubectl(["create", "namespace", namespace]);
+      if (!["_cluster", "default"].includes(namespace)) await node.kubectl(["create", "namespace", namespace]);
     }
     await node.applyCrds();
     await node.kubectl(["create", "-R", "-f", SAMPLE_REPORTS_DIR]);
@@ -132,11 +121,7 @@ describe.skipIf(missing !== "")(`the Git export on a real node (${missing || "he
       `--from-file=${join(dir, "ca.crt")}`,
     ]);
     const values = [
-      ...[
-        "gitExport.enabled=true",
-        `gitExport.repository=${URL}`,
-        "gitExport.credentialsSecret=violations-git",
-      ],
+      ...["gitExport.enabled=true", `gitExport.repository=${URL}`, "gitExport.credentialsSecret=violations-git"],
       ...[`gitExport.image.repository=${GITOPS_IMAGE}`, "gitExport.summary=false"],
       // The operator's own image is not needed here.
       "replicas=0",

@@ -80,8 +80,7 @@ function findMissingPrograms(): string[] {
     const install = `apt-get install -y --no-install-recommends ${[...packages].join(" ")}`;
     why.push(`not installed: ${names.join(", ")} (on Debian and Ubuntu: ${install})`);
   }
-  if (spawnSync("go", ["version"]).status !== 0)
-    why.push("no `go` on the PATH to build the pause image with");
+  if (spawnSync("go", ["version"]).status !== 0) why.push("no `go` on the PATH to build the pause image with");
   return why;
 }
 

@@ -17,13 +17,7 @@ import { ADMIN_TOKEN, KUBE_PROXY_TOKEN, KUBELET_TOKEN } from "../../tools/cluste
 import { run, runAtOurEnd, type Server, startServer, stopServer } from "../../tools/cluster/process.ts";
 import { NODE_PARTS } from "../../tools/parts/catalog.ts";
 import { getPaths, locateParts } from "../../tools/parts/parts.ts";
-import {
-  POD_CIDR,
-  renderContainerdConfig,
-  renderCorefile,
-  renderKubeletConfig,
-  renderPodNetwork,
-} from "./config.ts";
+import { POD_CIDR, renderContainerdConfig, renderCorefile, renderKubeletConfig, renderPodNetwork } from "./config.ts";
 import { writeIdleImages } from "./image.ts";
 import { findCniDir, findNodeObstacle, NODE_PATH } from "./needs.ts";
 
@@ -192,9 +186,6 @@ function readLastLines(state: string): string {
   return ["node", "containerd", "kubelet"]
     .map((name) => join(state, `logs/${name}.log`))
     .filter((path) => existsSync(path))
-    .map(
-      (path) =>
-        `${basename(path)} ends:\n${readFileSync(path, "utf8").trimEnd().split("\n").slice(-8).join("\n")}`,
-    )
+    .map((path) => `${basename(path)} ends:\n${readFileSync(path, "utf8").trimEnd().split("\n").slice(-8).join("\n")}`)
     .join("\n");
 }

@@ -13,9 +13,7 @@ import { run } from "../../tools/cluster/process.ts";
 
 const ROOT = join(import.meta.dirname, "../..");
 /** The tag of the images that are built from our Dockerfiles, which is what the chart asks for. */
-export const { version } = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8")) as {
-  version: string;
-};
+export const { version } = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8")) as { version: string };
 
 /** The operator's image: its name is what the chart is given. */
 export const OPERATOR_IMAGE = "localhost/policy-violation-operator";
@@ -42,10 +40,7 @@ export async function buildImages(dir: string): Promise<string[]> {
   cpSync(join(dir, "runtime"), relay, { recursive: true, verbatimSymlinks: true });
   const start = ["--entrypoint", '["node", "/app/bundle/relay-pod.cjs"]', "--env", "PATH=/usr/local/bin"];
   await images.commit(RELAY_IMAGE, relay, start);
-  return [
-    await images.archive(`${OPERATOR_IMAGE}:${version}`, "operator"),
-    await images.archive(RELAY_IMAGE, "relay"),
-  ];
+  return [await images.archive(`${OPERATOR_IMAGE}:${version}`, "operator"), await images.archive(RELAY_IMAGE, "relay")];
 }
 
 /** The base images as the Dockerfile names them. */
@@ -61,10 +56,7 @@ function buildStandIn(root: string, programs: readonly string[]): string {
   mkdirSync(join(root, "usr/local/bin"), { recursive: true });
   for (const folder of ["tmp", "etc", "root"]) mkdirSync(join(root, folder), { recursive: true });
   cpSync(node, join(root, "usr/local/bin/node"));
-  for (const file of [
-    ...listLibraries(node),
-    ...programs.flatMap((path) => [path, ...listLibraries(path)]),
-  ]) {
+  for (const file of [...listLibraries(node), ...programs.flatMap((path) => [path, ...listLibraries(path)])]) {
     const to = join(root, file);
     mkdirSync(dirname(to), { recursive: true });
     cpSync(realpathSync(file), to);
@@ -102,9 +94,7 @@ export class Images {
   }
 
   async #runBuildah(...args: string[]): Promise<string> {
-    const { code, stdout, stderr } = await run("buildah", [...this.#storage, ...args], {
-      timeoutMs: 600_000,
-    });
+    const { code, stdout, stderr } = await run("buildah", [...this.#storage, ...args], { timeoutMs: 600_000 });
     if (code !== 0) throw new Error(`buildah ${args.join(" ")}: ${stderr.trim()}\n${stdout.trim()}`);
     return stdout.trim();
   }
@@ -120,14 +110,10 @@ export class Images {
   /** Builds a Dockerfile of the checkout as `name` and our version; `npmrc` is a file that is written for it. */
   async buildDockerfile(dockerfile: string, name: string, npmrc: string): Promise<void> {
     // npm in the image asks the registry that this machine's npm asks, by the same certificates, and its cache first.
-    const setting = (key: string) =>
-      spawnSync("npm", ["config", "get", key], { encoding: "utf8" }).stdout.trim();
+    const setting = (key: string) => spawnSync("npm", ["config", "get", key], { encoding: "utf8" }).stdout.trim();
     const ca = process.env["NODE_EXTRA_CA_CERTS"] ?? setting("cafile");
     const caLine = existsSync(ca) ? "cafile=/tmp/ca.crt\n" : "";
-    writeFileSync(
-      npmrc,
-      `registry=${setting("registry")}\ncache=/tmp/npm-cache\nprefer-offline=true\n${caLine}`,
-    );
+    writeFileSync(npmrc, `registry=${setting("registry")}\ncache=/tmp/npm-cache\nprefer-offline=true\n${caLine}`);
     const volumes = [
       ...["-v", `${npmrc}:/root/.npmrc:ro`, "-v", `${setting("cache")}:/tmp/npm-cache`],
       ...["-v", "/etc/resolv.conf:/etc/resolv.conf:ro"],
@@ -136,16 +122,7 @@ export class Images {
     const args = ["--build-arg", `VERSION=${version}`, "--tag", `${name}:${version}`];
     // Other kinds of isolation leave a bridge and firewall rules on the machine.
     const file = ["--file", join(ROOT, dockerfile)];
-    await this.#runBuildah(
-      "build",
-      "--pull-never",
-      "--isolation",
-      "chroot",
-      ...file,
-      ...volumes,
-      ...args,
-      ROOT,
-    );
+    await this.#runBuildah("build", "--pull-never", "--isolation", "chroot", ...file, ...volumes, ...args, ROOT);
   }
 
   /** Writes an image as an archive that `importImage` takes; returns its path. */

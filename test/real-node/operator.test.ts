@@ -44,11 +44,7 @@ const RELAY = [
   {
     apiVersion: "v1",
     kind: "Pod",
-    metadata: {
-      name: "kubearmor-relay",
-      namespace: NAMESPACE,
-      labels: { "kubearmor-app": "kubearmor-relay" },
-    },
+    metadata: { name: "kubearmor-relay", namespace: NAMESPACE, labels: { "kubearmor-app": "kubearmor-relay" } },
     spec: {
       terminationGracePeriodSeconds: 0,
       containers: [{ name: "relay", image: RELAY_IMAGE, imagePullPolicy: "Never" }],
@@ -119,18 +115,14 @@ describe.skipIf(missing !== "")(NAME, { timeout: 600_000 }, () => {
       120_000,
     ).catch(async (error: unknown) => {
       const reports = await listReports(node);
-      throw new Error(
-        `${sumOccurrences(reports)} of ${pushed}: ${JSON.stringify(reports.map((r) => r.coverage))}`,
-        {
-          cause: error,
-        },
-      );
+      throw new Error(`${sumOccurrences(reports)} of ${pushed}: ${JSON.stringify(reports.map((r) => r.coverage))}`, {
+        cause: error,
+      });
     });
   }
 
   /** Earlier alerts are lost to the replica that does not read yet, as from KubeArmor. */
-  const bothRead = () =>
-    eventually("both replicas read", async () => (await askRelay()).clients === 2, 120_000);
+  const bothRead = () => eventually("both replicas read", async () => (await askRelay()).clients === 2, 120_000);
 
   /** The pod that leads; while the Lease is free, after a leader has ended, the next one. */
   async function findLeader(): Promise<string> {
@@ -154,14 +146,7 @@ describe.skipIf(missing !== "")(NAME, { timeout: 600_000 }, () => {
     await apply([...WORKLOAD, ...RELAY]);
     await node.kubectl(["wait", "--for=condition=Ready", "pod", "--all", ...IN, "--timeout=60s"]);
     await node.kubectl(["rollout", "status", "deployment/cart", "-n", "shop", "--timeout=60s"]);
-    const names = await node.kubectl([
-      "get",
-      "pods",
-      "-n",
-      "shop",
-      "-o",
-      "jsonpath={.items[*].metadata.name}",
-    ]);
+    const names = await node.kubectl(["get", "pods", "-n", "shop", "-o", "jsonpath={.items[*].metadata.name}"]);
     pods = names.split(" ");
     expect(pods).toHaveLength(2);
     await bothRead();
@@ -169,13 +154,7 @@ describe.skipIf(missing !== "")(NAME, { timeout: 600_000 }, () => {
     await waitUntilReported();
     const [report] = await listReports(node);
     expect(report?.metadata).toMatchObject({ namespace: "shop", name: "no-package-managers" });
-    expect(report?.summary).toMatchObject({
-      occurrences: 500,
-      prevented: 500,
-      pods: 2,
-      workloads: 1,
-      nodes: 1,
-    });
+    expect(report?.summary).toMatchObject({ occurrences: 500, prevented: 500, pods: 2, workloads: 1, nodes: 1 });
   });
 
   test("kubectl describe pod shows the Event", async () => {
@@ -209,12 +188,8 @@ describe.skipIf(missing !== "")(NAME, { timeout: 600_000 }, () => {
     const pids = readdirSync("/proc").filter((name) => /^\d+$/.test(name));
     const pid = pids.find((one) => {
       try {
-        const isOperator = readFileSync(`/proc/${one}/cmdline`, "utf8").includes(
-          "/app/policy-violation-operator.cjs",
-        );
-        return (
-          isOperator && readFileSync(`/proc/${one}/environ`, "utf8").split("\0").includes(`POD_NAME=${pod}`)
-        );
+        const isOperator = readFileSync(`/proc/${one}/cmdline`, "utf8").includes("/app/policy-violation-operator.cjs");
+        return isOperator && readFileSync(`/proc/${one}/environ`, "utf8").split("\0").includes(`POD_NAME=${pod}`);
       } catch {
         // It has ended meanwhile.
         return false;
@@ -230,13 +205,9 @@ describe.skipIf(missing !== "")(NAME, { timeout: 600_000 }, () => {
     const pods = await node.kubectl([...names, "-o", "jsonpath={.items[*].metadata.name}"]);
     const scrapes = pods
       .split(" ")
-      .map((pod) =>
-        node.kubectl(["get", "--raw", `/api/v1/namespaces/${NAMESPACE}/pods/${pod}:8080/proxy/metrics`]),
-      );
+      .map((pod) => node.kubectl(["get", "--raw", `/api/v1/namespaces/${NAMESPACE}/pods/${pod}:8080/proxy/metrics`]));
     // One that just ends answers nothing.
-    const texts = (await Promise.allSettled(scrapes)).map((one) =>
-      one.status === "fulfilled" ? one.value : "",
-    );
+    const texts = (await Promise.allSettled(scrapes)).map((one) => (one.status === "fulfilled" ? one.value : ""));
     return texts.length === 2 && texts.some((text) => /^policy_violation_standby_ready 1$/m.test(text));
   }
 
@@ -277,16 +248,8 @@ describe.skipIf(missing !== "")(NAME, { timeout: 600_000 }, () => {
 
   test("the leader's pod is evicted under load: the totals are exact", async () => {
     await disturbUnderLoad(async (pod) => {
-      const eviction = {
-        apiVersion: "policy/v1",
-        kind: "Eviction",
-        metadata: { name: pod, namespace: NAMESPACE },
-      };
-      const { status } = await node.request(
-        "POST",
-        `/api/v1/namespaces/${NAMESPACE}/pods/${pod}/eviction`,
-        eviction,
-      );
+      const eviction = { apiVersion: "policy/v1", kind: "Eviction", metadata: { name: pod, namespace: NAMESPACE } };
+      const { status } = await node.request("POST", `/api/v1/namespaces/${NAMESPACE}/pods/${pod}/eviction`, eviction);
       expect(status).toBe(201);
     });
   });

@@ -22,11 +22,7 @@ const POD = JSON.stringify({
       apiVersion: "v1",
       kind: "Pod",
       metadata: { name: "cart", namespace: "shop" },
-      spec: {
-        containers: [
-          { name: "main", image: IDLE_IMAGE, imagePullPolicy: "Never", args: ["the cart is open"] },
-        ],
-      },
+      spec: { containers: [{ name: "main", image: IDLE_IMAGE, imagePullPolicy: "Never", args: ["the cart is open"] }] },
     },
   ],
 });
@@ -52,10 +48,7 @@ describe.skipIf(missing !== undefined)(`a real node (${missing ?? "here"})`, () 
     await node.kubectl(["wait", "--for=condition=Ready", "pod/cart", "-n", "shop", "--timeout=60s"]);
     const { body } = await node.request("GET", "/api/v1/namespaces/shop/pods/cart");
     expect(body.spec.nodeName).toBe("real-node");
-    expect(body.status).toMatchObject({
-      phase: "Running",
-      podIP: expect.stringMatching(/^10\.244\.0\.\d+$/),
-    });
+    expect(body.status).toMatchObject({ phase: "Running", podIP: expect.stringMatching(/^10\.244\.0\.\d+$/) });
   });
 
   test("lets the API server reach the kubelet: logs are shown", async () => {

@@ -20,10 +20,7 @@ afterEach(async () => {
   await cluster.kubectl(["delete", "pvr", "-A", "--all", "--wait=true"]);
 });
 function createRun(): CrashRun {
-  run = new CrashRun(cluster, {
-    ratePerSec: RATE,
-    seed: Number(process.env["SEED"] ?? Date.now() % 100_000),
-  });
+  run = new CrashRun(cluster, { ratePerSec: RATE, seed: Number(process.env["SEED"] ?? Date.now() % 100_000) });
   return run;
 }
 

@@ -60,11 +60,7 @@ describe.skipIf(missing !== undefined)(`in a container's memory (${missing ?? "a
       operator = new OperatorProcess({
         kubeconfig: cluster.kubeconfigPath,
         relay: source.address,
-        program: [
-          join(import.meta.dirname, "../support/enter-cgroup.ts"),
-          group.dir,
-          join(dir, "operator.cjs"),
-        ],
+        program: [join(import.meta.dirname, "../support/enter-cgroup.ts"), group.dir, join(dir, "operator.cjs")],
         env: { ...IMAGE, PVO_JOURNAL_PATH: join(dir, "journal.db"), PVO_FEED_RELAY_TLS_MODE: "off" },
       });
       let peakRss = 0;
@@ -84,11 +80,7 @@ describe.skipIf(missing !== undefined)(`in a container's memory (${missing ?? "a
         const figures = { mib, sent, counted, held, peakRss, peakBytes: group.peakBytes };
         process.stdout.write(`${JSON.stringify({ ...figures, oomKills: group.oomKills })}\n`);
         expect(group.oomKills).toBe(0);
-        expect([operator.child.exitCode, operator.child.signalCode, operator.stderr]).toEqual([
-          null,
-          null,
-          "",
-        ]);
+        expect([operator.child.exitCode, operator.child.signalCode, operator.stderr]).toEqual([null, null, ""]);
         expect(counted).toBe(sent);
         expect(held).toBeGreaterThan(20_000);
       } finally {

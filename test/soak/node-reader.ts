@@ -17,11 +17,7 @@ const security =
   dir === undefined
     ? plaintext
     : requireTls(
-        createFileStore({
-          ca: `${dir}/ca.crt`,
-          certificate: `${dir}/client.crt`,
-          privateKey: `${dir}/client.key`,
-        }),
+        createFileStore({ ca: `${dir}/ca.crt`, certificate: `${dir}/client.crt`, privateKey: `${dir}/client.key` }),
         systemClock,
       );
 const source = new NodeSource(

@@ -36,12 +36,7 @@ describe.each(STREAMS)("%i nodes", (streams) => {
     if (missing !== undefined) throw new Error(missing);
     folder = mkdtempSync(join(tmpdir(), "pvo-nodes-"));
     const { ca, client } = issue(createOperatorSpecs());
-    const files = {
-      "ca.crt": ca?.cert,
-      "ca.key": ca?.key,
-      "client.crt": client?.cert,
-      "client.key": client?.key,
-    };
+    const files = { "ca.crt": ca?.cert, "ca.key": ca?.key, "client.crt": client?.cert, "client.key": client?.key };
     for (const [name, text] of Object.entries(files)) writeFileSync(join(folder, name), text ?? "");
   });
   afterEach(async () => {
@@ -65,37 +60,24 @@ describe.each(STREAMS)("%i nodes", (streams) => {
 
   test.each(["plaintext", "mTLS"])("over %s", async (kind) => {
     const tls = kind === "mTLS" ? { tls: folder } : {};
-    server = await startAlertSource(await ensureAlertSource(), {
-      listen: "0.0.0.0:0",
-      daemon: true,
-      ...tls,
-    });
+    server = await startAlertSource(await ensureAlertSource(), { listen: "0.0.0.0:0", daemon: true, ...tls });
     const port = server.address.split(":").at(-1) ?? "";
     const args = [join(import.meta.dirname, "node-reader.ts"), port, String(streams)];
     const startMs = Date.now();
-    const reading = new JsonProcess({
-      file: process.execPath,
-      args: kind === "mTLS" ? [...args, folder] : args,
-    });
+    const reading = new JsonProcess({ file: process.execPath, args: kind === "mTLS" ? [...args, folder] : args });
     reader = reading;
     // More than 30 s to connect are a gap.
     const { disconnects } = await waitUntil(reading, ({ connected }) => connected === streams);
     const connect = { seconds: (Date.now() - startMs) / 1000, cpuMs: readCpuMs(reading.pid) };
     await new Promise((resolve) => setTimeout(resolve, IDLE_MS));
-    const idle = {
-      cpu: (readCpuMs(reading.pid) - connect.cpuMs) / IDLE_MS,
-      rss: readMemory(reading.pid).rssBytes,
-    };
+    const idle = { cpu: (readCpuMs(reading.pid) - connect.cpuMs) / IDLE_MS, rss: readMemory(reading.pid).rssBytes };
 
     // A machine that is too busy does not answer the pings within 5 s: then nothing can be measured.
     expect(await read(reading)).toMatchObject({ connected: streams, disconnects });
 
     const beforeMs = readCpuMs(reading.pid);
     const { offered, dropped } = await server.send({ count: BURST / streams, drop: true }, WAIT_MS);
-    const counts = await waitUntil(
-      reading,
-      (now) => now.alerts + dropped >= offered || now.disconnects > disconnects,
-    );
+    const counts = await waitUntil(reading, (now) => now.alerts + dropped >= offered || now.disconnects > disconnects);
     const perAlertUs = ((readCpuMs(reading.pid) - beforeMs) / offered) * 1000;
     console.log(
       JSON.stringify({
@@ -113,12 +95,6 @@ describe.each(STREAMS)("%i nodes", (streams) => {
     );
     expect(offered).toBe(BURST);
     expect(dropped).toBe(0);
-    expect(counts).toMatchObject({
-      connected: streams,
-      alerts: offered,
-      rejected: 0,
-      disconnects,
-      problem: "",
-    });
+    expect(counts).toMatchObject({ connected: streams, alerts: offered, rejected: 0, disconnects, problem: "" });
   });
 });

@@ -78,11 +78,7 @@ test.each(READERS)("%i readers", async (readers) => {
   await eventually("a report", async () => sumOccurrences(await scale.listReports()) === 1);
   const latencyMs = Date.now() - firstMs;
 
-  const before = {
-    cpuMs: usedMs(),
-    messages: await sum(scale.readers, "scale_messages_total"),
-    ms: Date.now(),
-  };
+  const before = { cpuMs: usedMs(), messages: await sum(scale.readers, "scale_messages_total"), ms: Date.now() };
   const sent = await Promise.all(servers.map((server) => server.send({ count: ALERTS_PER_NODE }, WAIT_MS)));
   const offered = sent.reduce((total, { offered }) => total + offered, 0);
   await eventually(

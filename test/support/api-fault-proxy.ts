@@ -39,8 +39,7 @@ export interface Plan {
   at: number;
 }
 
-const LIST =
-  /^(\/apis\/reports\.kubearmor\.com\/[^/]+)\/((?:policyviolationreports|acceptedviolations)(?:\?.*)?)$/;
+const LIST = /^(\/apis\/reports\.kubearmor\.com\/[^/]+)\/((?:policyviolationreports|acceptedviolations)(?:\?.*)?)$/;
 
 export class ApiFaultProxy {
   /** Method and path of every call, in order. */

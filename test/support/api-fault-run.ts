@@ -140,19 +140,10 @@ function createAlerts(namespace: string): WireAlert[] {
   return each.map((alert, i) => restamp(alert, startUs + i, 1000 + i));
 }
 
-function findUnbalanced(
-  last: { msg: string; fields: Record<string, unknown> } | undefined,
-  sent: number,
-): string[] {
+function findUnbalanced(last: { msg: string; fields: Record<string, unknown> } | undefined, sent: number): string[] {
   const { received, counted, duplicates, throttleNotices, rejected } = last?.fields ?? {};
   const left = Object.values((rejected ?? {}) as Record<string, number>);
-  const counters = JSON.stringify([
-    received,
-    counted,
-    duplicates,
-    throttleNotices,
-    left.reduce((a, b) => a + b, 0),
-  ]);
+  const counters = JSON.stringify([received, counted, duplicates, throttleNotices, left.reduce((a, b) => a + b, 0)]);
   const due = JSON.stringify([sent, sent, 0, 0, 0]);
   return counters === due ? [] : [`counters ${counters}, not ${due}: ${last?.msg}`];
 }

@@ -32,8 +32,7 @@ const TAG = { sequence: 0x30, set: 0x31, integer: 2, bits: 3, octets: 4, oid: 6,
 function encodeDer(tag: number, ...parts: readonly Buffer[]): Buffer {
   const body = Buffer.concat(parts);
   const { length } = body;
-  const head =
-    length < 0x80 ? [length] : length < 0x100 ? [0x81, length] : [0x82, length >> 8, length & 0xff];
+  const head = length < 0x80 ? [length] : length < 0x100 ? [0x81, length] : [0x82, length >> 8, length & 0xff];
   return Buffer.concat([Buffer.from([tag, ...head]), body]);
 }
 
@@ -49,11 +48,7 @@ function encodeOid(dotted: string): Buffer {
 }
 
 function name(commonName: string): Buffer {
-  const attribute = encodeDer(
-    TAG.sequence,
-    encodeOid("2.5.4.3"),
-    encodeDer(TAG.utf8, Buffer.from(commonName)),
-  );
+  const attribute = encodeDer(TAG.sequence, encodeOid("2.5.4.3"), encodeDer(TAG.utf8, Buffer.from(commonName)));
   return encodeDer(TAG.sequence, encodeDer(TAG.set, attribute));
 }
 
@@ -75,21 +70,12 @@ export function keyUsage(bits: number): Buffer {
   return encodeExtension("2.5.29.15", encodeDer(TAG.bits, Buffer.from([0, bits])), true);
 }
 
-export const forServers = encodeExtension(
-  "2.5.29.37",
-  encodeDer(TAG.sequence, encodeOid("1.3.6.1.5.5.7.3.1")),
-);
-export const forClients = encodeExtension(
-  "2.5.29.37",
-  encodeDer(TAG.sequence, encodeOid("1.3.6.1.5.5.7.3.2")),
-);
+export const forServers = encodeExtension("2.5.29.37", encodeDer(TAG.sequence, encodeOid("1.3.6.1.5.5.7.3.1")));
+export const forClients = encodeExtension("2.5.29.37", encodeDer(TAG.sequence, encodeOid("1.3.6.1.5.5.7.3.2")));
 
 /** The names in SubjectAltName. */
 export function encodeAltNames(...dns: readonly string[]): Buffer {
-  return encodeExtension(
-    "2.5.29.17",
-    encodeDer(TAG.sequence, ...dns.map((one) => encodeDer(0x82, Buffer.from(one)))),
-  );
+  return encodeExtension("2.5.29.17", encodeDer(TAG.sequence, ...dns.map((one) => encodeDer(0x82, Buffer.from(one)))));
 }
 
 /** An IPv4 address in place of names. */
@@ -144,10 +130,7 @@ function keyText(key: KeyObject): string {
 
 function encodeSignatureAlgorithm(signer: KeyObject, hash: "sha256" | "sha1"): Buffer {
   if (signer.asymmetricKeyType === "ec") {
-    return encodeDer(
-      TAG.sequence,
-      encodeOid(hash === "sha256" ? "1.2.840.10045.4.3.2" : "1.2.840.10045.4.1"),
-    );
+    return encodeDer(TAG.sequence, encodeOid(hash === "sha256" ? "1.2.840.10045.4.3.2" : "1.2.840.10045.4.1"));
   }
   const id = hash === "sha256" ? "1.2.840.113549.1.1.11" : "1.2.840.113549.1.1.5";
   return encodeDer(TAG.sequence, encodeOid(id), Buffer.from([5, 0]));

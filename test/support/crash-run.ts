@@ -207,9 +207,7 @@ export class CrashRun {
       if (given > counted) this.#problems.push(...reports.flatMap(findUndeclaredBreak));
     } else if (counted !== given) this.#problems.push(`the last life: ${given} sent, ${counted} counted`);
     if (sum !== this.#base.held + counted) {
-      this.#problems.push(
-        `${sum} told; ${this.#base.held} held after the last kill, ${counted} counted since`,
-      );
+      this.#problems.push(`${sum} told; ${this.#base.held} held after the last kill, ${counted} counted since`);
     }
     if (sum + this.#lost !== this.#sentNow)
       this.#problems.push(`${this.#sentNow} sent, ${sum} told, ${this.#lost} lost with kills`);
@@ -334,10 +332,7 @@ export class CrashRun {
 
   /** An alert with a time of its own, which is noted. */
   #stampAlert(alert: WireAlert, index: number): WireAlert {
-    const us = Math.max(
-      (this.#times.at(-1) ?? 0) + 1,
-      Math.floor((performance.timeOrigin + performance.now()) * 1000),
-    );
+    const us = Math.max((this.#times.at(-1) ?? 0) + 1, Math.floor((performance.timeOrigin + performance.now()) * 1000));
     this.#times.push(us);
     this.#keys.push(`${alert.NamespaceName}/${alert.PolicyName}`);
     return restamp(alert, us, 1000 + (index % 4_000_000));

@@ -80,9 +80,7 @@ export class FakeClock implements Clock {
     const endMs = this.#nowMs + ms;
     await settle();
     for (;;) {
-      const next = this.#timers
-        .filter((t) => t.atMs <= endMs)
-        .sort((a, b) => a.atMs - b.atMs || a.order - b.order)[0];
+      const next = this.#timers.filter((t) => t.atMs <= endMs).sort((a, b) => a.atMs - b.atMs || a.order - b.order)[0];
       if (!next) break;
       this.#timers = this.#timers.filter((t) => t !== next);
       this.#nowMs = Math.max(this.#nowMs, next.atMs);

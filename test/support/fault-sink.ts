@@ -70,8 +70,7 @@ export class FaultSink implements ReportSink {
     const fault = this.#takeNext();
     if (isKill(fault)) return await this.#killProcess(fault);
     if (fault === "refused") return { kind: "refused", reason: "forbidden", message: "injected" };
-    if (fault?.startsWith("retry") || fault?.startsWith("unknown"))
-      return { kind: "retry", message: "injected" };
+    if (fault?.startsWith("retry") || fault?.startsWith("unknown")) return { kind: "retry", message: "injected" };
     if (fault) this.#changeObject(fault, keyOf(ref), ref.namespace);
     return await this.#store.read(ref, signal);
   }
@@ -168,7 +167,6 @@ function countMore(report: Report, mark: string): void {
   report.summary[outcome === "Prevented" ? "prevented" : outcome === "Allowed" ? "allowed" : "unknown"] +=
     FOREIGN_OCCURRENCES;
   const { annotations } = report.metadata;
-  const others =
-    annotations?.[WATERMARK_ANNOTATION]?.split(" ").filter((m) => !m.startsWith("writer-b/")) ?? [];
+  const others = annotations?.[WATERMARK_ANNOTATION]?.split(" ").filter((m) => !m.startsWith("writer-b/")) ?? [];
   report.metadata.annotations = { ...annotations, [WATERMARK_ANNOTATION]: [mark, ...others].join(" ") };
 }

@@ -245,10 +245,7 @@ export function generateHostileText(): fc.Arbitrary<string> {
     { arbitrary: fc.string({ maxLength: 20 }), weight: 2 },
     {
       arbitrary: fc
-        .tuple(
-          fc.constantFrom("a", "é", "💥", "\ud800", " ", "\t", "/1", "a=", "\u202e"),
-          fc.constantFrom(600, 5000),
-        )
+        .tuple(fc.constantFrom("a", "é", "💥", "\ud800", " ", "\t", "/1", "a=", "\u202e"), fc.constantFrom(600, 5000))
         .map(([unit, times]) => unit.repeat(times)),
       weight: 1,
     },
@@ -318,26 +315,14 @@ export function generateHostileAlert(): fc.Arbitrary<Alert> {
       model[name] = fc.oneof(fc.constantFrom(...ODD_NUMBERS), fc.integer(), fc.double());
     else model[name] = fc.array(text, { maxLength: 80 });
   }
-  model["UpdatedTime"] = fc.oneof(
-    text,
-    fc.integer({ min: 0, max: 1000 }).map(formatTimeAt),
-    generateOddTime(),
-  );
+  model["UpdatedTime"] = fc.oneof(text, fc.integer({ min: 0, max: 1000 }).map(formatTimeAt), generateOddTime());
   return (fc.record(model) as unknown as fc.Arbitrary<Alert>).map(abbreviate);
 }
 
 function generateOddTime(): fc.Arbitrary<string> {
   const two = fc.integer({ min: 0, max: 99 }).map((n) => String(n).padStart(2, "0"));
   return fc
-    .tuple(
-      fc.integer({ min: 0, max: 9999 }),
-      two,
-      two,
-      two,
-      two,
-      two,
-      fc.constantFrom("Z", "", "+99:99", "-14:00"),
-    )
+    .tuple(fc.integer({ min: 0, max: 9999 }), two, two, two, two, two, fc.constantFrom("Z", "", "+99:99", "-14:00"))
     .map(([y, mo, d, h, mi, s, zone]) => `${String(y).padStart(4, "0")}-${mo}-${d}T${h}:${mi}:${s}${zone}`);
 }
 

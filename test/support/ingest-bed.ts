@@ -48,14 +48,7 @@ export function createIngest(parts: Partial<IngestParts> = {}, ownAggregator?: A
 }
 
 /** The alert as a node sends it. */
-export function toWire({
-  OwnerRef,
-  OwnerName,
-  OwnerNamespace,
-  ExecID,
-  ExecutableName,
-  ...flat
-}: Alert): Buffer {
+export function toWire({ OwnerRef, OwnerName, OwnerNamespace, ExecID, ExecutableName, ...flat }: Alert): Buffer {
   const Owner = { Ref: OwnerRef, Name: OwnerName, Namespace: OwnerNamespace };
   return encodeAlert({ ...flat, Owner, ExecEvent: { ExecID, ExecutableName } } as unknown as WireAlert);
 }

@@ -9,10 +9,7 @@ import { loadKubeConfig } from "../../src/kube/kubeconfig.ts";
 import { systemClock } from "../../src/lib/clock.ts";
 
 /** A client with the rights of a kubeconfig; close it. */
-export function createKubeClient(
-  kubeconfigPath: string,
-  options: Partial<KubeClientOptions> = {},
-): KubeClient {
+export function createKubeClient(kubeconfigPath: string, options: Partial<KubeClientOptions> = {}): KubeClient {
   return new KubeClient({
     kubeConfig: loadKubeConfig({ path: kubeconfigPath, env: {} }),
     version: "test",

@@ -42,12 +42,7 @@ const OPERATOR_SUBJECT = { commonName: "kubearmor", organization: "kubearmor", t
 
 /** The SANs of pkg/KubeArmorOperator/cert/certgen.go, and this machine's, which the operator takes as extra ones. */
 const RELAY_NAMES = {
-  dns: [
-    "kubearmor.kubearmor",
-    "kubearmor.kubearmor.svc",
-    "kubearmor.kubearmor.svc.cluster.local",
-    "localhost",
-  ],
+  dns: ["kubearmor.kubearmor", "kubearmor.kubearmor.svc", "kubearmor.kubearmor.svc.cluster.local", "localhost"],
   ips: ["127.0.0.1"],
 };
 
@@ -62,13 +57,7 @@ export function createOperatorSpecs(prefix = ""): CertificateSpec[] {
 
 /** A daemon's certificate, made by it at its start, as loadTLSCredentials in KubeArmor's feeder does. Its name is the IP. */
 export function createDaemonSpec(ip: string, authority = "", prefix = authority): CertificateSpec {
-  return {
-    ...OPERATOR_SUBJECT,
-    name: `${prefix}${ip}`,
-    issuer: `${authority}ca`,
-    usage: "server",
-    ips: [ip],
-  };
+  return { ...OPERATOR_SUBJECT, name: `${prefix}${ip}`, issuer: `${authority}ca`, usage: "server", ips: [ip] };
 }
 
 /** The three of KubeArmor's Helm chart (genCA and genSignedCert of sprig). */
@@ -118,10 +107,7 @@ export interface RelayCertificates {
 }
 
 /** Starts a relay that hands every call on to the server at `backend`; without certificates in plaintext. */
-export async function startMtlsRelay(
-  backend: string,
-  tls: RelayCertificates | undefined,
-): Promise<MtlsRelay> {
+export async function startMtlsRelay(backend: string, tls: RelayCertificates | undefined): Promise<MtlsRelay> {
   const dir = mkdtempSync(join(tmpdir(), "pvo-mtls-"));
   const keepDir = removeAtOurEnd(dir);
   let server = await serve(dir, backend, "127.0.0.1:0", tls, 0);

@@ -84,9 +84,7 @@ export class MutatedRun {
       const { received } = simulation.pipeline.counters;
       if (received !== this.#given) problems.push(`${received} received of ${this.#given}`);
     }
-    const [a, b] = [this.quick, this.thorough].map(({ store }) =>
-      JSON.stringify(store.reports.map(omitStore)),
-    );
+    const [a, b] = [this.quick, this.thorough].map(({ store }) => JSON.stringify(store.reports.map(omitStore)));
     if (a !== b) problems.push("the quick way and the thorough one came to different reports");
     const [x, y] = [this.quick, this.thorough].map(({ pipeline }) => JSON.stringify(pipeline.counters));
     if (x !== y) problems.push(`different counters: ${x} and ${y}`);

@@ -56,8 +56,7 @@ function mutateOnce(bytes: Buffer, others: readonly Uint8Array[], random: Random
       return Buffer.concat([bytes, Buffer.from(pick(others, random))]);
     default: {
       const changed = Buffer.from(bytes);
-      if (at < changed.length)
-        changed[at] = random() < 0.5 ? pick(MAGIC, random) : Math.floor(random() * 256);
+      if (at < changed.length) changed[at] = random() < 0.5 ? pick(MAGIC, random) : Math.floor(random() * 256);
       return changed;
     }
   }

@@ -49,11 +49,7 @@ export function useNode(cluster: Cluster, options: Parameters<typeof startNode>[
       return operator as OperatorProcess;
     },
     async start(more = {}) {
-      operator = new OperatorProcess({
-        kubeconfig: cluster.kubeconfigPath,
-        relay: this.node.address,
-        ...more,
-      });
+      operator = new OperatorProcess({ kubeconfig: cluster.kubeconfigPath, relay: this.node.address, ...more });
       await this.node.waitForClients();
       return operator;
     },

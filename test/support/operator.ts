@@ -67,9 +67,7 @@ export class OperatorProcess {
   waitForLog(msg: string, fields: Record<string, unknown> = {}): Promise<LogLine> {
     const matches = (line: LogLine) =>
       line.msg === msg && Object.entries(fields).every(([key, value]) => line[key] === value);
-    return eventually(`log line "${msg}"; got ${this.log.length} lines; ${this.stderr}`, () =>
-      this.log.find(matches),
-    );
+    return eventually(`log line "${msg}"; got ${this.log.length} lines; ${this.stderr}`, () => this.log.find(matches));
   }
 
   /** HOST:PORT of the metrics server, once it listens. */
@@ -118,10 +116,7 @@ export class OperatorProcess {
 
   /** Waits until the counters say that `count` alerts came in. */
   async waitForReceived(count: number): Promise<void> {
-    await eventually(
-      `${count} alerts received`,
-      async () => (await this.readMetric("alerts_received_total")) >= count,
-    );
+    await eventually(`${count} alerts received`, async () => (await this.readMetric("alerts_received_total")) >= count);
   }
 
   /** Waits until every counted alert is written. */
@@ -162,7 +157,6 @@ export async function readReconciledCounters(
   const received = value("alerts_received_total");
   const counted = value("alerts_counted_total");
   const accounted = counted + value("alerts_duplicate_total") + value("throttle_notices_total") + rejected;
-  if (received !== accounted)
-    throw new Error(`counters do not balance: ${received} received, ${accounted} accounted`);
+  if (received !== accounted) throw new Error(`counters do not balance: ${received} received, ${accounted} accounted`);
   return { received, counted };
 }

@@ -167,8 +167,6 @@ async function hasWritten(replicas: readonly OperatorProcess[]): Promise<boolean
   if (leader === undefined) return false;
   const all = await leader.readMetrics();
   // Its alerts as a standby are pending only once it has taken over.
-  const left = ["standby_alerts_held", "unwritten_occurrences"].map((name) =>
-    all.get(`policy_violation_${name}`),
-  );
+  const left = ["standby_alerts_held", "unwritten_occurrences"].map((name) => all.get(`policy_violation_${name}`));
   return left.every((count) => count === 0);
 }

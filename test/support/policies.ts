@@ -31,12 +31,7 @@ export function policy(
   metadata: Record<string, unknown> = {},
   message = "first",
 ): string {
-  return JSON.stringify({
-    apiVersion: `${GROUP}/v1`,
-    kind,
-    metadata: { name, ...metadata },
-    spec: { message },
-  });
+  return JSON.stringify({ apiVersion: `${GROUP}/v1`, kind, metadata: { name, ...metadata }, spec: { message } });
 }
 
 function createCrd(kind: PolicyKindName): unknown {

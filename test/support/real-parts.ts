@@ -4,19 +4,11 @@
 // Tests that need more than Node: Kubernetes parts, a relay in Go, and other programs.
 
 import { afterAll, beforeAll, describe } from "vitest";
-import {
-  type Cluster,
-  type ClusterOptions,
-  findClusterObstacle,
-  startCluster,
-} from "../../tools/cluster/cluster.ts";
+import { type Cluster, type ClusterOptions, findClusterObstacle, startCluster } from "../../tools/cluster/cluster.ts";
 
 /** Tests on real programs; outside CI left out where a program is missing, with the reason in the title. */
 export function describeReal(title: string, tests: () => void, missing = findClusterObstacle()): void {
-  describe.skipIf(missing !== undefined && !process.env["CI"])(
-    `${title} (${missing ?? "real parts"})`,
-    tests,
-  );
+  describe.skipIf(missing !== undefined && !process.env["CI"])(`${title} (${missing ?? "real parts"})`, tests);
 }
 
 /** Objects that a control plane has from the start. */
@@ -27,11 +19,7 @@ export interface ClusterContent {
 }
 
 /** A control plane that runs from before the tests of this block until after them. */
-export function useCluster({
-  crds,
-  namespaces = [],
-  ...options
-}: ClusterOptions & ClusterContent = {}): Cluster {
+export function useCluster({ crds, namespaces = [], ...options }: ClusterOptions & ClusterContent = {}): Cluster {
   let started: Cluster | undefined;
   beforeAll(async () => {
     started = await startCluster(options);

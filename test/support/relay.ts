@@ -129,8 +129,7 @@ function startProgram(
   cluster: Cluster,
   { port, alertsPath, tls }: { port: number; alertsPath: string; tls: string | undefined },
 ): Promise<Server> {
-  const secured =
-    tls === undefined ? [] : ["-tlsEnabled", "-tlsCertPath", tls, "-tlsCertProvider", "external"];
+  const secured = tls === undefined ? [] : ["-tlsEnabled", "-tlsCertPath", tls, "-tlsCertProvider", "external"];
   const args = ["-kubeconfig", cluster.kubeconfigPath, "-gRPCPort", String(port), ...secured];
   return startServer({
     file: "sh",
@@ -143,12 +142,7 @@ function startProgram(
 
 /** Writes the relay's files as KubeArmor's Secrets have them; returns those of the node, which demands a client's. */
 function writeCertificates(dir: string, nodeIp: string): TlsFiles {
-  const {
-    ca,
-    server,
-    client,
-    [nodeIp]: daemon,
-  } = issue([...createOperatorSpecs(), createDaemonSpec(nodeIp)]);
+  const { ca, server, client, [nodeIp]: daemon } = issue([...createOperatorSpecs(), createDaemonSpec(nodeIp)]);
   if (!ca || !server || !client || !daemon) throw new Error("certificates are missing");
   writeFileSync(join(dir, "ca.crt"), ca.cert);
   for (const [name, { cert, key }] of Object.entries({ server, client })) {
@@ -219,12 +213,7 @@ server.listen({ host, port: Number(port) }, () => process.send("listening", serv
 `;
 
 /** Opens the node's address and port, and joins what comes in to the node of this process. */
-async function openDoor(
-  { namespace, nodeIp }: Network,
-  port: number,
-  node: KubeArmorNode,
-  undo: Undo,
-): Promise<void> {
+async function openDoor({ namespace, nodeIp }: Network, port: number, node: KubeArmorNode, undo: Undo): Promise<void> {
   const listen = [process.execPath, "-e", LISTEN, nodeIp, String(port)];
   const child = spawn("ip", ["netns", "exec", namespace, ...listen], {
     env: { ...process.env, PATH },

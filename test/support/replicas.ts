@@ -173,8 +173,7 @@ export class Replicas {
 export async function awaitCaughtUp(standby: OperatorProcess): Promise<void> {
   await eventually(
     "a standby that is caught up",
-    async () =>
-      (await standby.readMetric("standby_ready")) === 1 && (await standby.get("/readyz")).status === 200,
+    async () => (await standby.readMetric("standby_ready")) === 1 && (await standby.get("/readyz")).status === 200,
   );
 }
 
@@ -185,7 +184,6 @@ export async function readStandbyCounters(
   const all = await standby.readMetrics();
   const value = (name: string) => all.get(`policy_violation_${name}`) ?? Number.NaN;
   const held = value("standby_alerts_held");
-  const accounted =
-    held + value("standby_alerts_already_reported_total") + value("standby_alerts_evicted_total");
+  const accounted = held + value("standby_alerts_already_reported_total") + value("standby_alerts_evicted_total");
   return { counted: value("alerts_counted_total"), accounted, held };
 }

@@ -27,10 +27,6 @@ export function sendRaw(pipeline: Pipeline): Pipeline {
 function encode(alert: Alert): Buffer | undefined {
   const { OwnerRef, OwnerName, OwnerNamespace, ExecID, ExecutableName, ...flat } = alert;
   const Owner = { Ref: OwnerRef, Name: OwnerName, Namespace: OwnerNamespace };
-  const bytes = encodeAlert({
-    ...flat,
-    Owner,
-    ExecEvent: { ExecID, ExecutableName },
-  } as unknown as WireAlert);
+  const bytes = encodeAlert({ ...flat, Owner, ExecEvent: { ExecID, ExecutableName } } as unknown as WireAlert);
   return isDeepStrictEqual(readAlert(bytes), alert) ? bytes : undefined;
 }

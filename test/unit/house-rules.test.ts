@@ -93,9 +93,7 @@ const FOR_PLUGIN: readonly string[] = [
 function isAllowed({ from, to }: Import): boolean {
   const room = getRoom(from);
   if (!to.startsWith("src/")) {
-    return (PACKAGES[room] ?? []).some(
-      (name) => name === to || (name === "node:*" && to.startsWith("node:")),
-    );
+    return (PACKAGES[room] ?? []).some((name) => name === to || (name === "node:*" && to.startsWith("node:")));
   }
   if (getRoom(to) === room) return true;
   const rooms = ROOMS[room] ?? [];
@@ -125,9 +123,7 @@ describe("imports", () => {
 
   it("follow the layers, types included", () => {
     const wrong = IMPORTS.filter((each) => !isAllowed(each));
-    expect(wrong.map(({ from, to, isTypeOnly }) => `${from} -> ${to}${isTypeOnly ? " (type)" : ""}`)).toEqual(
-      [],
-    );
+    expect(wrong.map(({ from, to, isTypeOnly }) => `${from} -> ${to}${isTypeOnly ? " (type)" : ""}`)).toEqual([]);
   });
 
   it("name files that exist, with their extension", () => {
@@ -212,9 +208,7 @@ function findUses(files: readonly SourceFile[], pattern: RegExp): string[] {
 }
 
 function excludeFiles(...paths: readonly string[]): SourceFile[] {
-  return SRC.filter(
-    ({ path }) => !paths.some((allowed) => path === allowed || path.startsWith(`${allowed}/`)),
-  );
+  return SRC.filter(({ path }) => !paths.some((allowed) => path === allowed || path.startsWith(`${allowed}/`)));
 }
 
 it("every file that ARCHITECTURE.md names exists", () => {
@@ -233,11 +227,7 @@ describe("time, chance and the process", () => {
     ["Math.random", /\bMath\.random\b/, excludeFiles("src/lib/clock.ts")],
     ["timers", /\bset(Timeout|Interval)\b|\bAbortSignal\.timeout\b/, excludeFiles("src/lib/clock.ts")],
     // One turn of the event loop is no time; the file says why it needs it.
-    [
-      "setImmediate and node:timers",
-      /\bsetImmediate\b/,
-      excludeFiles("src/lib/clock.ts", "src/kube/client.ts"),
-    ],
+    ["setImmediate and node:timers", /\bsetImmediate\b/, excludeFiles("src/lib/clock.ts", "src/kube/client.ts")],
     ["process", /\bprocess\./, excludeFiles("src/main.ts", "plugin/src/main.ts")],
     ["console", /\bconsole\./, excludeFiles("src/cli")],
   ])("%s stays in its place", (_name, pattern, files) => {
@@ -310,8 +300,7 @@ describe("files", () => {
 
   it(`of src and the plugin lie at most ${MAX_FILES} in a folder`, () => {
     const counts = new Map<string, number>();
-    for (const { path } of [...SRC, ...PLUGIN])
-      counts.set(dirname(path), (counts.get(dirname(path)) ?? 0) + 1);
+    for (const { path } of [...SRC, ...PLUGIN]) counts.set(dirname(path), (counts.get(dirname(path)) ?? 0) + 1);
     expect([...counts].filter(([, count]) => count > MAX_FILES)).toEqual([]);
   });
 
@@ -331,9 +320,7 @@ describe("files", () => {
     const vague =
       /^(?:utils?|helpers?|index|common|types?|misc|shared|constants|manager)(?:\.test)?\.ts$|(?:manager|helper|util)s?\.ts$/;
     const wrong = ALL.map(({ path }) => path).filter(
-      (path) =>
-        vague.test(basename(path)) ||
-        !/^[a-z0-9]+(?:-[a-z0-9]+)*(?:\.[a-z0-9]+)*\.tsx?$/.test(basename(path)),
+      (path) => vague.test(basename(path)) || !/^[a-z0-9]+(?:-[a-z0-9]+)*(?:\.[a-z0-9]+)*\.tsx?$/.test(basename(path)),
     );
     expect(wrong).toEqual([]);
   });
@@ -378,15 +365,10 @@ describe("what is tracked", () => {
     expect(lock).toContain('"lockfileVersion": 3');
     // The workspace is a link, not a package of a registry.
     expect([...lock.matchAll(/"resolved": "([^"]*)"/g)].map(([, where]) => where)).toEqual(["plugin"]);
-    const named = texts.filter(
-      ({ path, text }) => /(?:^|\/)\.npmrc$/.test(path) && /registry\s*=/.test(text),
-    );
+    const named = texts.filter(({ path, text }) => /(?:^|\/)\.npmrc$/.test(path) && /registry\s*=/.test(text));
     expect(named.map(({ path }) => path)).toEqual([]);
-    const hosts =
-      /https?:\/\/(?:registry\.npm|[a-z0-9.-]*(?:artifactory|nexus|verdaccio|npmmirror|goproxy))/i;
-    const urls = texts.filter(
-      ({ path, text }) => path !== "test/unit/house-rules.test.ts" && hosts.test(text),
-    );
+    const hosts = /https?:\/\/(?:registry\.npm|[a-z0-9.-]*(?:artifactory|nexus|verdaccio|npmmirror|goproxy))/i;
+    const urls = texts.filter(({ path, text }) => path !== "test/unit/house-rules.test.ts" && hosts.test(text));
     expect(urls.map(({ path }) => path)).toEqual([]);
   });
 });

@@ -6,14 +6,7 @@
 import { globSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import {
-  DIALECT,
-  getComments,
-  isVerbFirst,
-  listFunctionNames,
-  measureComments,
-  splitWords,
-} from "./language.ts";
+import { DIALECT, getComments, isVerbFirst, listFunctionNames, measureComments, splitWords } from "./language.ts";
 import { ROOT, sourceFiles } from "./source-code.ts";
 
 const SRC = sourceFiles("src", "plugin/src", "headlamp/src");
@@ -30,8 +23,7 @@ const FOR_USERS = [
 
 describe("comments", () => {
   it("are found: a measure over nothing holds", () => {
-    const text =
-      "// SPDX-License-Identifier: x\n\n// One\n// two.\nconst a = 1; // not alone\n/** Three. */\n";
+    const text = "// SPDX-License-Identifier: x\n\n// One\n// two.\nconst a = 1; // not alone\n/** Three. */\n";
     expect(getComments({ path: "x", text })).toEqual(["Three.", "One two."]);
     expect(measureComments([{ path: "x", text: "// Whether it told of it.\n// \n\n// Fine.\n" }])).toEqual({
       comments: 2,

@@ -42,8 +42,7 @@ export function measureComments(files: readonly SourceFile[]) {
 }
 
 /** Keywords and calls that look like the definition of a method. */
-const NO_FUNCTION =
-  /^(?:if|for|while|switch|catch|it|test|describe|beforeAll|beforeEach|afterAll|afterEach)$/;
+const NO_FUNCTION = /^(?:if|for|while|switch|catch|it|test|describe|beforeAll|beforeEach|afterAll|afterEach)$/;
 
 /** Names of the functions and methods that are defined in the code. */
 export function listFunctionNames({ text }: SourceFile): string[] {

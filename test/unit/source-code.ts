@@ -67,9 +67,7 @@ const TOKEN =
 /** The code without comments, strings, templates and expressions, line for line; what a template embeds stays. */
 export function getCode(text: string): string {
   return text.replace(TOKEN, (token) => {
-    const embedded = token.startsWith("`")
-      ? [...token.matchAll(/\$\{([^}]*)\}/g)].map(([, code]) => code)
-      : [];
+    const embedded = token.startsWith("`") ? [...token.matchAll(/\$\{([^}]*)\}/g)].map(([, code]) => code) : [];
     return `"${embedded.join(" ")}"${"\n".repeat(token.split("\n").length - 1)}`;
   });
 }

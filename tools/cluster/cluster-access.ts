@@ -54,8 +54,7 @@ export function createApiAccess(url: string, caPath: string, token: string): Api
 /** The certificate, once it is whole: the API server may be writing it just now. */
 function readCertificate(path: string): string {
   const text = existsSync(path) ? readFileSync(path, "utf8").trimEnd() : "";
-  if (!text.endsWith("-----END CERTIFICATE-----"))
-    throw new Error("the API server has made no certificate yet");
+  if (!text.endsWith("-----END CERTIFICATE-----")) throw new Error("the API server has made no certificate yet");
   return text;
 }
 

@@ -56,9 +56,7 @@ export function createClusterCommands(
     const { input = "", ok = [0] } = options;
     const { code, stdout, stderr } = await run(file, args, { env, input });
     if (ok.includes(code)) return stdout;
-    throw new Error(
-      `${name} ${args.join(" ")} ended with ${code}: ${stderr.trim()}\n${stdout.trim()}`.trim(),
-    );
+    throw new Error(`${name} ${args.join(" ")} ended with ${code}: ${stderr.trim()}\n${stdout.trim()}`.trim());
   };
   const kubectl: ClusterCommands["kubectl"] = async (args, options) => {
     for (const endMs = performance.now() + SERVED_TIMEOUT_MS; ; await sleep(POLL_MS)) {

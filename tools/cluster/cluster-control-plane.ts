@@ -118,18 +118,10 @@ export function startScheduler(plane: ControlPlane, kubeconfigPath: string): Pro
  * Gives the server back once `isReady` holds. Kills it, and rejects with the end of its log, when two minutes have
  * passed; rejects likewise when it ends by itself.
  */
-async function waitUntilReady(
-  what: string,
-  server: Server,
-  isReady: () => Promise<boolean>,
-): Promise<Server> {
+async function waitUntilReady(what: string, server: Server, isReady: () => Promise<boolean>): Promise<Server> {
   const deadlineMs = Date.now() + READY_TIMEOUT_MS;
   while (!(await isReady())) {
-    const why = server.hasExited()
-      ? "has ended"
-      : Date.now() > deadlineMs
-        ? "is not ready in time"
-        : undefined;
+    const why = server.hasExited() ? "has ended" : Date.now() > deadlineMs ? "is not ready in time" : undefined;
     if (why !== undefined) {
       await stopServer(server, 0);
       throw new Error(`${what} ${why}; its log ends:\n${server.lastLines()}`);

@@ -13,12 +13,7 @@ import { getPaths, locateParts } from "../parts/parts.ts";
 import { type ApiAccess, createApiAccess, writeKubeconfig } from "./cluster-access.ts";
 import { type AuditEntry, readAuditLog } from "./cluster-audit.ts";
 import { type ClusterCommands, createClusterCommands } from "./cluster-commands.ts";
-import {
-  startApiServer,
-  startControllerManager,
-  startEtcd,
-  startScheduler,
-} from "./cluster-control-plane.ts";
+import { startApiServer, startControllerManager, startEtcd, startScheduler } from "./cluster-control-plane.ts";
 import {
   ADMIN_TOKEN,
   type AuditLevel,
@@ -91,14 +86,10 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
       keepDir();
     };
     try {
-      const plane = await prepareControlPlane(
-        dir,
-        getPaths(locateParts([...TEST_PARTS, "kube-scheduler"])).paths,
-        {
-          auditLevel,
-          ...(node === undefined ? {} : { node }),
-        },
-      );
+      const plane = await prepareControlPlane(dir, getPaths(locateParts([...TEST_PARTS, "kube-scheduler"])).paths, {
+        auditLevel,
+        ...(node === undefined ? {} : { node }),
+      });
       return await startServers(plane, controllerManager, servers, stop);
     } catch (error) {
       await stop();
@@ -139,10 +130,7 @@ async function startServers(
     servers.set("controller-manager", await startControllerManager(plane, own, isAtWork));
   }
   if (plane.node !== undefined) {
-    servers.set(
-      "scheduler",
-      await startScheduler(plane, kubeconfig("kubeconfig-scheduler", SCHEDULER_TOKEN)),
-    );
+    servers.set("scheduler", await startScheduler(plane, kubeconfig("kubeconfig-scheduler", SCHEDULER_TOKEN)));
   }
 
   const auditLogPath = join(dir, "logs/audit.log");

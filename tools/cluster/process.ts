@@ -86,16 +86,14 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     signal: (signal) => {
       if (!ended) sendSignal(pid, signal);
     },
-    lastLines: (count = 20) =>
-      readFileSync(options.logPath, "utf8").trimEnd().split("\n").slice(-count).join("\n"),
+    lastLines: (count = 20) => readFileSync(options.logPath, "utf8").trimEnd().split("\n").slice(-count).join("\n"),
   };
 }
 
 /** Stops a server's process; resolves once the kernel has stopped every thread of it. */
 export async function freezeServer(server: Server): Promise<void> {
   server.signal("SIGSTOP");
-  while (!server.hasExited() && !isStopped(server.pid))
-    await new Promise((resolve) => setTimeout(resolve, 1));
+  while (!server.hasExited() && !isStopped(server.pid)) await new Promise((resolve) => setTimeout(resolve, 1));
 }
 
 /** Ends a server: SIGTERM, and SIGKILL when it is not gone after `graceMs`; with 0 SIGKILL at once. */

@@ -107,10 +107,8 @@ export function parseAlert(record: unknown, where = "alert"): WireAlert {
   // KubeArmor sends no owner at all when its three parts are empty.
   const owner = readTextMap(Owner ?? {}, `${where}.Owner`);
   if (Object.values(owner).some((part) => part !== "")) alert.Owner = owner;
-  if (ExecEvent !== undefined && ExecEvent !== null)
-    alert.ExecEvent = readTextMap(ExecEvent, `${where}.ExecEvent`);
-  if (EventData !== undefined && EventData !== null)
-    alert.EventData = readTextMap(EventData, `${where}.EventData`);
+  if (ExecEvent !== undefined && ExecEvent !== null) alert.ExecEvent = readTextMap(ExecEvent, `${where}.ExecEvent`);
+  if (EventData !== undefined && EventData !== null) alert.EventData = readTextMap(EventData, `${where}.EventData`);
   return alert;
 }
 
@@ -191,11 +189,7 @@ export function formatUpdatedTime(us: number): string {
  * With `pid`, process ids follow where the alert has any: what has none (USB, network firewall) gets none.
  */
 export function restamp(alert: WireAlert, nowUs: number, pid?: number): WireAlert {
-  const stamped: WireAlert = {
-    ...alert,
-    Timestamp: Math.floor(nowUs / 1e6),
-    UpdatedTime: formatUpdatedTime(nowUs),
-  };
+  const stamped: WireAlert = { ...alert, Timestamp: Math.floor(nowUs / 1e6), UpdatedTime: formatUpdatedTime(nowUs) };
   if (pid !== undefined && (alert.HostPID ?? 0) > 0) stamped.HostPID = pid;
   if (pid !== undefined && (alert.PID ?? 0) > 0) stamped.PID = pid;
   return stamped;
@@ -233,8 +227,6 @@ function withResource(alert: WireAlert, index: number): WireAlert {
   const [path = "", ...args] = (alert.Resource ?? "").split(" ");
   if (index === 0 || path === "") return alert;
   // Letters, because a reader may well fold digits.
-  const letters = index
-    .toString(26)
-    .replace(/./g, (digit) => "abcdefghijklmnopqrstuvwxyz"[parseInt(digit, 26)]!);
+  const letters = index.toString(26).replace(/./g, (digit) => "abcdefghijklmnopqrstuvwxyz"[parseInt(digit, 26)]!);
   return { ...alert, Resource: [`${path.replace(/\/$/, "")}-${letters}`, ...args].join(" ") };
 }

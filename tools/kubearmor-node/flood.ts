@@ -88,8 +88,7 @@ export async function flood(target: FloodTarget, options: FloodOptions): Promise
       pushed += 1;
     }
     if (pushed >= count) break;
-    if (ratePerSec && pushed >= due)
-      await pause((pushed * 1000) / ratePerSec - (performance.now() - startMs), signal);
+    if (ratePerSec && pushed >= due) await pause((pushed * 1000) / ratePerSec - (performance.now() - startMs), signal);
     else await setImmediate();
   }
   return pushed;

@@ -35,10 +35,7 @@ function parse(argv: string[]) {
     args: argv,
     options: {
       listen: { type: "string", default: "127.0.0.1:0" },
-      alerts: {
-        type: "string",
-        default: fileURLToPath(new URL("../../samples/alerts.jsonl", import.meta.url)),
-      },
+      alerts: { type: "string", default: fileURLToPath(new URL("../../samples/alerts.jsonl", import.meta.url)) },
       once: { type: "boolean", default: false },
       count: { type: "string" },
       rate: { type: "string" },
@@ -54,11 +51,9 @@ function parse(argv: string[]) {
     },
   });
   const { keepalive } = values;
-  if (keepalive !== "relay" && keepalive !== "daemon")
-    throw new Error(`--keepalive ${keepalive}: no such kind`);
+  if (keepalive !== "relay" && keepalive !== "daemon") throw new Error(`--keepalive ${keepalive}: no such kind`);
   if (values.once && values.count !== undefined) throw new Error("--once and --count exclude each other");
-  if (values.stay && values["end-when-done"])
-    throw new Error("--stay and --end-when-done exclude each other");
+  if (values.stay && values["end-when-done"]) throw new Error("--stay and --end-when-done exclude each other");
   return {
     ...values,
     ...parseHostAndPort(values.listen),
@@ -74,11 +69,7 @@ function parseHostAndPort(listen: string): { host: string; port: number } {
   return { host: host.replace(/^\[(.*)\]$/, "$1"), port: Number(port) };
 }
 
-function parsePositive(
-  name: string,
-  value: string | undefined,
-  fits: (n: number) => boolean,
-): number | undefined {
+function parsePositive(name: string, value: string | undefined, fits: (n: number) => boolean): number | undefined {
   if (value === undefined) return undefined;
   const number = Number(value);
   if (!fits(number) || number <= 0) throw new Error(`${name} ${value}: not a positive number`);

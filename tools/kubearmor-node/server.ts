@@ -79,10 +79,7 @@ class Node implements KubeArmorNode {
   }
 
   flood(options: FloodOptions): Promise<number> {
-    return flood(
-      { pushRaw: (bytes) => this.pushRaw(bytes), room: (signal) => this.#waitForRoom(signal) },
-      options,
-    );
+    return flood({ pushRaw: (bytes) => this.pushRaw(bytes), room: (signal) => this.#waitForRoom(signal) }, options);
   }
 
   endStreams(): void {
@@ -159,10 +156,7 @@ class Node implements KubeArmorNode {
     return this.#waitUntil(() => this.clients.every((client) => client.queued === 0), signal);
   }
 
-  #healthCheck = (
-    call: ServerUnaryCall<{ nonce: number }, unknown>,
-    answer: sendUnaryData<unknown>,
-  ): void => {
+  #healthCheck = (call: ServerUnaryCall<{ nonce: number }, unknown>, answer: sendUnaryData<unknown>): void => {
     this.#runWhenThawed(() => {
       this.#healthChecks += 1;
       answer(null, { Retval: call.request.nonce });

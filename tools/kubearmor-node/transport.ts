@@ -41,12 +41,7 @@ function listen(server: NetServer, host: string, port: number): Promise<void> {
 /** Serves `handlers` on host:port (0: a free port); rejects when the port can't be had. */
 export async function openTransport(
   handlers: UntypedServiceImplementation,
-  options: {
-    host: string;
-    port: number;
-    keepalive: { timeMs: number; timeoutMs: number };
-    tls?: TlsFiles | undefined;
-  },
+  options: { host: string; port: number; keepalive: { timeMs: number; timeoutMs: number }; tls?: TlsFiles | undefined },
 ): Promise<Transport> {
   const grpc = new Server({
     "grpc.keepalive_time_ms": options.keepalive.timeMs,

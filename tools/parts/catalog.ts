@@ -66,13 +66,7 @@ export function getPartSource(name: PartName): PartSource {
 function etcd(): PartSource {
   const goPackage = "go.etcd.io/etcd/server/v3";
   const version = readPinnedVersion("etcd", goPackage);
-  return {
-    moduleDir: locateModule("etcd"),
-    goPackage,
-    version,
-    cacheFolder: `etcd-${version}`,
-    linkerValues: [],
-  };
+  return { moduleDir: locateModule("etcd"), goPackage, version, cacheFolder: `etcd-${version}`, linkerValues: [] };
 }
 
 function helm(): PartSource {
@@ -101,13 +95,7 @@ function coredns(): PartSource {
 function natsServer(): PartSource {
   const goPackage = "github.com/nats-io/nats-server/v2";
   const version = readPinnedVersion("nats", goPackage);
-  return {
-    moduleDir: locateModule("nats"),
-    goPackage,
-    version,
-    cacheFolder: `nats-${version}`,
-    linkerValues: [],
-  };
+  return { moduleDir: locateModule("nats"), goPackage, version, cacheFolder: `nats-${version}`, linkerValues: [] };
 }
 
 function prometheus(name: "promtool" | "prometheus"): PartSource {
@@ -126,16 +114,9 @@ function prometheus(name: "promtool" | "prometheus"): PartSource {
 /** Its version is what it is made of. */
 function ownProgram(name: PartName, folder: string): PartSource {
   const hash = createHash("sha256");
-  for (const file of readdirSync(folder).sort())
-    hash.update(`${file}\0`).update(readFileSync(join(folder, file)));
+  for (const file of readdirSync(folder).sort()) hash.update(`${file}\0`).update(readFileSync(join(folder, file)));
   const version = hash.digest("hex").slice(0, 12);
-  return {
-    moduleDir: folder,
-    goPackage: ".",
-    version,
-    cacheFolder: `${name}-${version}`,
-    linkerValues: [],
-  };
+  return { moduleDir: folder, goPackage: ".", version, cacheFolder: `${name}-${version}`, linkerValues: [] };
 }
 
 function kubernetes(name: PartName): PartSource {

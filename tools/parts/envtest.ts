@@ -98,10 +98,7 @@ function download(url: string, redirectsLeft = MAX_REDIRECTS): Promise<Buffer> {
       response.on("error", reject);
     });
     const connecting = setTimeout(
-      () =>
-        request.destroy(
-          new Error(`no connection to ${new URL(url).host} within ${CONNECT_TIMEOUT_MS / 1000} s`),
-        ),
+      () => request.destroy(new Error(`no connection to ${new URL(url).host} within ${CONNECT_TIMEOUT_MS / 1000} s`)),
       CONNECT_TIMEOUT_MS,
     );
     request.on("socket", (socket) => socket.once("secureConnect", () => clearTimeout(connecting)));

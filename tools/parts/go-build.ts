@@ -109,9 +109,7 @@ class GoOutput {
 
   summarize(): string {
     if (this.#packages > 0) return `${this.#packages} packages compiled, now at ${this.#latest}`;
-    return this.#downloads > 0
-      ? `${this.#downloads} modules downloaded`
-      : "go is loading packages or linking";
+    return this.#downloads > 0 ? `${this.#downloads} modules downloaded` : "go is loading packages or linking";
   }
 
   /** The last lines that are neither: enough to see what is wrong, and never a flood. */

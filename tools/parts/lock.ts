@@ -14,11 +14,7 @@ const POLL_MS = 500;
  * Runs `work` while holding the lock `file`. Waits for the process that holds it, and reports its id to `onWait` once; the
  * lock of a process that is gone is taken over.
  */
-export async function withLock<T>(
-  file: string,
-  onWait: (pid: number) => void,
-  work: () => Promise<T>,
-): Promise<T> {
+export async function withLock<T>(file: string, onWait: (pid: number) => void, work: () => Promise<T>): Promise<T> {
   mkdirSync(dirname(file), { recursive: true });
   let waitedFor: number | undefined;
   while (!take(file)) {

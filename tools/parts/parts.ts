@@ -13,9 +13,7 @@ import { buildPart, formatElapsed, goVersion, type OnProgress } from "./go-build
 import { withLock } from "./lock.ts";
 
 /** Path and origin of a part, or the reason for which there is none. */
-export type Part =
-  | { path: string; from: "assets" | "cache" | "machine" | "archive" | "build" }
-  | { missing: string };
+export type Part = { path: string; from: "assets" | "cache" | "machine" | "archive" | "build" } | { missing: string };
 
 /** The parts that were asked for, by name. */
 export type Parts = Partial<Record<PartName, Part>>;

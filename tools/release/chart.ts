@@ -17,28 +17,17 @@ const PLATFORMS = ["linux/amd64", "linux/arm64"];
 const IMAGES = ["policy-violation-operator", "policy-violation-operator-gitops"];
 
 /** Sets the metadata of a release in the text of Chart.yaml. */
-export function releaseChartFile(
-  text: string,
-  { version, repositoryUrl, registry }: ReleaseFacts,
-  section: string,
-) {
+export function releaseChartFile(text: string, { version, repositoryUrl, registry }: ReleaseFacts, section: string) {
   const own = /https:\/\/github\.com\/[\w.-]+\/policy-violation-operator/g;
   const raw = repositoryUrl.replace("https://github.com/", "https://raw.githubusercontent.com/");
   const document = parseDocument(
     text
       .replace(own, repositoryUrl)
-      .replace(
-        /https:\/\/raw\.githubusercontent\.com\/[\w.-]+\/policy-violation-operator\/main/g,
-        `${raw}/v${version}`,
-      )
+      .replace(/https:\/\/raw\.githubusercontent\.com\/[\w.-]+\/policy-violation-operator\/main/g, `${raw}/v${version}`)
       .replaceAll("/blob/main/", `/blob/v${version}/`)
       .replaceAll("/tree/main/", `/tree/v${version}/`),
   );
-  const images = IMAGES.map((name) => ({
-    name,
-    image: `${registry}/${name}:${version}`,
-    platforms: PLATFORMS,
-  }));
+  const images = IMAGES.map((name) => ({ name, image: `${registry}/${name}:${version}`, platforms: PLATFORMS }));
   const annotations = document.get("annotations");
   if (!isMap(annotations)) throw new Error("Chart.yaml has no annotations");
   annotations.set("artifacthub.io/images", stringify(images));
@@ -56,11 +45,7 @@ export function releaseValuesFile(text: string, { registry }: ReleaseFacts): str
 }
 
 /** Packages the chart; returns what helm printed. */
-export function packageChart(
-  facts: ReleaseFacts,
-  outDir: string,
-  helm = process.env["HELM"] || "helm",
-): string {
+export function packageChart(facts: ReleaseFacts, outDir: string, helm = process.env["HELM"] || "helm"): string {
   const work = mkdtempSync(join(tmpdir(), "pvo-chart-"));
   try {
     const copy = join(work, "policy-violation-operator");

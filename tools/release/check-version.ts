@@ -32,9 +32,7 @@ for (const [where, other] of wrong) {
 readChangelogSection(version);
 const isUndated = tag !== undefined && releaseDate(version) === undefined;
 if (isUndated) {
-  console.error(
-    `error: CHANGELOG.md has no date for ${version}: set "## ${version} - YYYY-MM-DD" before the tag`,
-  );
+  console.error(`error: CHANGELOG.md has no date for ${version}: set "## ${version} - YYYY-MM-DD" before the tag`);
 }
 if (wrong.length > 0 || isUndated) process.exit(1);
 console.log(`version ${version}`);

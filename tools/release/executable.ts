@@ -52,13 +52,9 @@ chmodSync(executable, 0o755);
 if (os === "darwin") execFileSync("codesign", ["--remove-signature", executable], { stdio: "inherit" });
 const segment = os === "darwin" ? ["--macho-segment-name", "NODE_SEA"] : [];
 const postject = join(ROOT, "node_modules/postject/dist/cli.js");
-execFileSync(
-  process.execPath,
-  [postject, executable, "NODE_SEA_BLOB", blob, "--sentinel-fuse", FUSE, ...segment],
-  {
-    stdio: "inherit",
-  },
-);
+execFileSync(process.execPath, [postject, executable, "NODE_SEA_BLOB", blob, "--sentinel-fuse", FUSE, ...segment], {
+  stdio: "inherit",
+});
 if (os === "darwin") execFileSync("codesign", ["--sign", "-", executable], { stdio: "inherit" });
 execFileSync(executable, ["--help"], { stdio: "ignore" });
 console.log(executable);

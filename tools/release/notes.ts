@@ -9,10 +9,7 @@ import { readChangelogSection } from "./changelog.ts";
 import { type ReleaseFacts, ROOT, releaseFacts } from "./facts.ts";
 
 /** Returns the version's changes, and how to install and verify it. */
-export function releaseNotes(
-  { version, registry, repositoryUrl, downloadUrl }: ReleaseFacts,
-  section: string,
-): string {
+export function releaseNotes({ version, registry, repositoryUrl, downloadUrl }: ReleaseFacts, section: string): string {
   return `${section}
 
 ### Install

@@ -23,15 +23,8 @@ const NAMESPACE = "olm-namespace";
 type Manifest = { kind: string; metadata: { name: string; namespace?: string }; [other: string]: any };
 
 /** Returns the files of the bundle by their path in it. */
-export function renderOlmBundle(
-  facts: ReleaseFacts,
-  helm = process.env["HELM"] || "helm",
-): Record<string, string> {
-  const values = [
-    "crds.keep=false",
-    "prometheusRule.enabled=false",
-    `image.repository=${facts.registry}/${NAME}`,
-  ];
+export function renderOlmBundle(facts: ReleaseFacts, helm = process.env["HELM"] || "helm"): Record<string, string> {
+  const values = ["crds.keep=false", "prometheusRule.enabled=false", `image.repository=${facts.registry}/${NAME}`];
   const args = [
     "template",
     NAME,
@@ -75,9 +68,7 @@ function renderServiceVersion(manifests: readonly Manifest[], facts: ReleaseFact
   const account = findOne(manifests, "ServiceAccount").metadata.name;
   const crds = parse(chart.annotations["artifacthub.io/crds"]) as object[];
   const rules = (kind: string, match: RegExp) =>
-    manifests
-      .filter((each) => each.kind === kind && match.test(each.metadata.name))
-      .flatMap((each) => each["rules"]);
+    manifests.filter((each) => each.kind === kind && match.test(each.metadata.name)).flatMap((each) => each["rules"]);
   return {
     apiVersion: "operators.coreos.com/v1alpha1",
     kind: "ClusterServiceVersion",
@@ -111,9 +102,7 @@ function renderServiceVersion(manifests: readonly Manifest[], facts: ReleaseFact
       links: parse(chart.annotations["artifacthub.io/links"]),
       maintainers: [{ name: chart.maintainers[0].name, email: "policy-violation-operator@kubearmor.io" }],
       provider: { name: "KubeArmor", url: "https://kubearmor.io" },
-      icon: [
-        { base64data: readFileSync(join(CHART, "icon.svg")).toString("base64"), mediatype: "image/svg+xml" },
-      ],
+      icon: [{ base64data: readFileSync(join(CHART, "icon.svg")).toString("base64"), mediatype: "image/svg+xml" }],
       installModes: ["OwnNamespace", "SingleNamespace", "MultiNamespace", "AllNamespaces"].map((type) => ({
         type,
         supported: type === "AllNamespaces",
@@ -144,26 +133,13 @@ function reportExamples(): object[] {
   const counts = { occurrences: 1, prevented: 1, allowed: 0, unknown: 0, violations: 1 };
   const body = {
     policy: { name: "no-shells", kind: "KubeArmorPolicy" },
-    summary: {
-      ...counts,
-      workloads: 1,
-      pods: 1,
-      nodes: 1,
-      severity: "medium",
-      firstSeen: time,
-      lastSeen: time,
-    },
+    summary: { ...counts, workloads: 1, pods: 1, nodes: 1, severity: "medium", firstSeen: time, lastSeen: time },
     violations: [],
     coverage: { gaps: 0, throttleNotices: 0, lowerBound: false },
   };
   const apiVersion = "reports.kubearmor.com/v1alpha1";
   return [
-    {
-      apiVersion,
-      kind: "PolicyViolationReport",
-      metadata: { name: "no-shells", namespace: "shop" },
-      ...body,
-    },
+    { apiVersion, kind: "PolicyViolationReport", metadata: { name: "no-shells", namespace: "shop" }, ...body },
     { apiVersion, kind: "ClusterPolicyViolationReport", metadata: { name: "no-shells" }, ...body },
   ];
 }

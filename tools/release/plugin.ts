@@ -6,16 +6,7 @@
 
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import {
-  chmodSync,
-  cpSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  writeFileSync,
-} from "node:fs";
+import { chmodSync, cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { stringify } from "yaml";
@@ -42,12 +33,7 @@ export function getExecutableName(os: string): string {
 }
 
 /** Packs one platform. The same files give the same archive. Windows' .zip needs `zip` in the PATH. */
-export function packPlatform(
-  platform: string,
-  version: string,
-  executablesDir: string,
-  outDir: string,
-): PluginArchive {
+export function packPlatform(platform: string, version: string, executablesDir: string, outDir: string): PluginArchive {
   const [os = "", arch = ""] = platform.split("-");
   const work = mkdtempSync(join(tmpdir(), "pvo-plugin-"));
   try {
@@ -71,8 +57,7 @@ export function packPlatform(
 
 function renderScripts(os: string): Record<string, string> {
   if (os === "windows") return { [`${ALIAS}.cmd`]: `@"%~dp0${EXECUTABLE}.exe" %*\r\n` };
-  const shell = (args: string) =>
-    `#!/bin/sh\nexec "$(dirname "$(readlink -f "$0")")/${EXECUTABLE}" ${args}"$@"\n`;
+  const shell = (args: string) => `#!/bin/sh\nexec "$(dirname "$(readlink -f "$0")")/${EXECUTABLE}" ${args}"$@"\n`;
   return {
     [ALIAS]: shell(""),
     [COMPLETION]: shell("__complete "),
@@ -126,9 +111,7 @@ export function renderKrewManifest(
 if (import.meta.main) {
   const facts = releaseFacts();
   const platforms = readdirSync(EXECUTABLES_DIR).sort();
-  const archives = platforms.map((platform) =>
-    packPlatform(platform, facts.version, EXECUTABLES_DIR, RELEASE_DIR),
-  );
+  const archives = platforms.map((platform) => packPlatform(platform, facts.version, EXECUTABLES_DIR, RELEASE_DIR));
   writeFileSync(join(RELEASE_DIR, `${PLUGIN}.yaml`), renderKrewManifest(archives, facts));
   for (const { file } of archives) console.log(file);
 }

@@ -67,10 +67,7 @@ export interface Scope {
 /** Lists and watches both kinds; cluster reports have no namespace and are always read. */
 export function useReports({ namespace, cluster }: Scope = {}): ReportLists {
   const inCluster = cluster === undefined ? {} : { cluster };
-  const namespaced = NamespacedReport.useList({
-    ...inCluster,
-    ...(namespace === undefined ? {} : { namespace }),
-  });
+  const namespaced = NamespacedReport.useList({ ...inCluster, ...(namespace === undefined ? {} : { namespace }) });
   const ofCluster = ClusterReport.useList(inCluster);
   const items = [...((namespaced.items ?? []) as Item[]), ...((ofCluster.items ?? []) as Item[])];
   const clusters = new Map(items.map(({ jsonData, cluster }) => [jsonData as Report, cluster]));

@@ -3,12 +3,7 @@
 
 // Pages of one report and of one violation.
 
-import {
-  Loader,
-  NameValueTable,
-  SectionBox,
-  SimpleTable,
-} from "@kinvolk/headlamp-plugin/lib/CommonComponents";
+import { Loader, NameValueTable, SectionBox, SimpleTable } from "@kinvolk/headlamp-plugin/lib/CommonComponents";
 import { useParams } from "react-router-dom";
 import {
   describePolicyObjects,
@@ -88,10 +83,7 @@ function Facts({ report }: { report: Report }) {
     { name: "First seen", value: formatTime(summary.firstSeen) },
     { name: "Last seen", value: formatTime(summary.lastSeen) },
     { name: "Cluster", value: plain(cluster ?? ""), hide: !cluster },
-    ...describePolicyObjects(report).map(([name, value]) => ({
-      name: capitalize(name),
-      value: plain(value),
-    })),
+    ...describePolicyObjects(report).map(([name, value]) => ({ name: capitalize(name), value: plain(value) })),
   ];
   return <NameValueTable rows={rows} />;
 }
@@ -114,10 +106,7 @@ export function ReportDetails() {
       </SectionBox>
       <SectionBox title="Violations">
         <ViolationTable
-          findings={listWorstFirst([report]).map((each) => ({
-            found: each,
-            occurrences: each.violation.occurrences,
-          }))}
+          findings={listWorstFirst([report]).map((each) => ({ found: each, occurrences: each.violation.occurrences }))}
           emptyMessage="No violation is listed; the totals keep those that left the list."
           isOneReport
         />
@@ -136,9 +125,7 @@ function Pods({ found }: { found: ViolationRef }) {
         columns={[
           {
             label: "Pod",
-            getter: ({ name }) => (
-              <WorkloadLink workload={{ kind: "Pod", name }} namespace={getNamespace(found)} />
-            ),
+            getter: ({ name }) => <WorkloadLink workload={{ kind: "Pod", name }} namespace={getNamespace(found)} />,
           },
           { label: "Node", getter: ({ node }) => plain(node ?? "unknown") },
           { label: "Occurrences", getter: (pod) => formatAmount(pod.occurrences, isLowerBound(found)) },

@@ -18,11 +18,7 @@ const STACK: readonly Outcome[] = ["Allowed", "Unknown", "Prevented"];
 export function HistoryChart({ history }: { history: HistoryBars }) {
   const { palette } = useTheme();
   const { bars, isByHour } = history;
-  const colors = {
-    Allowed: palette.error.main,
-    Unknown: palette.warning.main,
-    Prevented: palette.success.main,
-  };
+  const colors = { Allowed: palette.error.main, Unknown: palette.warning.main, Prevented: palette.success.main };
   const most = Math.max(1, ...bars.map(sumBar));
   const step = WIDTH / Math.max(1, bars.length);
   const unit = isByHour ? "hour" : "day";

@@ -64,11 +64,7 @@ interface LinkTarget {
 
 export function ReportLink({ report, cluster, children }: LinkTarget) {
   return (
-    <Link
-      routeName={ROUTE.report}
-      params={getParams(report)}
-      {...(cluster ? { activeCluster: cluster } : {})}
-    >
+    <Link routeName={ROUTE.report} params={getParams(report)} {...(cluster ? { activeCluster: cluster } : {})}>
       {children}
     </Link>
   );

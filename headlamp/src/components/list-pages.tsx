@@ -27,9 +27,9 @@ function Totals({ reports, isPartial }: { reports: readonly Report[]; isPartial:
   const format = (n: number) => formatAmount(n, totals.isAtLeast);
   return (
     <Typography component="p" sx={{ my: 1 }}>
-      {format(totals.violations)} {plural(totals.violations, "violation")} in{" "}
-      {formatCount(reports.length, "report")}, accepted ones not counted: {format(totals.Allowed)} allowed,{" "}
-      {format(totals.Unknown)} with an unknown outcome, {format(totals.Prevented)} prevented.
+      {format(totals.violations)} {plural(totals.violations, "violation")} in {formatCount(reports.length, "report")},
+      accepted ones not counted: {format(totals.Allowed)} allowed, {format(totals.Unknown)} with an unknown outcome,{" "}
+      {format(totals.Prevented)} prevented.
     </Typography>
   );
 }

@@ -44,11 +44,7 @@ function SubjectSection({ subject, scope }: { subject: Subject; scope: Scope }) 
   return (
     <SectionBox title="KubeArmor violations">
       <Notes notes={[...errors.map(describeListError), ...describeFindings(found, subject)]} />
-      <ViolationTable
-        findings={found.findings}
-        clusters={clusters}
-        emptyMessage={describeNone({ reports, errors })}
-      />
+      <ViolationTable findings={found.findings} clusters={clusters} emptyMessage={describeNone({ reports, errors })} />
     </SectionBox>
   );
 }

@@ -52,8 +52,7 @@ export function ViolationTable({ findings, clusters, emptyMessage, isOneReport }
       gridTemplate: "min-content",
       accessorFn: ({ found }: Finding) => getSeverityLevel(found),
       sortingFn: (a: { original: Finding }, b: { original: Finding }) =>
-        getSeverityRank(getSeverityLevel(a.original.found)) -
-        getSeverityRank(getSeverityLevel(b.original.found)),
+        getSeverityRank(getSeverityLevel(a.original.found)) - getSeverityRank(getSeverityLevel(b.original.found)),
       Cell: ({ row }: Row) => <SeverityLabel level={getSeverityLevel(row.original.found)} />,
       filterVariant: "multi-select" as const,
       filterSelectOptions: SEVERITIES.toReversed(),
@@ -93,8 +92,7 @@ export function ViolationTable({ findings, clusters, emptyMessage, isOneReport }
       id: "workload",
       header: "Workload",
       gridTemplate: 2,
-      accessorFn: ({ found }: Finding) =>
-        `${found.violation.workload.kind}/${plain(found.violation.workload.name)}`,
+      accessorFn: ({ found }: Finding) => `${found.violation.workload.kind}/${plain(found.violation.workload.name)}`,
       Cell: ({ row }: Row) => (
         <WorkloadLink
           workload={row.original.found.violation.workload}
@@ -114,11 +112,7 @@ export function ViolationTable({ findings, clusters, emptyMessage, isOneReport }
         </ReportLink>
       ),
     },
-    {
-      id: "accepted",
-      header: "Accepted by",
-      accessorFn: ({ found }: Finding) => plain(found.accepted ?? ""),
-    },
+    { id: "accepted", header: "Accepted by", accessorFn: ({ found }: Finding) => plain(found.accepted ?? "") },
     {
       id: "lastSeen",
       header: "Last seen",

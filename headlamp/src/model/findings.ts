@@ -61,10 +61,7 @@ function isCountedByPod({ kind }: Subject): boolean {
   return kind === "Pod" || kind === "Node";
 }
 
-function matchSubject(
-  violation: Violation,
-  { kind, name }: Subject,
-): { occurrences: number | undefined } | undefined {
+function matchSubject(violation: Violation, { kind, name }: Subject): { occurrences: number | undefined } | undefined {
   const { workload, pods = [], node, occurrences } = violation;
   if (workload.kind === kind && matchesFolded(workload.name, name)) return { occurrences };
   if (!isCountedByPod({ kind, name })) return undefined;

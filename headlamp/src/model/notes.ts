@@ -51,9 +51,7 @@ export function describeLimits(
   if (cut.length > 0) notes.push(formatSentence(describeCut(cut)));
   const less = reports.filter(({ coverage }) => coverage.lowerBound).length;
   if (less > 0) {
-    notes.push(
-      `Numbers with ≥ are lower bounds: alerts may have been missed for ${formatCount(less, "report")}.`,
-    );
+    notes.push(`Numbers with ≥ are lower bounds: alerts may have been missed for ${formatCount(less, "report")}.`);
   }
   return notes;
 }
@@ -68,8 +66,7 @@ export function describeNone({
 }): string {
   if (errors.length > 0 && reports.length === 0) return "Unknown: no report could be read.";
   if (errors.length > 0) return "The reports that could be read list no such violation.";
-  if (reports.some(({ omitted }) => omitted !== undefined))
-    return "No such violation is listed; some lists are cut.";
+  if (reports.some(({ omitted }) => omitted !== undefined)) return "No such violation is listed; some lists are cut.";
   return "No such violation is reported. What no KubeArmor policy covers is unknown here.";
 }
 

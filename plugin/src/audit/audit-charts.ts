@@ -69,8 +69,7 @@ export function renderTimelineChart({ buckets }: Timeline): VNode[] {
     const format = x.tickFormat(ticks, selectTimeFormat(to - from));
     const texts = x.ticks(ticks).map((tick) => [x(tick), format(tick)] as const);
     // d3 may give more ticks than asked for.
-    const room =
-      (width - MARGIN.left) / (LABEL_CHARACTER * Math.max(1, ...texts.map(([, text]) => text.length)));
+    const room = (width - MARGIN.left) / (LABEL_CHARACTER * Math.max(1, ...texts.map(([, text]) => text.length)));
     const every = Math.max(1, Math.ceil(texts.length / room));
     const labels = texts
       .filter((_, i) => i % every === 0)
@@ -136,35 +135,19 @@ function fitName(name: string, cells: number): string {
 
 /** A square in the color of an outcome, for the legend. */
 export function renderSwatch(name: string): VNode {
-  return el(
-    "svg",
-    { viewBox: "0 0 12 12", "aria-hidden": "true" },
-    el("rect", { class: name, width: 12, height: 12 }),
-  );
+  return el("svg", { viewBox: "0 0 12 12", "aria-hidden": "true" }, el("rect", { class: name, width: 12, height: 12 }));
 }
 
 function createRect(x: number, y: number, width: number, height: number, outcome: Outcome): VNode {
   const className = outcome.toLowerCase();
-  return el("rect", {
-    class: className,
-    x: round(x),
-    y: round(y),
-    width: round(width),
-    height: round(height),
-  });
+  return el("rect", { class: className, x: round(x), y: round(y), width: round(width), height: round(height) });
 }
 
 function createLabel(className: string, x: number, y: number, anchor: string, text: string): VNode {
   return el("text", { class: className, x: round(x), y: round(y), "text-anchor": anchor }, text);
 }
 
-function createSvg(
-  width: number,
-  height: number,
-  className: string,
-  title: string,
-  inner: readonly Child[],
-): VNode {
+function createSvg(width: number, height: number, className: string, title: string, inner: readonly Child[]): VNode {
   const attributes = { viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": title };
   return el("svg", className === "" ? attributes : { class: className, ...attributes }, ...inner);
 }

@@ -101,9 +101,7 @@ export function gatherFacts(input: AuditInput): Facts {
   const all = listViolations(reports);
   const violations = all.filter(filter.matches).sort(compareWorst);
   const open = violations.filter(({ accepted }) => accepted === undefined);
-  const matching = reports
-    .filter(filter.matchesReport)
-    .toSorted((a, b) => compare(reportPath(a), reportPath(b)));
+  const matching = reports.filter(filter.matchesReport).toSorted((a, b) => compare(reportPath(a), reportPath(b)));
   const selection: Selection = select(reports, all, { ...filter, withAccepted: false });
   const times = matching.flatMap(({ summary }) => [summary.firstSeen, summary.lastSeen]).sort(compare);
   const distinct = (values: readonly (string | undefined)[]) =>

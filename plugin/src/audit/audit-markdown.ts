@@ -5,13 +5,7 @@
 // Invariant: every text from a report is in a code span, so that it links, mentions and formats nothing.
 
 import { formatNamespace } from "../reports/policy-rule.ts";
-import {
-  formatTitle,
-  getSeverityLevel,
-  isLowerBound,
-  reportPath,
-  type ViolationRef,
-} from "../reports/report-view.ts";
+import { formatTitle, getSeverityLevel, isLowerBound, reportPath, type ViolationRef } from "../reports/report-view.ts";
 import { formatMs, formatTime } from "../reports/when.ts";
 import { formatCount, formatNumber } from "../reports/words.ts";
 import { toCodeSpan } from "../text/escape.ts";
@@ -47,9 +41,7 @@ export function renderMarkdown(facts: Facts, limit: number): string {
     "",
     `${toCodeSpan(facts.about)}, as of ${formatMs(facts.nowMs)}.`,
     "",
-    ...(state === undefined
-      ? []
-      : [`**${state.isBad ? "Warning" : "Note"}:** ${toCodeSpan(state.text)}`, ""]),
+    ...(state === undefined ? [] : [`**${state.isBad ? "Warning" : "Note"}:** ${toCodeSpan(state.text)}`, ""]),
     ...listAbout(facts).map(([name, value]) => `- ${name}: ${toCodeSpan(value)}`),
     "",
     `| ${[...outcomes, "open violations", "accepted", "reports"].join(" | ")} |`,

@@ -32,9 +32,7 @@ export function renderPage(facts: Facts, limit: number): string {
     el("title", {}, `Policy violations, ${formatMs(facts.nowMs)}`),
     raw("style", STYLE),
   );
-  const about = listAbout(facts).map(([name, value]) =>
-    el("div", {}, el("dt", {}, name), el("dd", {}, value)),
-  );
+  const about = listAbout(facts).map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, value)));
   const body = el(
     "body",
     {},
@@ -62,11 +60,7 @@ export function renderPage(facts: Facts, limit: number): string {
     el(
       "footer",
       {},
-      el(
-        "p",
-        { class: "faint" },
-        "Written by kubectl violations audit from the reports of policy-violation-operator.",
-      ),
+      el("p", { class: "faint" }, "Written by kubectl violations audit from the reports of policy-violation-operator."),
     ),
   );
   return `<!doctype html>\n${renderMarkup(el("html", { lang: "en" }, head, body))}\n`;
@@ -154,11 +148,7 @@ function renderWorst({ workloads, policies, cut }: Facts): Child {
       figure("Policies", rankChart(policies, "Policies")),
     ),
     cut.length > 0
-      ? el(
-          "p",
-          {},
-          `The bars show listed violations; the lists of ${formatCount(cut.length, "report")} are cut.`,
-        )
+      ? el("p", {}, `The bars show listed violations; the lists of ${formatCount(cut.length, "report")} are cut.`)
       : group(),
   );
 }

@@ -137,9 +137,7 @@ export function renderPolicies({ matching }: Facts): Child {
       `${least}${formatNumber(summary.unknown)}`,
       ...(isSame
         ? []
-        : [
-            el("span", {}, ...(objects[row] ?? []).flatMap((line, i) => (i > 0 ? [el("br"), line] : [line]))),
-          ]),
+        : [el("span", {}, ...(objects[row] ?? []).flatMap((line, i) => (i > 0 ? [el("br"), line] : [line])))]),
     ];
   });
   return renderSection(

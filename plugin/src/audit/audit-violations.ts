@@ -102,11 +102,7 @@ function renderArticle(found: ViolationRef, nowMs: number): VNode {
       ` · ${facts.join(" · ")} · `,
       el("code", {}, violation.id),
     ),
-    el(
-      "p",
-      {},
-      [describeViolation(found), ...describeRule(found), ...describeExtent(found, nowMs)].join(" "),
-    ),
+    el("p", {}, [describeViolation(found), ...describeRule(found), ...describeExtent(found, nowMs)].join(" ")),
     rows.length > 0 && el("dl", {}, ...rows),
   );
 }

@@ -62,10 +62,7 @@ export function listAbout({
             .join(", ")
         : plain(context ?? unknown),
     ],
-    [
-      "Period",
-      period === undefined ? "no report matches" : `${formatTime(period.from)} to ${formatTime(period.to)}`,
-    ],
+    ["Period", period === undefined ? "no report matches" : `${formatTime(period.from)} to ${formatTime(period.to)}`],
     ["Operator", directory === undefined ? states[heartbeat?.state ?? "unknown"] : unknown],
     [
       "KubeArmor",

@@ -56,9 +56,7 @@ export async function runAudit(session: Session, flags: Flags): Promise<ExitCode
   try {
     await writeFile(out, text);
   } catch (error) {
-    throw createUsageError(
-      `cannot write ${out}: ${getErrorMessage(error)}. Name a file in an existing directory.`,
-    );
+    throw createUsageError(`cannot write ${out}: ${getErrorMessage(error)}. Name a file in an existing directory.`);
   }
   session.terminal.err(`${out} written: ${formatCount(facts.violations.length, "listed violation")}.\n`);
   return EXIT.ok;
@@ -75,18 +73,7 @@ async function readAcceptances(session: Session, flags: Flags): Promise<Acceptan
 }
 
 const FILTERS = [
-  ...([
-    "policy",
-    "workload",
-    "pod",
-    "node",
-    "container",
-    "tag",
-    "selector",
-    "severity",
-    "outcome",
-    "since",
-  ] as const),
+  ...(["policy", "workload", "pod", "node", "container", "tag", "selector", "severity", "outcome", "since"] as const),
 ];
 
 function describeAbout(session: Session, flags: Flags): string {

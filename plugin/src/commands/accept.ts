@@ -62,8 +62,7 @@ export async function accept(session: Session, id: string, flags: Flags): Promis
       ...(expires === undefined ? {} : { expires }),
     },
   };
-  if (found.accepted !== undefined)
-    terminal.err(`note: it is already accepted by ${plain(found.accepted)}.\n`);
+  if (found.accepted !== undefined) terminal.err(`note: it is already accepted by ${plain(found.accepted)}.\n`);
   if (!flags.apply) {
     terminal.out(toYaml(acceptance));
     return EXIT.ok;
@@ -95,8 +94,7 @@ function parseExpiry(text: string | undefined, nowMs: number): string | undefine
   if (text === undefined) return undefined;
   const duration = parseDuration(text);
   const atMs = duration === undefined ? parseSince(text, nowMs, "--expires") : nowMs + duration;
-  if (atMs <= nowMs)
-    throw createUsageError(`invalid value "${plain(text)}" for --expires: it is in the past.`);
+  if (atMs <= nowMs) throw createUsageError(`invalid value "${plain(text)}" for --expires: it is in the past.`);
   return `${formatMicroTime(Math.floor(atMs / 1000) * 1_000_000).slice(0, 19)}Z`;
 }
 
@@ -129,8 +127,7 @@ export async function listAccepted(session: Session, flags: Flags): Promise<Exit
   if (flags.output !== undefined && !FORMS.includes(flags.output)) {
     throw createUsageError(`invalid value "${plain(flags.output)}" for -o: expected json or yaml.`);
   }
-  if (!source.acceptances)
-    throw createUsageError("acceptances are in the cluster, not in files: leave out --from.");
+  if (!source.acceptances) throw createUsageError("acceptances are in the cluster, not in files: leave out --from.");
   const limit = parseLimit(flags, session);
   const scope = parseScope(flags, session);
   const nowMs = clock.nowMs();
@@ -146,14 +143,9 @@ export async function listAccepted(session: Session, flags: Flags): Promise<Exit
     terminal.err(`${formatSentence(`No AcceptedViolation exists ${describeScope(scope)}`)}\n`);
     return EXIT.ok;
   }
-  const table = layOut(
-    createAcceptanceColumns(nowMs, scope.namespace === undefined),
-    shown,
-    terminal.columns,
-  );
+  const table = layOut(createAcceptanceColumns(nowMs, scope.namespace === undefined), shown, terminal.columns);
   terminal.out(flags.headers === false ? table.slice(table.indexOf("\n") + 1) : table);
-  if (shown.length < found.length)
-    terminal.err(`${found.length - shown.length} more; --limit 0 shows all.\n`);
+  if (shown.length < found.length) terminal.err(`${found.length - shown.length} more; --limit 0 shows all.\n`);
   return EXIT.ok;
 }
 

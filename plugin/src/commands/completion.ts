@@ -84,8 +84,7 @@ async function listCandidates(
     const scope = parseScope(parseFlags(before), session);
     const reports: string[] = [];
     for await (const { metadata, policy } of session.source.list(scope, () => {})) {
-      const prefix =
-        scope.namespace === undefined && name === "explain" ? `${metadata.namespace ?? "cpvr"}/` : "";
+      const prefix = scope.namespace === undefined && name === "explain" ? `${metadata.namespace ?? "cpvr"}/` : "";
       reports.push(name === "explain" ? prefix + metadata.name : policy.name);
     }
     return reports.sort();
@@ -111,8 +110,7 @@ async function listValues(
   for await (const report of session.source.list(scope, () => {})) {
     if (flag === "--policy") found.push(report.policy.name);
     else if (flag === "--tag") found.push(...(report.policy.tags ?? []));
-    else if (flag === "--container")
-      found.push(...report.violations.flatMap(({ container }) => container ?? []));
+    else if (flag === "--container") found.push(...report.violations.flatMap(({ container }) => container ?? []));
     else found.push(...report.violations.map(({ workload }) => workload.name));
   }
   return found.sort();

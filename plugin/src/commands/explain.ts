@@ -26,14 +26,7 @@ import type { ReportFilterScope } from "../reports/sources/report-source.ts";
 import { describeCut } from "../reports/totals.ts";
 import { formatCount, formatNumber } from "../reports/words.ts";
 import type { Flags } from "../session/arguments.ts";
-import {
-  describeScope,
-  getColors,
-  parseLimit,
-  parseScope,
-  readScope,
-  type Session,
-} from "../session/session.ts";
+import { describeScope, getColors, parseLimit, parseScope, readScope, type Session } from "../session/session.ts";
 import { plain } from "../text/escape.ts";
 import { toYaml } from "./output-forms.ts";
 
@@ -65,9 +58,7 @@ export async function explain(session: Session, target: string, flags: Flags): P
   for (const one of shown) terminal.out(`${renderViolation(one, session)}\n`);
   const more = all.length - shown.length;
   if (more > 0)
-    terminal.err(
-      `${formatCount(more, "more violation")} ${more === 1 ? "is" : "are"} listed; --all explains all.\n`,
-    );
+    terminal.err(`${formatCount(more, "more violation")} ${more === 1 ? "is" : "are"} listed; --all explains all.\n`);
   return EXIT.ok;
 }
 
@@ -119,16 +110,10 @@ async function findReport(session: Session, target: string, flags: Flags): Promi
   );
 }
 
-async function readReport(
-  session: Session,
-  place: string,
-  name: string,
-  flags: Flags,
-): Promise<Report | undefined> {
+async function readReport(session: Session, place: string, name: string, flags: Flags): Promise<Report | undefined> {
   const { source } = session;
   if (place === "cpvr" || place === "clusterpolicyviolationreport") return await source.read(undefined, name);
-  if (place !== "" && place !== "pvr" && place !== "policyviolationreport")
-    return await source.read(place, name);
+  if (place !== "" && place !== "pvr" && place !== "policyviolationreport") return await source.read(place, name);
   const scope = parseScope(flags, session);
   if (scope.namespace !== undefined) {
     const own = await source.read(scope.namespace, name);

@@ -25,13 +25,7 @@ import {
 } from "../reports/totals.ts";
 import { formatNumber, formatSentence } from "../reports/words.ts";
 import type { Flags } from "../session/arguments.ts";
-import {
-  describeScope,
-  parseLimit,
-  parseScope,
-  readCurrentReports,
-  type Session,
-} from "../session/session.ts";
+import { describeScope, parseLimit, parseScope, readCurrentReports, type Session } from "../session/session.ts";
 import { getValueAt, parseDataForm } from "./output-forms.ts";
 import { watchList } from "./watch.ts";
 
@@ -64,10 +58,7 @@ export async function list(session: Session, flags: Flags): Promise<ExitCode> {
     }
   }
   const none = `${describeNone(selection, incomplete)} ${describeScope(parseScope(flags, session), session.source)}`;
-  const notes = [
-    ...(found.length === 0 ? [none, ...unseen] : []),
-    ...createNotes(selection, filter, totals, shown),
-  ];
+  const notes = [...(found.length === 0 ? [none, ...unseen] : []), ...createNotes(selection, filter, totals, shown)];
   for (const note of notes) terminal.err(`${formatSentence(note)}\n`);
   // In a watch, rows that do not change are the answer that nothing happens.
   current.warn(found.length === 0 || flags.watch === true);
@@ -99,12 +90,7 @@ function createSummary(
   };
 }
 
-function createNotes(
-  selection: Selection,
-  filter: Filter,
-  totals: Totals,
-  shown: readonly ViolationRef[],
-): string[] {
+function createNotes(selection: Selection, filter: Filter, totals: Totals, shown: readonly ViolationRef[]): string[] {
   const { found, hidden, cut } = selection;
   const lines: string[] = [];
   if (shown.length < found.length) {
@@ -121,9 +107,7 @@ function createNotes(
     );
   }
   if (hidden > 0) {
-    lines.push(
-      `${describeAccepted(selection)}; --accepted shows ${hidden === 1 ? "it" : "those that are listed"}`,
-    );
+    lines.push(`${describeAccepted(selection)}; --accepted shows ${hidden === 1 ? "it" : "those that are listed"}`);
   }
   return lines;
 }
@@ -172,9 +156,7 @@ function parseOrder(text: string | undefined): Order {
   return (a, b) => {
     const [x, y] = [toKey(a), toKey(b)];
     const order =
-      typeof x === "number" && typeof y === "number"
-        ? x - y
-        : byText((found) => String(toKey(found) ?? ""))(a, b);
+      typeof x === "number" && typeof y === "number" ? x - y : byText((found) => String(toKey(found) ?? ""))(a, b);
     return order || compareWorst(a, b);
   };
 }

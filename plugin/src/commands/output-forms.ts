@@ -26,9 +26,7 @@ const PRINTERS: Readonly<Record<string, Printer>> = {
   json: ({ document }) => `${JSON.stringify(escapeData(document), null, 2)}\n`,
   yaml: ({ document }) => toYaml(document),
   name: ({ found }) => {
-    const names = found.map(
-      ({ report }) => `${report.kind.toLowerCase()}.${API_GROUP}/${report.metadata.name}`,
-    );
+    const names = found.map(({ report }) => `${report.kind.toLowerCase()}.${API_GROUP}/${report.metadata.name}`);
     return [...new Set(names)].map((name) => `${plain(name)}\n`).join("");
   },
   csv: ({ found }, _, hasHeaders) =>
@@ -49,16 +47,12 @@ export const DATA_FORMS: readonly string[] = Object.keys(PRINTERS).map((form) =>
 );
 
 /** Returns the printer of a form; undefined for a table. Throws a PluginError for an unknown form. */
-export function parseDataForm(
-  output: string | undefined,
-): ((data: Data, hasHeaders: boolean) => string) | undefined {
+export function parseDataForm(output: string | undefined): ((data: Data, hasHeaders: boolean) => string) | undefined {
   if (output === undefined || output === "wide") return undefined;
   const [, form = "", argument] = /^([^=]*)(?:=(.*))?$/s.exec(output) ?? [];
   const print = PRINTERS[form];
   if (!print || WITH_ARGUMENT.includes(form) !== (argument !== undefined)) {
-    throw createUsageError(
-      `invalid value "${plain(output)}" for -o: expected one of wide, ${DATA_FORMS.join(", ")}.`,
-    );
+    throw createUsageError(`invalid value "${plain(output)}" for -o: expected one of wide, ${DATA_FORMS.join(", ")}.`);
   }
   // A mistake in the argument shows before anything is read.
   if (argument !== undefined) print({ found: [], document: { violations: [] } }, argument, true);
@@ -84,9 +78,7 @@ function renderColumns(text: string, rows: readonly unknown[], hasHeaders: boole
   const columns = text.split(",").map((part): Column<unknown> => {
     const [, title, path] = /^([^:]+):(.+)$/s.exec(part) ?? [];
     if (title === undefined || path === undefined) {
-      throw createUsageError(
-        `invalid custom column "${plain(part)}": expected HEADER:.path, such as ID:.id.`,
-      );
+      throw createUsageError(`invalid custom column "${plain(part)}": expected HEADER:.path, such as ID:.id.`);
     }
     query(path, {});
     return { title, cell: (row) => query(path, row).map(toText).join(",") || "<none>" };

@@ -12,13 +12,7 @@ import { countUnlisted } from "../reports/filter.ts";
 import { readHistorySince, type Span } from "../reports/history.ts";
 import { compare } from "../reports/order.ts";
 import { createUsageError, EXIT, type ExitCode, PluginError } from "../reports/problem.ts";
-import {
-  compareWorst,
-  formatTitle,
-  listViolations,
-  reportPath,
-  type ViolationRef,
-} from "../reports/report-view.ts";
+import { compareWorst, formatTitle, listViolations, reportPath, type ViolationRef } from "../reports/report-view.ts";
 import { describeGap, findLastingGap, type Gap, getWholeSince, isUnenforced } from "../reports/sentences.ts";
 import { describeExpired } from "../reports/totals.ts";
 import { formatMs, requireWindow, toMs } from "../reports/when.ts";
@@ -55,11 +49,7 @@ const FORMS = ["json", "yaml"];
 const DAY_MS = 86_400_000;
 
 /** Assesses one policy, or all that have reports. */
-export async function runReadiness(
-  session: Session,
-  policy: string | undefined,
-  flags: Flags,
-): Promise<ExitCode> {
+export async function runReadiness(session: Session, policy: string | undefined, flags: Flags): Promise<ExitCode> {
   const windowMs = requireWindow(flags.window ?? WINDOW);
   if (flags.output !== undefined && !FORMS.includes(flags.output)) {
     throw createUsageError(`invalid value "${plain(flags.output)}" for -o: expected json or yaml.`);
@@ -121,12 +111,7 @@ export function checkReadiness(report: Report, look: Look): Assessment {
     .sort(compareWorst);
   const wouldStop = passed.filter(({ violation }) => toMs(violation.lastSeen) >= look.fromMs);
   const hidden = countHidden(report, look.fromMs);
-  const base = {
-    policy: report.policy.name,
-    namespace: report.metadata.namespace,
-    wouldStop,
-    isAtLeast: hidden !== 0,
-  };
+  const base = { policy: report.policy.name, namespace: report.metadata.namespace, wouldStop, isAtLeast: hidden !== 0 };
   const days = formatDays(look.nowMs - look.fromMs);
   // Listed violations had at least one occurrence in the time each.
   const isCertain = hidden !== undefined && hidden > 0;
@@ -175,8 +160,7 @@ export function checkReadiness(report: Report, look: Look): Assessment {
     return unknown(`${since}; the time looked at is ${days}.`);
   }
   if (change !== undefined || unread !== undefined) return unknown(change ?? unread ?? "");
-  const last =
-    passed[0] === undefined ? "" : ` The last one was ${age(look.nowMs - getLastPassed(passed))} ago.`;
+  const last = passed[0] === undefined ? "" : ` The last one was ${age(look.nowMs - getLastPassed(passed))} ago.`;
   const posture =
     report.policy.kind === "DefaultPosture"
       ? " Changes of the posture and of Allow policies in that time are unknown."
@@ -287,21 +271,19 @@ function compareVerdicts(a: Assessment, b: Assessment): number {
   );
 }
 
-function render(
-  found: readonly Assessment[],
-  flags: Flags,
-  session: Session,
-  look: Look,
-  limit: number,
-): string {
+function render(found: readonly Assessment[], flags: Flags, session: Session, look: Look, limit: number): string {
   if (flags.output !== undefined) {
-    const policies = found.slice(0, limit).map(({ wouldStop, ...rest }) => ({
-      ...rest,
-      wouldStop: wouldStop.slice(0, limit).map(({ violation: { latest: _, ...violation }, accepted }) => ({
-        ...violation,
-        ...(accepted ? { accepted } : {}),
-      })),
-    }));
+    const policies = found
+      .slice(0, limit)
+      .map(({ wouldStop, ...rest }) => ({
+        ...rest,
+        wouldStop: wouldStop
+          .slice(0, limit)
+          .map(({ violation: { latest: _, ...violation }, accepted }) => ({
+            ...violation,
+            ...(accepted ? { accepted } : {}),
+          })),
+      }));
     const data = escapeData(JSON.parse(JSON.stringify({ policies })));
     return flags.output === "json" ? `${JSON.stringify(data, null, 2)}\n` : toYaml(data);
   }
@@ -309,8 +291,7 @@ function render(
   const [first] = found;
   if (found.length > 1 || !first) return layOut(createOverview(look), found.slice(0, limit), columns);
   const rows = first.wouldStop.slice(0, limit);
-  const table =
-    rows.length === 0 ? "" : `\nThese would be blocked:\n${layOut(createDetails(look), rows, columns)}`;
+  const table = rows.length === 0 ? "" : `\nThese would be blocked:\n${layOut(createDetails(look), rows, columns)}`;
   return `${plain(first.policy)}: ${first.verdict}\n${wrap(first.reasons.join(" "), columns)}\n${table}`;
 }
 
@@ -333,11 +314,7 @@ function createDetails({ nowMs }: Look): Column<ViolationRef>[] {
   return [
     { title: "COUNT", cell: ({ violation }) => String(violation.occurrences), align: "right" },
     { title: "LAST SEEN", cell: ({ violation }) => age(nowMs - toMs(violation.lastSeen)) },
-    {
-      title: "WORKLOAD",
-      cell: ({ violation: { workload } }) => plain(formatWorkload(workload)),
-      minWidth: 14,
-    },
+    { title: "WORKLOAD", cell: ({ violation: { workload } }) => plain(formatWorkload(workload)), minWidth: 14 },
     { title: "ACCEPTED BY", cell: ({ accepted }) => plain(accepted ?? "-"), isOptional: true },
     { title: "VIOLATION", cell: ({ violation }) => plain(formatTitle(violation)) },
   ];

@@ -64,8 +64,7 @@ function render({ buckets, notes }: Timeline, width: number, paint: Colors): str
   const most = Math.max(1, ...buckets.map(sumCounts));
   const cells = Math.max(10, width - OTHER_CELLS);
   const lines = buckets.map(
-    (bucket) =>
-      `${formatMs(bucket.fromMs)}  ${renderBar(bucket, most, cells, paint)}  ${formatNumbers(bucket)}`,
+    (bucket) => `${formatMs(bucket.fromMs)}  ${renderBar(bucket, most, cells, paint)}  ${formatNumbers(bucket)}`,
   );
   const legend = "█ allowed  ▒ unknown  ░ prevented";
   return `${lines.map((line) => `${line.trimEnd()}\n`).join("")}\n${legend}\n${wrap(notes.join(" "), width)}\n`;

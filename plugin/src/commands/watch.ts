@@ -22,12 +22,7 @@ export interface Before {
 }
 
 /** Prints what is new or has changed, until the user interrupts, and says when that may no longer be all. */
-export async function watchList(
-  session: Session,
-  flags: Flags,
-  filter: Filter,
-  before: Before,
-): Promise<ExitCode> {
+export async function watchList(session: Session, flags: Flags, filter: Filter, before: Before): Promise<ExitCode> {
   const { clock, signal, terminal } = session;
   const isAll = parseScope(flags, session).namespace === undefined;
   let last = collectCounts(before.selection.found);
@@ -41,8 +36,7 @@ export async function watchList(
     isDoubtful = doubt !== undefined;
     const selection = select(reports, listViolations(reports), filter);
     const paths = listPaths(selection);
-    if (paths !== "" && paths !== cutPaths)
-      terminal.err(`note: ${describeCut(selection.cut)}, and may match.\n`);
+    if (paths !== "" && paths !== cutPaths) terminal.err(`note: ${describeCut(selection.cut)}, and may match.\n`);
     cutPaths = paths;
     const changed = selection.found.filter((one) => last.get(toKey(one)) !== one.violation.occurrences);
     last = collectCounts(selection.found);

@@ -65,8 +65,7 @@ export async function planExport(
 function refuseForeign(directory: string, { reports, others }: DirectoryContent): void {
   const foreign = others.filter((path) => !USUAL_FILE.test(path));
   if (reports.length > 0 || foreign.length === 0) return;
-  const some =
-    foreign.slice(0, 3).join(", ") + (foreign.length > 3 ? `, and ${foreign.length - 3} more` : "");
+  const some = foreign.slice(0, 3).join(", ") + (foreign.length > 3 ? `, and ${foreign.length - 3} more` : "");
   throw new PluginError(
     EXIT.usage,
     `${directory} holds other files (${some}) and no reports: name a directory of its own, such as ` +

@@ -16,16 +16,12 @@ const PASSING_ANNOTATIONS = [WATERMARK_ANNOTATION, "kubectl.kubernetes.io/last-a
 
 /** The bytes of an exported report; with `isSummary` without what changes every minute. */
 export function exportText(report: Report, isSummary: boolean): string {
-  const lasting = isSummary
-    ? toSummary(report)
-    : { ...report, metadata: selectMetadata(report.metadata, {}) };
+  const lasting = isSummary ? toSummary(report) : { ...report, metadata: selectMetadata(report.metadata, {}) };
   return reportToYaml(sortFields(lasting));
 }
 
 function selectMetadata(metadata: ObjectMeta, more: Record<string, string>): ObjectMeta {
-  const kept = Object.entries(metadata.annotations ?? {}).filter(
-    ([name]) => !PASSING_ANNOTATIONS.includes(name),
-  );
+  const kept = Object.entries(metadata.annotations ?? {}).filter(([name]) => !PASSING_ANNOTATIONS.includes(name));
   const annotations = { ...Object.fromEntries(kept), ...more };
   const { name, namespace, labels } = metadata;
   return {
@@ -59,9 +55,7 @@ function toSummary(report: Report): Report {
       ...selectShares(summary),
     },
     violations: violations
-      .map(
-        ({ occurrences: _, lastSeen: __, pods: ___, latest: ____, node: _____, ...violation }) => violation,
-      )
+      .map(({ occurrences: _, lastSeen: __, pods: ___, latest: ____, node: _____, ...violation }) => violation)
       .sort((a, b) => compare(a.id, b.id)),
     ...(omitted === undefined ? {} : { omitted: { violations: omitted.violations } }),
     coverage: { lowerBound: coverage.lowerBound },

@@ -48,15 +48,7 @@ const ORDER: Readonly<Record<string, readonly string[]>> = {
   "violations.latest.hashes": ["algorithm", "process", "parent", "resource"],
   omitted: ["violations", "occurrences"],
   expired: ["violations", "occurrences"],
-  coverage: [
-    "continuousSince",
-    "gaps",
-    "throttleNotices",
-    "rejected",
-    "withoutDetails",
-    "lowerBound",
-    "recent",
-  ],
+  coverage: ["continuousSince", "gaps", "throttleNotices", "rejected", "withoutDetails", "lowerBound", "recent"],
   "coverage.recent": ["kind", "from", "to", "seconds", "container", "pod", "node", "count"],
 };
 
@@ -72,7 +64,5 @@ function sortKeys(value: unknown, path: string): unknown {
   const rank = (key: string) => (known.includes(key) ? known.indexOf(key) : known.length);
   const keys = Object.keys(value).sort((a, b) => rank(a) - rank(b) || (a < b ? -1 : 1));
   const record = value as Record<string, unknown>;
-  return Object.fromEntries(
-    keys.map((key) => [key, sortKeys(record[key], path === "" ? key : `${path}.${key}`)]),
-  );
+  return Object.fromEntries(keys.map((key) => [key, sortKeys(record[key], path === "" ? key : `${path}.${key}`)]));
 }

@@ -21,13 +21,10 @@ import { exportText } from "./export-form.ts";
 export async function exportReports(session: Session, flags: Flags): Promise<ExitCode> {
   const { out, check } = flags;
   if ((out === undefined) === (check === undefined)) {
-    throw createUsageError(
-      "name a directory: --out DIR writes, --check DIR compares; exactly one of the two.",
-    );
+    throw createUsageError("name a directory: --out DIR writes, --check DIR compares; exactly one of the two.");
   }
   const directory = out ?? check ?? "";
-  if (directory === "")
-    throw createUsageError("the directory is an empty text: check the variable that names it.");
+  if (directory === "") throw createUsageError("the directory is an empty text: check the variable that names it.");
   if (flags.from !== undefined && check === undefined && flags.from === out) {
     throw createUsageError("--from and --out are the same directory: name another one.");
   }
@@ -93,9 +90,7 @@ function createDiff({ directory, changes }: Plan, paint: Colors): string {
       const name = plain(relative(directory, path));
       const before = was === undefined ? "/dev/null" : `a/${name}`;
       const after = text === undefined ? "/dev/null" : `b/${name}`;
-      const patch = createTwoFilesPatch(before, after, was ?? "", text ?? "", undefined, undefined, {
-        context: 3,
-      });
+      const patch = createTwoFilesPatch(before, after, was ?? "", text ?? "", undefined, undefined, { context: 3 });
       return patch
         .split("\n")
         .slice(1)

@@ -13,14 +13,7 @@ import { describeRule, describeViolation } from "../reports/sentences.ts";
 import { formatCount, formatSentence } from "../reports/words.ts";
 import type { Flags } from "../session/arguments.ts";
 import { parseLimit, type Session } from "../session/session.ts";
-import {
-  describeUnlisted,
-  getDecision,
-  limitVerdict,
-  listClusters,
-  type Shown,
-  type Verdict,
-} from "./gate-verdict.ts";
+import { describeUnlisted, getDecision, limitVerdict, listClusters, type Shown, type Verdict } from "./gate-verdict.ts";
 
 type Result = "passed" | "skipped" | "failure" | "error";
 

@@ -56,9 +56,7 @@ export function renderSarif(verdict: Verdict, session: Session, flags: Flags): s
       locations: [toLocation(one.report, directory)],
       partialFingerprints: { primaryLocationLineHash: "unlisted:1" },
     })),
-    ...shown.accepted.map((found) =>
-      toResult(found, directory, `Accepted by ${plain(found.accepted ?? "")}.`),
-    ),
+    ...shown.accepted.map((found) => toResult(found, directory, `Accepted by ${plain(found.accepted ?? "")}.`)),
     ...shown.known.map((found) => toResult(found, directory, "Known from the baseline.")),
   ];
   const rules = new Map<string, ReportingDescriptor>();
@@ -162,10 +160,7 @@ function toResult(found: ViolationRef, directory: string, justification?: string
       {
         ...toLocation(report, directory),
         logicalLocations: [
-          {
-            kind: "resource",
-            fullyQualifiedName: plain(`${violation.workload.kind}/${violation.workload.name}`),
-          },
+          { kind: "resource", fullyQualifiedName: plain(`${violation.workload.kind}/${violation.workload.name}`) },
         ],
       },
     ],

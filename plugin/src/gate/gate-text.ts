@@ -63,11 +63,7 @@ export function renderJson(verdict: Verdict, session: Session, flags: Flags): st
   const data = {
     decision,
     passed: decision === "PASSED",
-    lookedAt: {
-      description: lookedAt,
-      reports: reports.length,
-      ...(snapshot === undefined ? {} : { snapshot }),
-    },
+    lookedAt: { description: lookedAt, reports: reports.length, ...(snapshot === undefined ? {} : { snapshot }) },
     unknown,
     violations: shown.failed.map(toRow),
     count: failed.length,

@@ -106,10 +106,7 @@ export function describeUnlisted({ violations }: Unlisted): string {
 export type Shown = Pick<Verdict, "failed" | "accepted" | "known">;
 
 /** Leaves out what is beyond a limit; `more` counts it. */
-export function limitVerdict(
-  { failed, accepted, known }: Verdict,
-  limit: number,
-): { shown: Shown; more: number } {
+export function limitVerdict({ failed, accepted, known }: Verdict, limit: number): { shown: Shown; more: number } {
   const rest = (used: number) => Math.max(0, limit - used);
   const shown = {
     failed: failed.slice(0, limit),
@@ -176,8 +173,7 @@ function nameClusters(reports: readonly Report[]): string {
 function countCertain(report: Report, filter: Filter, baseline: Baseline | undefined): number {
   const omitted = countOmittedOpen(report);
   // Occurrences of a listed violation may be among the omitted ones.
-  if (omitted === 0 || !filter.isByOutcome || report.violations.some(({ lowerBound }) => lowerBound))
-    return 0;
+  if (omitted === 0 || !filter.isByOutcome || report.violations.some(({ lowerBound }) => lowerBound)) return 0;
   const expired = report.expired?.occurrences ?? 0;
   const asked = filter.outcomes.reduce((sum, outcome) => sum + countUnlistedOpen(report, outcome), 0);
   if (asked <= expired) return 0;

@@ -15,13 +15,7 @@ import { nameReports } from "../reports/totals.ts";
 import { formatMs, requireDuration, toMs } from "../reports/when.ts";
 import { formatCount } from "../reports/words.ts";
 import type { Flags } from "../session/arguments.ts";
-import {
-  describeScope,
-  describeSnapshot,
-  parseScope,
-  readReports,
-  type Session,
-} from "../session/session.ts";
+import { describeScope, describeSnapshot, parseScope, readReports, type Session } from "../session/session.ts";
 import { plain } from "../text/escape.ts";
 import { renderJunit } from "./gate-junit.ts";
 import { renderSarif } from "./gate-sarif.ts";
@@ -69,11 +63,7 @@ export async function runGate(session: Session, flags: Flags): Promise<ExitCode>
 function parseGateFlags(flags: Flags): Flags {
   const { all, since, baseline } = flags;
   const isChosen = all || since !== undefined || baseline !== undefined;
-  return {
-    ...flags,
-    outcome: flags.outcome ?? (all ? "any" : "allowed,unknown"),
-    new: flags.new ?? !isChosen,
-  };
+  return { ...flags, outcome: flags.outcome ?? (all ? "any" : "allowed,unknown"), new: flags.new ?? !isChosen };
 }
 
 async function look(
@@ -141,9 +131,7 @@ async function readBaseline(directory: string, { namespace }: ReportFilterScope)
   }
   requireWhole(directory, content);
   const reports = content.reports.map(({ report }) => report);
-  return createBaseline(
-    reports.filter(({ metadata }) => namespace === undefined || metadata.namespace === namespace),
-  );
+  return createBaseline(reports.filter(({ metadata }) => namespace === undefined || metadata.namespace === namespace));
 }
 
 function describeLook(
@@ -153,17 +141,13 @@ function describeLook(
   place: string,
 ): string {
   const parts = [
-    outcomes.length === 3
-      ? "any outcome"
-      : `outcome ${outcomes.map((one) => one.toLowerCase()).join(" or ")}`,
+    outcomes.length === 3 ? "any outcome" : `outcome ${outcomes.map((one) => one.toLowerCase()).join(" or ")}`,
     fromMs === undefined ? "of any age" : `${isNew ? "first" : "last"} seen since ${formatMs(fromMs)}`,
-    ...(["severity", "policy", "workload", "pod", "node", "container", "tag", "selector"] as const).flatMap(
-      (name) => {
-        const value = flags[name];
-        if (value === undefined) return [];
-        return [name === "severity" ? `severity ${value} or worse` : `${name} ${plain(value)}`];
-      },
-    ),
+    ...(["severity", "policy", "workload", "pod", "node", "container", "tag", "selector"] as const).flatMap((name) => {
+      const value = flags[name];
+      if (value === undefined) return [];
+      return [name === "severity" ? `severity ${value} or worse` : `${name} ${plain(value)}`];
+    }),
     ...(flags.baseline === undefined ? [] : [`not in ${plain(flags.baseline)}`]),
   ];
   return `${formatCount(reports.length, "report")} ${place}: ${parts.join(", ")}`;

@@ -65,9 +65,7 @@ export async function createGitEnvironment(
   if (scheme === "ssh") env["GIT_SSH_COMMAND"] = await createSshCommand(credentials, files, privateDir);
   else if (scheme === "https" || scheme === "http") {
     if (scheme === "http" && !/^http:\/\/(127\.0\.0\.1|localhost|\[::1\])[:/]/.test(origin)) {
-      throw createUsageError(
-        "--repository http://… would send the credentials unencrypted: use https:// or ssh://.",
-      );
+      throw createUsageError("--repository http://… would send the credentials unencrypted: use https:// or ssh://.");
     }
     settings.push(["credential.helper", ""], await createAuthorization(credentials, files, origin));
     // The variable, for it goes before the setting, and may be set for the whole machine.
@@ -86,15 +84,10 @@ async function listFiles(directory: string): Promise<Set<string>> {
   }
 }
 
-async function createSshCommand(
-  directory: string,
-  files: ReadonlySet<string>,
-  privateDir: string,
-): Promise<string> {
+async function createSshCommand(directory: string, files: ReadonlySet<string>, privateDir: string): Promise<string> {
   for (const name of ["ssh-privatekey", "known_hosts"]) {
     if (files.has(name)) continue;
-    const how =
-      name === "known_hosts" ? "; write it with `ssh-keyscan HOST` and compare the fingerprints" : "";
+    const how = name === "known_hosts" ? "; write it with `ssh-keyscan HOST` and compare the fingerprints" : "";
     throw createUsageError(`--credentials ${directory} has no file ${name}, which ssh:// needs${how}`);
   }
   const key = join(privateDir, "key");
@@ -123,9 +116,7 @@ async function createAuthorization(
   origin: string,
 ): Promise<[string, string]> {
   if (!files.has("password")) {
-    throw createUsageError(
-      `--credentials ${directory} has no file password (and username), which https:// needs`,
-    );
+    throw createUsageError(`--credentials ${directory} has no file password (and username), which https:// needs`);
   }
   const read = async (name: string) => (await readFile(join(directory, name), "utf8")).replace(/\r?\n$/, "");
   const user = files.has("username") ? await read("username") : "git";

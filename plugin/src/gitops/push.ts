@@ -61,8 +61,7 @@ export async function push(session: Session, flags: Flags): Promise<ExitCode> {
 
 function parseTarget(flags: Flags): Target {
   const { repository, branch = BRANCH, path = PATH, author = AUTHOR } = flags;
-  if (repository === undefined)
-    throw createUsageError("--repository is required: the address of the repository.");
+  if (repository === undefined) throw createUsageError("--repository is required: the address of the repository.");
   parseRepository(repository);
   if (!/^\w[\w./-]*$/.test(branch) || branch.includes("..") || /(?:\/|\.lock)$/.test(branch)) {
     throw createUsageError(`invalid value "${plain(branch)}" for --branch: expected the name of a branch.`);
@@ -81,9 +80,7 @@ function parseTarget(flags: Flags): Target {
   }
   const [, name, email] = /^([^<>\n]+) <([^<>\s]+)>$/.exec(author) ?? [];
   if (!name || !email)
-    throw createUsageError(
-      `invalid value "${plain(author)}" for --author: expected "Name <mail@example.org>".`,
-    );
+    throw createUsageError(`invalid value "${plain(author)}" for --author: expected "Name <mail@example.org>".`);
   return { repository, branch, path: clean, author: { name, email } };
 }
 
@@ -118,20 +115,11 @@ async function pushOnce(
   await cloneInto(git, target);
   const directory = join(checkout, path);
   const plan = await planFor(session, flags, directory);
-  if (plan.changes.length === 0)
-    return `${branch}: nothing changed, ${formatCount(plan.unchanged, "report")}.`;
+  if (plan.changes.length === 0) return `${branch}: nothing changed, ${formatCount(plan.unchanged, "report")}.`;
   await applyPlan(plan);
   // Forced, for an ignore rule of the repository must not keep a report out.
   await must(git, repository, "add", "--all", "--force", "--", path);
-  await must(
-    git,
-    repository,
-    "commit",
-    "--quiet",
-    "--no-verify",
-    "--message",
-    formatMessage(plan, flags, checkout),
-  );
+  await must(git, repository, "commit", "--quiet", "--no-verify", "--message", formatMessage(plan, flags, checkout));
   const pushed = await git("push", "--quiet", "origin", `HEAD:refs/heads/${branch}`);
   if (pushed.code !== 0) {
     if (/\[rejected\]|fetch first|non-fast-forward|cannot lock ref|incorrect old value/.test(pushed.stderr))
@@ -176,14 +164,8 @@ const HINTS: readonly (readonly [RegExp, string])[] = [
     /Host key verification failed/,
     "the server's key is not in known_hosts, or is another one: check the fingerprint with the server's owner",
   ],
-  [
-    /Permission denied \(publickey/,
-    "the server does not know this key: add its public half with the right to write",
-  ],
-  [
-    /Could not resolve host/i,
-    "the host name can't be resolved: check the URL, and the network policy of the pod",
-  ],
+  [/Permission denied \(publickey/, "the server does not know this key: add its public half with the right to write"],
+  [/Could not resolve host/i, "the host name can't be resolved: check the URL, and the network policy of the pod"],
   [
     /Connection refused|Failed to connect|timed out/i,
     "the server can't be reached: check the URL, and the network policy of the pod",
@@ -200,10 +182,7 @@ const HINTS: readonly (readonly [RegExp, string])[] = [
     /protected branch|pre-receive hook declined|GH006/i,
     "the server does not take pushes to this branch: choose another --branch, or allow the account",
   ],
-  [
-    /No user exists for uid/,
-    "ssh needs a user for this uid in /etc/passwd: use the image of Dockerfile.gitops",
-  ],
+  [/No user exists for uid/, "ssh needs a user for this uid in /etc/passwd: use the image of Dockerfile.gitops"],
 ];
 
 function toGitProblem(repository: string, step: string, stderr: string): PluginError {

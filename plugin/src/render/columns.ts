@@ -43,11 +43,7 @@ export function truncate(text: string, width: number): string {
 }
 
 /** Prints header and rows; nothing is cut where `width` is undefined. */
-export function layOut<T>(
-  columns: readonly Column<T>[],
-  rows: readonly T[],
-  width: number | undefined,
-): string {
+export function layOut<T>(columns: readonly Column<T>[], rows: readonly T[], width: number | undefined): string {
   if (width === undefined) return print(measure(columns, rows), rows);
   for (const { lastWidth, hasOptional, otherShare } of STEPS) {
     const shown = columns.filter(({ isOptional }) => hasOptional || !isOptional);

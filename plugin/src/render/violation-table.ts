@@ -54,18 +54,10 @@ function createViolationColumns(
       cell: ({ violation }) => violation.outcome,
       style: (text, { violation }) => paint.outcome(violation.outcome, text),
     },
-    {
-      title: "COUNT",
-      cell: (f) => `${f.violation.occurrences}${isLowerBound(f) ? "+" : ""}`,
-      align: "right",
-    },
+    { title: "COUNT", cell: (f) => `${f.violation.occurrences}${isLowerBound(f) ? "+" : ""}`, align: "right" },
     isWide && { title: "FIRST", cell: ({ violation }) => ago(violation.firstSeen) },
     { title: "SEEN", cell: ({ violation }) => ago(violation.lastSeen) },
-    {
-      title: "WORKLOAD",
-      cell: ({ violation: { workload } }) => plain(formatWorkload(workload)),
-      minWidth: 18,
-    },
+    { title: "WORKLOAD", cell: ({ violation: { workload } }) => plain(formatWorkload(workload)), minWidth: 18 },
     isWide && { title: "CONTAINER", cell: ({ violation }) => plain(violation.container ?? "-") },
     isWide && {
       title: "PODS",

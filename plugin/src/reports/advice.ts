@@ -87,9 +87,7 @@ function createDraft(found: ViolationRef): Draft {
       : isDeleted
         ? [
             say`The policy ${name} was deleted.`,
-            ...(rule.policy === undefined
-              ? []
-              : [say`If it must not happen, add a policy that blocks exactly this:`]),
+            ...(rule.policy === undefined ? [] : [say`If it must not happen, add a policy that blocks exactly this:`]),
           ]
         : [say`If it must not happen, set the action to Block in ${name}${place}.`, ...add];
   return { sentences: [say`If it is wanted, nothing has to be done.`, ...must], rule };

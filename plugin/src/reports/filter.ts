@@ -99,9 +99,7 @@ export function parseFilter(flags: FilterFlags, nowMs: number): Filter {
   const isWhole = isByOutcome && flags.policy === undefined && outcomes.length === OUTCOMES.length;
   return {
     matches: (found) =>
-      matchesReport(found.report) &&
-      outcomes.includes(found.violation.outcome) &&
-      tests.every((test) => test(found)),
+      matchesReport(found.report) && outcomes.includes(found.violation.outcome) && tests.every((test) => test(found)),
     matchesReport,
     mayHide: (report) => report.omitted !== undefined && hasUnlisted(report),
     mayHaveExpired: (report) => report.expired !== undefined && !isRecent && hasUnlisted(report),
@@ -157,9 +155,7 @@ function parseSubjects(flags: FilterFlags): Test[] {
   const { workload, pod, node, container, tag, selector } = flags;
   if (workload !== undefined) {
     const isWorkload = parseGlob("--workload", workload);
-    tests.push(({ violation: { workload: w } }) =>
-      [w.name, `${w.kind}/${w.name}`, formatWorkload(w)].some(isWorkload),
-    );
+    tests.push(({ violation: { workload: w } }) => [w.name, `${w.kind}/${w.name}`, formatWorkload(w)].some(isWorkload));
   }
   if (pod !== undefined) {
     const isPod = parseGlob("--pod", pod);

@@ -60,8 +60,7 @@ export function readHeartbeat(
     return { state: "unknown", why: `the Lease ${path} does not last from 1 to ${MAX_DURATION_S} seconds` };
   }
   if (renewedMs - nowMs > toleranceMs) {
-    const owner =
-      clock.serverMs === undefined ? "of this machine" : "of the operator's node and of the API server";
+    const owner = clock.serverMs === undefined ? "of this machine" : "of the operator's node and of the API server";
     return {
       state: "unknown",
       why: `the Lease ${path} was renewed in the future (in ${age(renewedMs - nowMs)}): check the clock ${owner}`,

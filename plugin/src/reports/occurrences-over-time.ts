@@ -85,8 +85,7 @@ function readHistory(reports: readonly Report[], filter: Filter, form: TimelineF
   let isLess = false;
   for (const report of asked) {
     const spans = isByHour ? readHistorySince(report, startMs) : listDays(report);
-    if (spans === undefined || report.summary.history?.lowerBound || report.coverage.lowerBound)
-      isLess = true;
+    if (spans === undefined || report.summary.history?.lowerBound || report.coverage.lowerBound) isLess = true;
     for (const span of spans ?? []) place(buckets, span, filter);
   }
   const shown = buckets.reduce((sum, bucket) => sum + sumCounts(bucket), 0);
@@ -98,8 +97,7 @@ function readHistory(reports: readonly Report[], filter: Filter, form: TimelineF
     const where = isLess ? "lie outside of this time, or have no known time" : "lie outside of this time";
     notes.unshift(`${formatCount(all - shown, "occurrence")} ${where}.`);
   }
-  if (isCut)
-    notes.push(`Reports hold a history of 31 days: the time before ${formatMs(startMs)} is not shown.`);
+  if (isCut) notes.push(`Reports hold a history of 31 days: the time before ${formatMs(startMs)} is not shown.`);
   return { buckets, notes: notes.filter((note) => note !== "") };
 }
 
@@ -118,19 +116,13 @@ function place(buckets: readonly Part[], span: Span, { outcomes }: Filter): void
 const LOWER_BOUNDS = "The numbers are lower bounds.";
 
 /** From the first and the last time of each violation; an occurrence between them has no known time. */
-function collectTimes(
-  reports: readonly Report[],
-  selection: Selection,
-  form: TimelineForm,
-): Timeline | undefined {
+function collectTimes(reports: readonly Report[], selection: Selection, form: TimelineForm): Timeline | undefined {
   const { found, cut } = selection;
   const span = form.fromMs === undefined ? getSpan(found) : { fromMs: form.fromMs, toMs: form.toMs ?? 0 };
   if (span === undefined || found.length === 0) return undefined;
   const { fromMs, toMs: endMs } = span;
   const step = Math.max(1, (endMs - fromMs) / form.parts);
-  const buckets = Array.from({ length: form.parts }, (_, i) =>
-    emptyPart(fromMs + i * step, fromMs + (i + 1) * step),
-  );
+  const buckets = Array.from({ length: form.parts }, (_, i) => emptyPart(fromMs + i * step, fromMs + (i + 1) * step));
   // The end belongs to the last part.
   const at = (ms: number) =>
     ms < fromMs || ms > endMs ? -1 : Math.min(form.parts - 1, Math.floor((ms - fromMs) / step));

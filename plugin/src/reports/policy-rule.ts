@@ -59,11 +59,7 @@ export function createPolicy(found: ViolationRef, action: "Allow" | "Block"): Ru
     apiVersion: "security.kubearmor.com/v1",
     kind: kind === "host" ? "KubeArmorHostPolicy" : "KubeArmorPolicy",
     metadata: { name, ...(kind === "host" ? {} : { namespace: plain(namespace) }) },
-    spec: {
-      [kind === "host" ? "nodeSelector" : "selector"]: { matchLabels: selector },
-      ...rules,
-      action,
-    },
+    spec: { [kind === "host" ? "nodeSelector" : "selector"]: { matchLabels: selector }, ...rules, action },
   };
   return { policy, notes };
 }
@@ -123,8 +119,7 @@ function createPathRules(violation: Violation, notes: Sentence[]): Rules | undef
   }
   if (latest?.enforcer === "AppArmor") return { [section]: { matchPatterns: [{ pattern: path }] } };
   const dir = path.slice(0, path.slice(0, path.indexOf("*")).lastIndexOf("/") + 1);
-  const enforcer =
-    latest?.enforcer === "BPFLSM" ? say`BPF-LSM` : say`The node's enforcer may be BPF-LSM, which`;
+  const enforcer = latest?.enforcer === "BPFLSM" ? say`BPF-LSM` : say`The node's enforcer may be BPF-LSM, which`;
   if (dir === "/") {
     notes.push(say`${enforcer} has no patterns, so that no rule matches exactly ${path}.`);
     return undefined;

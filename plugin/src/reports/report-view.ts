@@ -28,25 +28,18 @@ export function getSeverityRank(level: SeverityLevel): number {
  * Level of a violation: of its own rule where that differs from the policy's. The thresholds are the operator's
  * configuration, so that the report's own pair (number, level) decides where it can.
  */
-export function getSeverityLevel({
-  report,
-  violation,
-}: Pick<ViolationRef, "report" | "violation">): SeverityLevel {
+export function getSeverityLevel({ report, violation }: Pick<ViolationRef, "report" | "violation">): SeverityLevel {
   const own = violation.severity;
   const { severity: highest } = report.policy;
   const { severity: level, severityThresholds = DEFAULT_THRESHOLDS } = report.summary;
   if (own === undefined || own === highest) return level;
   const usual = toSeverityLevel(own || undefined, severityThresholds);
-  const isAbove =
-    usual !== "unknown" && level !== "unknown" && getSeverityRank(usual) > getSeverityRank(level);
+  const isAbove = usual !== "unknown" && level !== "unknown" && getSeverityRank(usual) > getSeverityRank(level);
   return isAbove ? level : usual;
 }
 
 /** Message and tags of the rule that matched. */
-export function getRuleFacts({ report, violation }: ViolationRef): {
-  message?: string;
-  tags: readonly string[];
-} {
+export function getRuleFacts({ report, violation }: ViolationRef): { message?: string; tags: readonly string[] } {
   const message = violation.message ?? report.policy.message;
   return { ...(message === undefined ? {} : { message }), tags: violation.tags ?? report.policy.tags ?? [] };
 }
@@ -56,11 +49,7 @@ const OUTCOME_RANK: Readonly<Record<Outcome, number>> = { Allowed: 2, Unknown: 1
 /** Returns every violation that the reports list. */
 export function listViolations(reports: readonly Report[]): ViolationRef[] {
   return reports.flatMap((report) =>
-    report.violations.map((violation) => ({
-      report,
-      violation,
-      accepted: violation.accepted?.by || undefined,
-    })),
+    report.violations.map((violation) => ({ report, violation, accepted: violation.accepted?.by || undefined })),
   );
 }
 
@@ -79,8 +68,7 @@ export function describePolicyObjects({ policy }: Report): [string, string][] {
     Unknown: "unknown: the operator cannot look policies up, for lack of rights or of KubeArmor's CRDs",
     NotApplicable: "none: a default posture, not a policy",
   };
-  const state =
-    provenance === undefined ? "unknown: the report was made without a cluster" : states[provenance];
+  const state = provenance === undefined ? "unknown: the report was made without a cluster" : states[provenance];
   return [
     ...(state === undefined ? [] : [["policy object", state] as [string, string]]),
     ...found,

@@ -7,13 +7,7 @@
 import type { Report, Violation } from "../../../src/api/v1alpha1.ts";
 import { age } from "../../../src/lib/age.ts";
 import { plain } from "../text/escape.ts";
-import {
-  countUnlistedPods,
-  getRuleFacts,
-  getSeverityLevel,
-  isLowerBound,
-  type ViolationRef,
-} from "./report-view.ts";
+import { countUnlistedPods, getRuleFacts, getSeverityLevel, isLowerBound, type ViolationRef } from "./report-view.ts";
 import { formatTime, toMs } from "./when.ts";
 import { formatCount, formatSentence } from "./words.ts";
 
@@ -209,9 +203,7 @@ export function findLastingGap(reports: readonly Report[]): Gap | undefined {
  * times, and a gap shows first in the one that was written last.
  */
 export function getWholeSince(reports: readonly Report[]): number | undefined {
-  const starts = reports.flatMap(({ coverage }) =>
-    coverage.continuousSince ? [toMs(coverage.continuousSince)] : [],
-  );
+  const starts = reports.flatMap(({ coverage }) => (coverage.continuousSince ? [toMs(coverage.continuousSince)] : []));
   const gaps = reports.flatMap((report) => listRecentGaps(report).map(({ from, to }) => toMs(to ?? from)));
   return starts.length === 0 ? undefined : Math.max(...starts, ...gaps);
 }

@@ -69,8 +69,7 @@ export function sumOmitted(reports: readonly Report[]): { violations: number; oc
 export function describeCut(cut: readonly Report[]): string {
   const { violations, occurrences } = sumOmitted(cut);
   const is = (n: number) => (n === 1 ? "is" : "are");
-  const lists =
-    cut.length === 1 ? "the list of 1 report is" : `the lists of ${formatCount(cut.length, "report")} are`;
+  const lists = cut.length === 1 ? "the list of 1 report is" : `the lists of ${formatCount(cut.length, "report")} are`;
   return (
     `${lists} cut (${nameReports(cut)}): ${formatCount(violations, "violation")} with ` +
     `${formatCount(occurrences, "occurrence")} ${is(violations)} only in the totals`

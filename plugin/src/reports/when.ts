@@ -11,9 +11,7 @@ import { createUsageError } from "./problem.ts";
 export function requireDuration(text: string, flag: string): number {
   const ms = parseDuration(text);
   if (ms !== undefined) return ms;
-  throw createUsageError(
-    `invalid value "${text}" for ${flag}: expected a duration such as 30s, 12h, 7d or 2w.`,
-  );
+  throw createUsageError(`invalid value "${text}" for ${flag}: expected a duration such as 30s, 12h, 7d or 2w.`);
 }
 
 /** Reads --window; in no time nothing occurs. */

@@ -139,10 +139,7 @@ export const COMMANDS: readonly Definition[] = [
       ...FILTER,
       ACCEPTED,
       ["-o, --output <FORM>", "wide, json, yaml, name, csv, jsonpath=TEMPLATE or custom-columns=SPEC."],
-      [
-        "--sort-by <KEY>",
-        "severity, count, last-seen, first-seen, namespace, workload, policy, or a JSONPath.",
-      ],
+      ["--sort-by <KEY>", "severity, count, last-seen, first-seen, namespace, workload, policy, or a JSONPath."],
       ["--no-headers", "Leaves out the header."],
       ["-w, --watch", "Goes on and prints what changes; looks every 5 s."],
       limitTo("violations"),
@@ -228,10 +225,7 @@ Exit codes: 0 all ready, 1 not ready, 2 wrong call, 3 not enough is known.
       ["--require-coverage", "Ends with 3 when alerts may have been missed in the time looked at."],
       ["--wait <TIME>", "Looks again until the gate passes, up to this long: 30s, 5m."],
       ["-o, --output <FORM>", "text (default), json, junit or sarif."],
-      [
-        "--export-dir <DIR>",
-        "Directory of the export, for the paths in SARIF; default: --baseline, else violations.",
-      ],
+      ["--export-dir <DIR>", "Directory of the export, for the paths in SARIF; default: --baseline, else violations."],
       limitTo("violations"),
     ],
     notes: `
@@ -303,10 +297,7 @@ export function findFirstWord(argv: readonly string[]): number {
 }
 
 /** Returns `argv` with the command in front, as kubectl takes flags before it: `-n shop gate` is `gate -n shop`. */
-export function moveCommandFirst(
-  argv: readonly string[],
-  commands: readonly Definition[],
-): readonly string[] {
+export function moveCommandFirst(argv: readonly string[], commands: readonly Definition[]): readonly string[] {
   const at = findFirstWord(argv);
   const word = argv[at];
   if (word === undefined || argv.includes("--") || !commands.some(({ name }) => name === word)) return argv;
@@ -331,12 +322,7 @@ export function parseCall(argv: readonly string[], version: string, commands = C
     const unknown = command === "list" ? args[0] : undefined;
     call = unknown === undefined ? { command, args, flags } : rejectCommand(unknown, commands);
   };
-  const texts = {
-    name: PLUGIN,
-    about: ABOUT,
-    version: `kubectl-violations ${version}`,
-    notes: PROGRAM_NOTES,
-  };
+  const texts = { name: PLUGIN, about: ABOUT, version: `kubectl-violations ${version}`, notes: PROGRAM_NOTES };
   const output = parseProgram(texts, moveCommandFirst(splitShortFlags(argv), commands), (program) => {
     for (const definition of commands) addCommand(program, definition, found);
   });

@@ -26,11 +26,7 @@ const BY_SEVERITY: Readonly<Record<SeverityLevel, Style>> = {
   unknown: [],
 };
 
-const BY_OUTCOME: Readonly<Record<Outcome, Style>> = {
-  Allowed: "red",
-  Unknown: "yellow",
-  Prevented: "green",
-};
+const BY_OUTCOME: Readonly<Record<Outcome, Style>> = { Allowed: "red", Unknown: "yellow", Prevented: "green" };
 
 /** Returns colors, or none when `isOn` is false. */
 export function createColors(isOn: boolean): Colors {

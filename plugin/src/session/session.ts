@@ -60,10 +60,7 @@ export async function readReports(session: Session, flags: Flags): Promise<Repor
 }
 
 /** Reads the reports of a scope; names on standard error, once, those that are left out. */
-export async function readScope(
-  { source, leftOut, terminal }: Session,
-  scope: ReportFilterScope,
-): Promise<Report[]> {
+export async function readScope({ source, leftOut, terminal }: Session, scope: ReportFilterScope): Promise<Report[]> {
   const before = new Set(leftOut);
   leftOut.clear();
   const reports = await readAll(source, scope, (why) => leftOut.add(why));
@@ -84,9 +81,7 @@ export function getColors({ terminal }: Session): Colors {
 export function parseWholeNumber(flag: string, text: string, min: number, max: number): number {
   const value = Number(text);
   if (/^\d+$/.test(text) && value >= min && value <= max) return value;
-  throw createUsageError(
-    `invalid value "${text}" for ${flag}: expected a whole number from ${min} to ${max}.`,
-  );
+  throw createUsageError(`invalid value "${text}" for ${flag}: expected a whole number from ${min} to ${max}.`);
 }
 
 /** Reports left out that are named one by one. */

@@ -48,10 +48,7 @@ export function createCoverageGap(
 }
 
 /** The newest coverageGaps of both lists, the newest first; the newest deletion stays, as no count has it. */
-export function mergeCoverageGaps(
-  a: readonly CoverageGap[],
-  b: readonly CoverageGap[],
-): readonly CoverageGap[] {
+export function mergeCoverageGaps(a: readonly CoverageGap[], b: readonly CoverageGap[]): readonly CoverageGap[] {
   if (b.length === 0) return a;
   if (a.length === 0 && b.length === 1) return b;
   const known = new Map<string, CoverageGap>();
@@ -85,9 +82,7 @@ export function renderCoverageGap({
   return {
     kind,
     from: formatMicroTime(fromUs),
-    ...(toUs === undefined
-      ? {}
-      : { to: formatMicroTime(toUs), seconds: Math.ceil((toUs - fromUs) / 1_000_000) }),
+    ...(toUs === undefined ? {} : { to: formatMicroTime(toUs), seconds: Math.ceil((toUs - fromUs) / 1_000_000) }),
     ...(container === "" ? {} : { container }),
     ...(pod === "" ? {} : { pod }),
     ...(node === "" ? {} : { node }),

@@ -120,10 +120,7 @@ export function selectNewerRule(
 }
 
 /** The newer of two; of two at the same microsecond the one that sorts last, so that arrival order has no say. */
-function selectNewerEvidence(
-  a: KeptEvidence | undefined,
-  b: KeptEvidence | undefined,
-): KeptEvidence | undefined {
+function selectNewerEvidence(a: KeptEvidence | undefined, b: KeptEvidence | undefined): KeptEvidence | undefined {
   if (!a || !b || a === b) return a ?? b;
   const isA = a.timeUs === b.timeUs ? isSortedLast(a, b) : a.timeUs > b.timeUs;
   (isA ? b : a).leave();

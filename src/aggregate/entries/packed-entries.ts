@@ -61,10 +61,7 @@ export class PackedEntries {
   write({ key, id, committed, writtenInSweep }: PackedCounts): number {
     const { occurrences, firstUs, lastUs, rule, pods: all } = committed ?? NOTHING;
     const pods = [...all];
-    const text = [
-      key,
-      ...pods.flatMap(([podKey, { name, node }]) => [podKey === name ? "" : podKey, name, node]),
-    ];
+    const text = [key, ...pods.flatMap(([podKey, { name, node }]) => [podKey === name ? "" : podKey, name, node])];
     const joined = text.join(SEPARATOR);
     if (pods.length > MAX_PODS || joined.length > MAX_TEXT || !canRestore(joined, text.length)) return -1;
     const textBytes = Buffer.byteLength(joined, "utf8");

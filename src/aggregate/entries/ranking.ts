@@ -93,11 +93,7 @@ export function* selectFairest(entries: Iterable<Entry>, count: number, share: n
 }
 
 /** Selects the `count` lowest ranked; `cellUs` is the time of the newest alert that a violation's cells have counted. */
-export function selectLowest(
-  entries: readonly Entry[],
-  count: number,
-  cellUs: (entry: Entry) => EpochUs,
-): Entry[] {
+export function selectLowest(entries: readonly Entry[], count: number, cellUs: (entry: Entry) => EpochUs): Entry[] {
   const lastUs: LastSeen = (entry) => Math.max(written(entry), entry.pending?.lastUs ?? 0, cellUs(entry));
   return entries
     .map((entry) => rank(entry, lastUs))

@@ -37,10 +37,7 @@ export class MutedSubjects {
   }
 
   /** Adds to the report the notices about the pod and the node of a violation that it has not seen before. */
-  inherit(
-    ledger: Ledger,
-    { namespace, pod, node }: Pick<ViolationFacts, "namespace" | "pod" | "node">,
-  ): void {
+  inherit(ledger: Ledger, { namespace, pod, node }: Pick<ViolationFacts, "namespace" | "pod" | "node">): void {
     if (this.#notices.size === 0) return;
     const subjects = pod === "" || namespace === undefined ? [pod] : [pod, ""];
     for (const subject of subjects) {

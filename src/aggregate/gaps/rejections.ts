@@ -27,9 +27,7 @@ export interface TakenRejections {
 }
 
 /** The oldest and the newest time in any report. */
-export function getSpan(
-  reports: Iterable<{ readonly counts: { readonly all: Totals } }>,
-): [EpochUs, EpochUs] {
+export function getSpan(reports: Iterable<{ readonly counts: { readonly all: Totals } }>): [EpochUs, EpochUs] {
   const all = [...reports].map(({ counts }) => counts.all);
   return [Math.min(...all.map(({ firstUs }) => firstUs)), Math.max(...all.map(({ lastUs }) => lastUs))];
 }

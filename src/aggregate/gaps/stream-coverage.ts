@@ -96,11 +96,7 @@ export class StreamCoverage {
    */
   addStall(ms: number, nowMs: number): (Gap & { toMs: number }) | undefined {
     if (this.continuousSinceMs === undefined) return undefined;
-    const gap = {
-      kind: "Stalled",
-      fromMs: Math.max(this.continuousSinceMs, nowMs - ms),
-      toMs: nowMs,
-    } as const;
+    const gap = { kind: "Stalled", fromMs: Math.max(this.continuousSinceMs, nowMs - ms), toMs: nowMs } as const;
     this.continuousSinceMs = nowMs;
     this.coveredSinceMs = nowMs;
     this.addEndedGap(gap);

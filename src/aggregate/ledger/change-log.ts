@@ -184,8 +184,7 @@ export class ChangeLog {
   ): Pick<ReportChange, "removesRows" | "persistedSeq" | "layers"> {
     const layers: LayerRow[] = [];
     if (inFlight && !this.#isInFlightWritten) layers.push({ ...inFlight, policy, violations: [] });
-    if (!isSameState(pending.totals, this.#writtenTotals))
-      layers.push({ ...pending, policy, violations: [] });
+    if (!isSameState(pending.totals, this.#writtenTotals)) layers.push({ ...pending, policy, violations: [] });
     const removesRows = this.#removesRows;
     this.#removesRows = false;
     this.#isInFlightWritten = true;
@@ -194,10 +193,7 @@ export class ChangeLog {
   }
 
   /** Returns changed violations of the set in flight, then of the pending one, in about `budget` rows. */
-  drainViolations(
-    budget: number,
-    counts: PendingCells,
-  ): { inFlight: ViolationRow[]; pending: ViolationRow[] } {
+  drainViolations(budget: number, counts: PendingCells): { inFlight: ViolationRow[]; pending: ViolationRow[] } {
     const toInFlightRow = (entry: Entry) => entry.inFlight && toRow(entry, entry.inFlight);
     const inFlight = toRows(this.#inFlight, toInFlightRow, budget);
     const toPendingRow = (entry: Entry) => {
@@ -250,13 +246,7 @@ function toRow(entry: Entry, tally: Tally): ViolationRow {
   for (const [podKey, pod] of tally.pods) {
     if (pod.journaled === pod.occurrences) continue;
     pod.journaled = pod.occurrences;
-    pods.push({
-      key: podKey,
-      name: pod.name,
-      node: pod.node,
-      occurrences: pod.occurrences,
-      lastUs: pod.lastUs,
-    });
+    pods.push({ key: podKey, name: pod.name, node: pod.node, occurrences: pod.occurrences, lastUs: pod.lastUs });
   }
   const { occurrences, firstUs, lastUs, rule } = tally;
   const evidence = takeNewEvidence(entry, tally);

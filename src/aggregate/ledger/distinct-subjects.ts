@@ -4,13 +4,7 @@
 // Distinct workloads, pods and nodes in the alerts of one report, and the subjects that throttle notices of the report
 // are about.
 
-import {
-  type Identity,
-  podKey,
-  UNKNOWN,
-  type ViolationFacts,
-  workloadKey,
-} from "../../ingest/violation/violation.ts";
+import { type Identity, podKey, UNKNOWN, type ViolationFacts, workloadKey } from "../../ingest/violation/violation.ts";
 import { Distinct } from "../counts/distinct.ts";
 import type { Tally } from "../counts/tally.ts";
 import type { Base } from "../entries/counted.ts";
@@ -44,8 +38,7 @@ export class SubjectCounts {
     this.workloads.floor = base?.workloads ?? 0;
     this.pods.floor = base?.pods ?? 0;
     this.nodes.floor = base?.nodes ?? 0;
-    for (const { identity, committed } of base?.entries ?? [])
-      if (committed) this.addTally(identity, committed);
+    for (const { identity, committed } of base?.entries ?? []) if (committed) this.addTally(identity, committed);
     for (const { identity, inFlight, pending } of open)
       for (const tally of [inFlight, pending]) if (tally) this.addTally(identity, tally);
   }

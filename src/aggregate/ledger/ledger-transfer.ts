@@ -58,8 +58,7 @@ export class LedgerTransfer {
     if (!base) gaps.startAgain(counts.inFlight, counts.committed, deletedUs);
     counts.committed = base?.totals ?? emptyTotals();
     counts.clearExpiry();
-    if (entries.pending.totals.withoutDetails + (counts.inFlight?.withoutDetails ?? 0) === 0)
-      policy.severityFloor = 0;
+    if (entries.pending.totals.withoutDetails + (counts.inFlight?.withoutDetails ?? 0) === 0) policy.severityFloor = 0;
     age.isOver = false;
     counts.recountUnidentified();
     for (const entry of unlisted) entry.lowerBound = entries.unidentified > 0;

@@ -199,7 +199,6 @@ export class PendingCounts implements CellCounter, PendingCells {
   }
 
   *#cellsOf(entry: Entry): Iterable<number> {
-    for (let cell = entry.firstCell; cell !== 0; cell = this.#parts.cells?.owners.nextOf(cell) ?? 0)
-      yield cell;
+    for (let cell = entry.firstCell; cell !== 0; cell = this.#parts.cells?.owners.nextOf(cell) ?? 0) yield cell;
   }
 }

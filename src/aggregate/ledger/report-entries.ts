@@ -179,8 +179,7 @@ export class ReportEntries implements CountingReport {
 
   /** Expires entries as expireEntries does; their occurrences stay in the totals. */
   *forget(until: Expiry, onGone: (gone: Expired) => void = () => {}): Steps {
-    const isPending = (entry: Entry) =>
-      entry.pending !== undefined || this.pending.lookAtCells(entry).lastUs > 0;
+    const isPending = (entry: Entry) => entry.pending !== undefined || this.pending.lookAtCells(entry).lastUs > 0;
     yield* expireEntries(this.map, until, isPending, (gone) => {
       this.unidentified += gone.occurrences;
       this.#written -= gone.violations;

@@ -20,11 +20,7 @@ export class SetSequence {
   #pending: number;
   #inFlight = 0;
 
-  constructor(
-    { log, numbers = new SetNumbers() }: LedgerParts,
-    entries: ReportEntries,
-    counts: LedgerCounts,
-  ) {
+  constructor({ log, numbers = new SetNumbers() }: LedgerParts, entries: ReportEntries, counts: LedgerCounts) {
     this.log = log;
     this.#entries = entries;
     this.#counts = counts;

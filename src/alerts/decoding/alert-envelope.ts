@@ -93,9 +93,7 @@ function withoutLists(value: object): object {
 /** journald writes a text that has control characters as its bytes. */
 function isBytes(value: object): value is number[] {
   return (
-    Array.isArray(value) &&
-    value.length > 1 &&
-    value.every((each) => Number.isInteger(each) && each >= 0 && each < 256)
+    Array.isArray(value) && value.length > 1 && value.every((each) => Number.isInteger(each) && each >= 0 && each < 256)
   );
 }
 

@@ -69,15 +69,8 @@ export const ATAGS_FIELD = 30;
 
 /** Message Podowner and the place of its fields in the alert. */
 export const OWNER_FIELD = 31;
-export const OWNER_FIELDS: Readonly<Record<number, TextField>> = {
-  1: "OwnerRef",
-  2: "OwnerName",
-  3: "OwnerNamespace",
-};
+export const OWNER_FIELDS: Readonly<Record<number, TextField>> = { 1: "OwnerRef", 2: "OwnerName", 3: "OwnerNamespace" };
 
 /** Message ExecEvent and the place of its fields in the alert. */
 export const EXEC_EVENT_FIELD = 36;
-export const EXEC_EVENT_FIELDS: Readonly<Record<number, TextField>> = {
-  1: "ExecID",
-  2: "ExecutableName",
-};
+export const EXEC_EVENT_FIELDS: Readonly<Record<number, TextField>> = { 1: "ExecID", 2: "ExecutableName" };

@@ -21,9 +21,7 @@ const OWNER = createSetters(
   // OwnerRef is Ref inside of Owner.
   Object.values(OWNER_FIELDS).map((name) => [name.slice("Owner".length), createTextSetter(name)]),
 );
-const EXEC_EVENT = createSetters(
-  Object.values(EXEC_EVENT_FIELDS).map((name) => [name, createTextSetter(name)]),
-);
+const EXEC_EVENT = createSetters(Object.values(EXEC_EVENT_FIELDS).map((name) => [name, createTextSetter(name)]));
 const ALERT = createSetters([
   ...Object.values(TEXT_FIELDS).map((name): [string, Setter] => [name, createTextSetter(name)]),
   ...Object.values(INT32_FIELDS).map((name): [string, Setter] => [name, createInt32Setter(name)]),
@@ -34,10 +32,7 @@ const ALERT = createSetters([
 ]);
 
 function createSetters(entries: [string, Setter][]): Setters {
-  return {
-    exact: new Map(entries),
-    lower: new Map(entries.map(([name, set]) => [name.toLowerCase(), set])),
-  };
+  return { exact: new Map(entries), lower: new Map(entries.map(([name, set]) => [name.toLowerCase(), set])) };
 }
 
 /**

@@ -40,9 +40,7 @@ let previous: Alert = emptyAlert();
  * invalid UTF-8 becomes U+FFFD; a Timestamp beyond ±2^53 becomes 0.
  */
 export function readAlert(bytes: Uint8Array): Alert | null {
-  const cursor = new Cursor(
-    Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length),
-  );
+  const cursor = new Cursor(Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length));
   const alert = emptyAlert();
   const tags: string[] = [];
   while (cursor.at < cursor.end) {
@@ -99,12 +97,7 @@ function readVarintField(cursor: Cursor, field: number, alert: Alert): boolean {
 }
 
 /** Reads a message of strings only; parts of one that comes twice are merged, as protobuf asks. */
-function readNested(
-  cursor: Cursor,
-  length: number,
-  alert: Alert,
-  names: readonly (TextField | undefined)[],
-): boolean {
+function readNested(cursor: Cursor, length: number, alert: Alert, names: readonly (TextField | undefined)[]): boolean {
   const outerEnd = cursor.end;
   cursor.end = cursor.at + length;
   while (cursor.at < cursor.end) {
@@ -128,9 +121,7 @@ function isVarintField(field: number): boolean {
 }
 
 function isLengthField(field: number): boolean {
-  return (
-    TEXT[field] !== undefined || field === ATAGS_FIELD || field === OWNER_FIELD || field === EXEC_EVENT_FIELD
-  );
+  return TEXT[field] !== undefined || field === ATAGS_FIELD || field === OWNER_FIELD || field === EXEC_EVENT_FIELD;
 }
 
 function indexByNumber(fields: Readonly<Record<number, TextField>>): readonly (TextField | undefined)[] {

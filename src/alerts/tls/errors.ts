@@ -55,14 +55,11 @@ export function explainTlsError(
   if (/before secure TLS connection was established/.test(error.message)) {
     return "the connection was closed during the TLS handshake: does the peer speak TLS?";
   }
-  return code.startsWith("ERR_SSL_") || code.startsWith("ERR_TLS_")
-    ? `no TLS connection: ${code}`
-    : undefined;
+  return code.startsWith("ERR_SSL_") || code.startsWith("ERR_TLS_") ? `no TLS connection: ${code}` : undefined;
 }
 
 /** Failures of @grpc/grpc-js where a connection was accepted and no HTTP/2 followed. */
-const NO_HTTP2 =
-  /No connection established\. Last error: (?:Failed to connect|Protocol error|Session closed)/;
+const NO_HTTP2 = /No connection established\. Last error: (?:Failed to connect|Protocol error|Session closed)/;
 
 /** Completes the message of a plaintext connection that failed where TLS may be missing; undefined elsewhere. */
 export function getTlsHint(message: string): string | undefined {

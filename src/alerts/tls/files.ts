@@ -46,8 +46,7 @@ async function readPem(path: string): Promise<PemText | string> {
     file = await open(path);
     const buffer = Buffer.alloc(MAX_FILE_BYTES + 1);
     const { bytesRead } = await file.read(buffer, 0, buffer.length, 0);
-    if (bytesRead > MAX_FILE_BYTES)
-      return `${path} is larger than ${MAX_FILE_BYTES} bytes: a certificate is smaller`;
+    if (bytesRead > MAX_FILE_BYTES) return `${path} is larger than ${MAX_FILE_BYTES} bytes: a certificate is smaller`;
     return { name: path, bytes: buffer.subarray(0, bytesRead) };
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code ?? "";

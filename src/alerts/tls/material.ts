@@ -105,8 +105,7 @@ function parseCertificates({ name, bytes }: PemText): [X509Certificate, ...X509C
   const text = Buffer.from(bytes).toString("latin1");
   const blocks = text.match(/-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g) ?? [];
   const notPem = `${name} holds no certificate in PEM form ("-----BEGIN CERTIFICATE-----")`;
-  if (blocks.length > MAX_CERTIFICATES)
-    throw new Unusable(`${name} holds more than ${MAX_CERTIFICATES} certificates`);
+  if (blocks.length > MAX_CERTIFICATES) throw new Unusable(`${name} holds more than ${MAX_CERTIFICATES} certificates`);
   const certificates = blocks.map((block) => {
     try {
       return new X509Certificate(block);
@@ -129,11 +128,7 @@ function parsePrivateKey({ name, bytes }: PemText): KeyObject {
   }
 }
 
-function makeContext(
-  trusted: readonly X509Certificate[],
-  certificate: PemText,
-  privateKey: PemText,
-): SecureContext {
+function makeContext(trusted: readonly X509Certificate[], certificate: PemText, privateKey: PemText): SecureContext {
   try {
     return createSecureContext({
       // Replaces the public authorities that Node trusts by default.

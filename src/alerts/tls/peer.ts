@@ -99,9 +99,7 @@ export function explainOpenSslError(
 /** Returns what is wrong with the names of a certificate. */
 export function checkPeerHost(leaf: X509Certificate, expected: ExpectedPeer): string | undefined {
   const { host } = expected;
-  const isNamed = isIP(host)
-    ? leaf.checkIP(host)
-    : leaf.checkHost(host, { subject: "never", partialWildcards: false });
+  const isNamed = isIP(host) ? leaf.checkIP(host) : leaf.checkHost(host, { subject: "never", partialWildcards: false });
   if (isNamed !== undefined) return undefined;
   const names = (leaf.subjectAltName ?? "").replace(/\b(DNS|IP Address):/g, "");
   const certificate = describeCertificate(expected);
@@ -125,13 +123,9 @@ function pinProblem(leaf: X509Certificate, expected: ExpectedPeer): string | und
   const outdated = checkDates(issuer, nowMs);
   if (outdated !== undefined) return `${caName} ${outdated}`;
   // The extended key usages of an authority limit what it may issue; without any, every use is allowed.
-  if (issuer.keyUsage !== undefined && !issuer.keyUsage.includes(SERVER_AUTH))
-    return describeWrongUsage(expected);
+  if (issuer.keyUsage !== undefined && !issuer.keyUsage.includes(SERVER_AUTH)) return describeWrongUsage(expected);
   const problem =
-    checkKey(issuer, "its authority's") ??
-    checkIssuer(issuer) ??
-    checkKey(leaf, "its") ??
-    checkSignature(leaf);
+    checkKey(issuer, "its authority's") ?? checkIssuer(issuer) ?? checkKey(leaf, "its") ?? checkSignature(leaf);
   return describeWeakness(expected, problem);
 }
 
@@ -142,9 +136,7 @@ function describeWeakness(expected: ExpectedPeer, problem: string | undefined): 
 /** OpenSSL refuses a short key itself only from Node 24 on. */
 function checkKey({ publicKey }: X509Certificate, owner: string): string | undefined {
   const bits = publicKey.asymmetricKeyDetails?.modulusLength;
-  return bits !== undefined && bits < MIN_RSA_BITS
-    ? `${owner} RSA key of ${bits} bits is too short`
-    : undefined;
+  return bits !== undefined && bits < MIN_RSA_BITS ? `${owner} RSA key of ${bits} bits is too short` : undefined;
 }
 
 function checkIssuer({ raw }: X509Certificate): string | undefined {

@@ -87,10 +87,7 @@ export function probePeer(
 /** The host of `host:port` without the brackets of an IPv6 address. */
 function splitAddress(address: string): { host: string; port: number } {
   const colon = address.lastIndexOf(":");
-  return {
-    host: address.slice(0, colon).replace(/^\[(.*)\]$/, "$1"),
-    port: Number(address.slice(colon + 1)),
-  };
+  return { host: address.slice(0, colon).replace(/^\[(.*)\]$/, "$1"), port: Number(address.slice(colon + 1)) };
 }
 
 function judge(socket: TLSSocket, expected: ExpectedPeer): ProbeResult {
@@ -104,8 +101,7 @@ function judge(socket: TLSSocket, expected: ExpectedPeer): ProbeResult {
   if (socket.alpnProtocol === "h2") return { ...verdict, leaf };
   return {
     kind: "refused",
-    message:
-      "the peer speaks TLS but not gRPC (ALPN without h2): is this the address of KubeArmor or its relay?",
+    message: "the peer speaks TLS but not gRPC (ALPN without h2): is this the address of KubeArmor or its relay?",
   };
 }
 

@@ -37,11 +37,7 @@ export function createConfiguredSource(
     security: createRelaySecurity(config, client, clock, logger, onExpiry),
   };
   const toRelay = () =>
-    createRelaySource(
-      { ...options, address: relay.address, serverName: relay.tls.serverName },
-      clock,
-      logger,
-    );
+    createRelaySource({ ...options, address: relay.address, serverName: relay.tls.serverName }, clock, logger);
   if (mode === "relay") return toRelay();
   const followNodes = followKubeArmorPods({ client, clock }, logger);
   const toNodes = new NodeSource({ ...options, followNodes }, clock, logger);

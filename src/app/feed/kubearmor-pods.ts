@@ -19,10 +19,7 @@ interface Pod {
 }
 
 /** Returns a function that follows the pods until the signal aborts. */
-export function followKubeArmorPods(
-  options: Pick<FollowOptions, "client" | "clock">,
-  logger: Logger,
-): FollowNodes {
+export function followKubeArmorPods(options: Pick<FollowOptions, "client" | "clock">, logger: Logger): FollowNodes {
   return async (observer, signal) => {
     const known = new Set<string>();
     let listed: Set<string> | undefined;

@@ -26,8 +26,7 @@ export function createRelaySecurity(
   let logged: string | undefined;
   return async (signal) => {
     const security = await choose(signal);
-    if (security.kind !== "refused")
-      onExpiry(security.kind === "tls" ? security.material.expiresMs : undefined);
+    if (security.kind !== "refused") onExpiry(security.kind === "tls" ? security.material.expiresMs : undefined);
     if (security.kind !== "refused" && security.kind !== logged) {
       logged = security.kind;
       logger.info({ mode: config.feed.relay.tls.mode, security: logged }, "relay security chosen");
@@ -47,10 +46,7 @@ function chooseByMode(
   if (mode === "off") return plaintext;
   if (mode === "files") return requireTls(createFileStore(files), clock);
   const store = createSecretStore(
-    {
-      ...secret,
-      namespace: secret.namespace || findServiceNamespace(relay.address, leaderElection.leaseNamespace),
-    },
+    { ...secret, namespace: secret.namespace || findServiceNamespace(relay.address, leaderElection.leaseNamespace) },
     (name, signal) => readSecret(client, name, signal),
   );
   return mode === "auto" ? preferTls(store, clock) : requireTls(store, clock);

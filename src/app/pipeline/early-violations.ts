@@ -4,11 +4,7 @@
 // Connects the names that alerts bring with the reports that lack them.
 // Invariant: a report is written again when a name that it lacks becomes known, and names are applied between writes.
 
-import {
-  hasResolvableEntries,
-  resolveEarlyEntries,
-  touchEarlyReports,
-} from "../../aggregate/early-entries.ts";
+import { hasResolvableEntries, resolveEarlyEntries, touchEarlyReports } from "../../aggregate/early-entries.ts";
 import type { Ledger } from "../../aggregate/ledger/ledger.ts";
 import type { LedgerMap } from "../../aggregate/ledger/ledger-map.ts";
 import type { IngestCounters } from "../../ingest/ingest-counters.ts";

@@ -77,8 +77,7 @@ export async function runOwner(parts: OperatorSettings, stop: AbortSignal): Prom
     },
     onWritten: (_ledger, report) => context.catalogs.onReport?.(report),
     recordWritten:
-      recorder &&
-      ((ledger, report) => recordEventUpdates(ledger, report, (update) => recorder.record(update))),
+      recorder && ((ledger, report) => recordEventUpdates(ledger, report, (update) => recorder.record(update))),
     onLoaded: () => context.acceptances.onReportsLoaded(),
     onThrottled: (notice) => {
       const update = createThrottleUpdate(notice);
@@ -138,10 +137,7 @@ async function keepLeading(elector: LeaderElector, facts: ClaimFacts, stop: Abor
 }
 
 /** Events of the leader on the operator itself, while counts of some nodes are missing. */
-function createGapEvents(
-  { config, clock }: OperatorSettings,
-  recorder: EventRecorder | undefined,
-): GapEvents {
+function createGapEvents({ config, clock }: OperatorSettings, recorder: EventRecorder | undefined): GapEvents {
   return new GapEvents({
     events: recorder ?? { record() {} },
     clock,

@@ -27,23 +27,13 @@ interface Common {
 }
 
 /** The numbers of a reader. */
-export function createReaderMetrics({
-  reader,
-  group,
-  bus,
-  passing,
-}: Common & { reader: Reader }): MetricsSource {
+export function createReaderMetrics({ reader, group, bus, passing }: Common & { reader: Reader }): MetricsSource {
   const { publisher } = reader;
   return {
     ...createZeros(passing),
     counters: () => reader.counters,
     held: () => ({ ...NOTHING_HELD, unwrittenOccurrences: reader.pending }),
-    stream: () => ({
-      ...NO_STREAM,
-      isUp: reader.isUp,
-      nodes: reader.nodes,
-      lastMessageMs: reader.lastAlertMs,
-    }),
+    stream: () => ({ ...NO_STREAM, isUp: reader.isUp, nodes: reader.nodes, lastMessageMs: reader.lastAlertMs }),
     scale: () => ({
       held: group.held.size,
       replicas: group.replicas,
@@ -100,14 +90,11 @@ export function createOwnerMetrics({
     }),
     api: () => ({
       requests: passing.apiRequests,
-      retries:
-        owners.ended.retries + sum(({ controller }) => controller.retries) + (recorder?.stats().retries ?? 0),
+      retries: owners.ended.retries + sum(({ controller }) => controller.retries) + (recorder?.stats().retries ?? 0),
     }),
     events: () => toEventCounts(recorder?.stats()),
     reports: () => {
-      const rows = owners.lives.flatMap(({ aggregator }) => [
-        ...reportCounts(aggregator, config.severity.thresholds),
-      ]);
+      const rows = owners.lives.flatMap(({ aggregator }) => [...reportCounts(aggregator, config.severity.thresholds)]);
       return { rows: series.selectRows(rows), others: series.others };
     },
     ...readContextCounts(context.policies, context.acceptances),
@@ -157,16 +144,7 @@ function createZeros(passing: RequestCounters): MetricsSource {
     counters: () => new IngestCounters(),
     held: () => NOTHING_HELD,
     stream: () => NO_STREAM,
-    journal: () => ({
-      isKept: false,
-      bytes: 0,
-      batches: 0,
-      rows: 0,
-      failures: 0,
-      recovered: 0,
-      waiting: 0,
-      ageMs: 0,
-    }),
+    journal: () => ({ isKept: false, bytes: 0, batches: 0, rows: 0, failures: 0, recovered: 0, waiting: 0, ageMs: 0 }),
     writes: () => ({ results: passing.writes, removed: 0, queued: 0, paced: 0 }),
     api: () => ({ requests: passing.apiRequests, retries: 0 }),
     events: () => ({ sent: 0, suppressed, lost }),

@@ -13,8 +13,7 @@ export const events = section("Kubernetes Events on the pods and nodes that aler
     default: false,
   }),
   minGapMs: wholeNumber({
-    about:
-      "Minimum length of a gap in the alert stream that an Event on the operator's own Deployment reports.",
+    about: "Minimum length of a gap in the alert stream that an Event on the operator's own Deployment reports.",
     default: MINUTE_MS,
     min: 100,
     max: 24 * HOUR_MS,

@@ -23,8 +23,7 @@ export const feed = section("Source of the alerts.", {
       flag: { name: "--relay-address", argument: "HOST:PORT" },
     }),
     reconnectMaxMs: wholeNumber({
-      about:
-        "Longest pause between two attempts to open the stream; each pause is random up to a growing limit.",
+      about: "Longest pause between two attempts to open the stream; each pause is random up to a growing limit.",
       default: 10_000,
       min: 10,
       max: 10 * MINUTE_MS,

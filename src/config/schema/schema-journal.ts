@@ -25,8 +25,7 @@ export const journal = section(
       unit: "bytes",
     }),
     batchIntervalMs: wholeNumber({
-      about:
-        "Time between two batches, and so what a crash may lose; it grows to 200ms while batches take long.",
+      about: "Time between two batches, and so what a crash may lose; it grows to 200ms while batches take long.",
       default: 50,
       min: 5,
       max: 10_000,

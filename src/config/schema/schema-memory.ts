@@ -26,8 +26,7 @@ export const memory = section("Contents of the memory.", {
     unit: "bytes",
   }),
   maxViolationsPerWorkload: wholeNumber({
-    about:
-      "Distinct violations that one workload holds in one report; at this number some are evicted, as above.",
+    about: "Distinct violations that one workload holds in one report; at this number some are evicted, as above.",
     default: 10_000,
     min: 10,
     max: 10_000_000,

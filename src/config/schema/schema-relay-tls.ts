@@ -54,10 +54,7 @@ export const relayTls = section("TLS to the relay, which is always mutual: KubeA
       expects: "the name of a Kubernetes object (lower-case letters, digits, '-' and '.', at most 253)",
       isValid: (value) => value.length <= 253 && DNS_SUBDOMAIN.test(value),
     }),
-    caKey: createKeySetting(
-      "The key of the authorities that may have issued the relay's certificate.",
-      "ca.crt",
-    ),
+    caKey: createKeySetting("The key of the authorities that may have issued the relay's certificate.", "ca.crt"),
     certificateKey: createKeySetting("The key of our own certificate.", "tls.crt"),
     privateKeyKey: createKeySetting("The key of our certificate's private key.", "tls.key"),
   }),

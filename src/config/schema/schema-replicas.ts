@@ -37,8 +37,7 @@ export const leaderElection = section("Election of the replica that writes.", {
     unit: "ms",
   }),
   renewDeadlineMs: wholeNumber({
-    about:
-      "Time for which a leader tries to renew the Lease before it stops writing; less than leaseDurationMs.",
+    about: "Time for which a leader tries to renew the Lease before it stops writing; less than leaseDurationMs.",
     default: 10_000,
     min: 100,
     max: 10 * MINUTE_MS,

@@ -8,8 +8,7 @@ import { section, wholeNumber } from "./setting.ts";
 
 export const reports = section("Size and write rate of reports.", {
   maxViolations: wholeNumber({
-    about:
-      "Violations listed in one report; what is cut stays in its summary and is counted under `omitted`.",
+    about: "Violations listed in one report; what is cut stays in its summary and is counted under `omitted`.",
     default: 300,
     min: 1,
     max: 1000,
@@ -30,8 +29,7 @@ export const reports = section("Size and write rate of reports.", {
     unit: "pods",
   }),
   firstWriteDelayMs: wholeNumber({
-    about:
-      "Delay of the first write of a new violation, so that alerts that follow it are in the same write.",
+    about: "Delay of the first write of a new violation, so that alerts that follow it are in the same write.",
     default: 200,
     min: 0,
     max: 1000,
@@ -45,8 +43,7 @@ export const reports = section("Size and write rate of reports.", {
     unit: "ms",
   }),
   maxIntervalMs: wholeNumber({
-    about:
-      "Longest time that a changed report stays unwritten; the pace stretches to it while only counters move.",
+    about: "Longest time that a changed report stays unwritten; the pace stretches to it while only counters move.",
     default: MINUTE_MS,
     min: 100,
     max: HOUR_MS,

@@ -75,27 +75,22 @@ export const configSchema = z.object({
       flag: { name: "--metrics-address", argument: "HOST:PORT" },
     }),
     maxReportSeries: wholeNumber({
-      about:
-        "Reports that have metrics of their own, four series each; those beyond share one bucket, `_other`.",
+      about: "Reports that have metrics of their own, four series each; those beyond share one bucket, `_other`.",
       default: 1000,
       min: 0,
       max: 100_000,
       unit: "reports",
     }),
   }),
-  health: section(
-    "The HTTP server for probes, apart from the metrics: a flood of scrapes must not fail a probe.",
-    {
-      address: text({
-        about: "Address of `/healthz` and `/readyz`.",
-        default: ":8081",
-        expects:
-          "HOST:PORT or :PORT, such as :8081, 127.0.0.1:8081 or [::1]:8081 (port 0 takes any free one)",
-        isValid: (value) => isHostPort(value, "listen"),
-        flag: { name: "--health-address", argument: "HOST:PORT" },
-      }),
-    },
-  ),
+  health: section("The HTTP server for probes, apart from the metrics: a flood of scrapes must not fail a probe.", {
+    address: text({
+      about: "Address of `/healthz` and `/readyz`.",
+      default: ":8081",
+      expects: "HOST:PORT or :PORT, such as :8081, 127.0.0.1:8081 or [::1]:8081 (port 0 takes any free one)",
+      isValid: (value) => isHostPort(value, "listen"),
+      flag: { name: "--health-address", argument: "HOST:PORT" },
+    }),
+  }),
   log: section("The log, one JSON object a line on standard output.", {
     level: choice(["debug", "info", "warn", "error"], {
       about: "The least important lines that are written: debug, info, warn or error.",

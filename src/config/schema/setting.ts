@@ -64,15 +64,12 @@ function describeBounds(min: number, max: number, unit: string | undefined): str
   if (unit === "ms") {
     return `a duration from ${formatDuration(min)} to ${formatDuration(max)}, or a whole number of milliseconds`;
   }
-  if (unit === "bytes")
-    return `a size from ${formatSize(min)} to ${formatSize(max)}, or a whole number of bytes`;
+  if (unit === "bytes") return `a size from ${formatSize(min)} to ${formatSize(max)}, or a whole number of bytes`;
   return `a whole number${unit === undefined ? "" : ` of ${unit}`} from ${min} to ${max}`;
 }
 
 /** A whole number within bounds, both inclusive. A unit of `ms` or `bytes` allows text such as `30s` or `256Mi`. */
-export function wholeNumber(
-  facts: Common & { default: number; min: number; max: number; unit?: string },
-): z.ZodNumber {
+export function wholeNumber(facts: Common & { default: number; min: number; max: number; unit?: string }): z.ZodNumber {
   const { min, max, unit, ...rest } = facts;
   const schema = z.number().int().min(min).max(max);
   const expects = describeBounds(min, max, unit);
@@ -100,12 +97,7 @@ export function choice<const T extends readonly [string, ...string[]]>(
 
 /** A text that passes `isValid`. */
 export function text(
-  facts: Common & {
-    default?: string;
-    defaultText?: string;
-    expects: string;
-    isValid: (value: string) => boolean;
-  },
+  facts: Common & { default?: string; defaultText?: string; expects: string; isValid: (value: string) => boolean },
 ) {
   const { isValid, ...rest } = facts;
   const schema = z.string().refine(isValid);

@@ -95,8 +95,7 @@ export class ByteArena {
     for (let piece = 0; piece < pieces.length; piece += 2) {
       let i = base + places[piece]!;
       const end = base + places[piece + 1]!;
-      for (; i + 4 <= end; i += 4, at += 4)
-        if (message.getInt32(i, true) !== view.getInt32(at, true)) return false;
+      for (; i + 4 <= end; i += 4, at += 4) if (message.getInt32(i, true) !== view.getInt32(at, true)) return false;
       for (; i < end; i++, at++) if (message.getUint8(i) !== view.getUint8(at)) return false;
     }
     return true;

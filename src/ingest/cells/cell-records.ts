@@ -143,9 +143,7 @@ export class CellRecords {
     const at = integersAt(record);
     const length = integers[at + LENGTH]!;
     const isSame =
-      length === 0
-        ? getLength(raw.own) === 0
-        : this.#arena.holds(integers[at + PLACE]!, length, raw.bytes, raw.own);
+      length === 0 ? getLength(raw.own) === 0 : this.#arena.holds(integers[at + PLACE]!, length, raw.bytes, raw.own);
     return isSame && this.#containers.holds(integers[at + CONTAINER]!, raw.bytes, raw.container);
   }
 

@@ -201,8 +201,7 @@ export class CellStore implements EvidenceSource {
   /** Returns the alert looked for last as evidence that lasts. */
   keep(timeUs: EpochUs): KeptEvidence {
     const raw = this.#raw as RawAlert;
-    if (raw.bytes.length <= MAX_MESSAGE)
-      return new WireEvidence(this.#messages, timeUs, 0, 0, messageText(raw));
+    if (raw.bytes.length <= MAX_MESSAGE) return new WireEvidence(this.#messages, timeUs, 0, 0, messageText(raw));
     return new PackedEvidence(timeUs, toEvidence(raw.read(raw.bytes), timeUs, this.#redact));
   }
 
@@ -284,8 +283,7 @@ export class CellStore implements EvidenceSource {
     const length = numbers[base(cell) + LENGTH]! & LENGTH_MASK;
     const subject = numbers[base(cell) + SUBJECT]!;
     return (
-      this.#arena.holds(place, length, raw.bytes, raw.deciding) &&
-      this.#subjects.holds(subject, raw.bytes, raw.subject)
+      this.#arena.holds(place, length, raw.bytes, raw.deciding) && this.#subjects.holds(subject, raw.bytes, raw.subject)
     );
   }
 

@@ -76,9 +76,7 @@ export function toEvidence(
     // The resource of a firewall alert is the direction, which is the verb.
     ...text(
       "resource",
-      isProcess || alert.Operation === "NetworkFirewall" || resource === activity.foldedResource
-        ? ""
-        : resource,
+      isProcess || alert.Operation === "NetworkFirewall" || resource === activity.foldedResource ? "" : resource,
     ),
     ...text("data", safe(alert.Data)),
     ...hashes(alert),

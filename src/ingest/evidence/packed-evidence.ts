@@ -60,10 +60,7 @@ export class PackedEvidence {
   }
 
   read(): Evidence {
-    const values: Record<string, unknown> = {
-      time: formatMicroTime(this.timeUs),
-      ...JSON.parse(this.#common.json),
-    };
+    const values: Record<string, unknown> = { time: formatMicroTime(this.timeUs), ...JSON.parse(this.#common.json) };
     for (const [i, value] of (JSON.parse(this.#own) as unknown[]).entries()) {
       if (value !== null) values[OWN[i] as string] = value;
     }

@@ -42,10 +42,7 @@ export type Redact = (text: string, budget?: SearchBudget) => string;
  * Returns a function that redacts and sanitizes. A text is sanitized before it is searched for secrets, so that no more
  * than a bounded one is searched, and cut after it. The texts that it is given share the budget.
  */
-export function makeSafe(
-  redact: Redact,
-  budget: SearchBudget = { steps: STEPS_PER_ALERT },
-): (text: string) => string {
+export function makeSafe(redact: Redact, budget: SearchBudget = { steps: STEPS_PER_ALERT }): (text: string) => string {
   return (text) => sanitize(redact(sanitize(text, MAX_SEARCHED), budget));
 }
 
@@ -55,10 +52,7 @@ export function makeSafe(
  *
  * @throws SyntaxError for a pattern that does not compile; the configuration checks it first.
  */
-export function createRedactor(
-  options: RedactionOptions = {},
-  counters: RedactionCounters = { shortened: 0 },
-): Redact {
+export function createRedactor(options: RedactionOptions = {}, counters: RedactionCounters = { shortened: 0 }): Redact {
   const custom = (options.patterns ?? []).map((source) => new RegExp(source, "gi"));
   const classify = classifierWith(options.names ?? []);
   return (text, budget = { steps: STEPS_PER_ALERT }) => {
@@ -78,11 +72,7 @@ export function createRedactor(
 const NEEDS_SEARCH = /[\s=:@]|[\w~.-]{16}/;
 
 /** Undefined where the budget does not suffice. */
-function search(
-  text: string,
-  classify: (name: string) => Strength,
-  budget: SearchBudget,
-): string | undefined {
+function search(text: string, classify: (name: string) => Strength, budget: SearchBudget): string | undefined {
   if (budget.steps <= 0) return undefined;
   const marks = new Marks(text, budget);
   try {
@@ -108,9 +98,7 @@ function classifierWith(names: readonly string[]): (name: string) => Strength {
   const own = names.map((name) => name.toLowerCase());
   return (name) => {
     const lower = name.toLowerCase();
-    const isOwn = own.some(
-      (each) => lower.endsWith(each) || lower.includes(`${each}-`) || lower.includes(`${each}_`),
-    );
+    const isOwn = own.some((each) => lower.endsWith(each) || lower.includes(`${each}-`) || lower.includes(`${each}_`));
     return isOwn ? "strong" : getStrength(name);
   };
 }

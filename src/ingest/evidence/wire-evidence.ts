@@ -41,9 +41,7 @@ export class WireEvidence implements KeptEvidence {
 
   read(): Evidence {
     const message =
-      this.#text === undefined
-        ? this.#memory.getMessage(this.#cell, this.#record)
-        : Buffer.from(this.#text, "latin1");
+      this.#text === undefined ? this.#memory.getMessage(this.#cell, this.#record) : Buffer.from(this.#text, "latin1");
     return this.#memory.read(message, this.timeUs);
   }
 

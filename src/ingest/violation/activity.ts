@@ -93,9 +93,7 @@ function foldOwnPath({ PodName, NamespaceName }: Alert, path: string): string {
 
 /** The domain of the policy that matched, which KubeArmor puts into Resource; else the one that was queried. */
 function toDomain({ Data }: Alert, resource: string, safe: Safe): string {
-  return resource === "" || resource.includes("=")
-    ? safe(queriedDomain(Data.split(/\s+/)))
-    : plainDomain(resource);
+  return resource === "" || resource.includes("=") ? safe(queriedDomain(Data.split(/\s+/))) : plainDomain(resource);
 }
 
 /** Mounts have no Resource. */

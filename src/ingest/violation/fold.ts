@@ -89,10 +89,7 @@ export function foldPath(written: string): string {
   if (!VARIES.test(written)) return written;
   const path = written.startsWith("/") ? plainPath(written).replace(DATE, "*") : written;
   const known = path
-    .replace(
-      CONTAINER_LOG,
-      (_all, folder: string, pod: string, rest: string) => folder + foldPodName(pod) + rest,
-    )
+    .replace(CONTAINER_LOG, (_all, folder: string, pod: string, rest: string) => folder + foldPodName(pod) + rest)
     .replace(
       POD_LOG,
       (_all, folder: string, pod: string, container: string, file = "", ending = "") =>
@@ -144,9 +141,7 @@ function foldInTemp(segment: string): string {
 }
 
 function foldMixedEnd(segment: string): string {
-  return segment.replace(MIXED_END, (all, before: string, end: string) =>
-    isDrawn(end) ? `${before}*` : all,
-  );
+  return segment.replace(MIXED_END, (all, before: string, end: string) => (isDrawn(end) ? `${before}*` : all));
 }
 
 /** Returns true for upper case, lower case and digits in no order that a person would choose. */

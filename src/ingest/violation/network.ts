@@ -91,11 +91,7 @@ export function networkResource(resource: string, verb: string): string {
   return formatTokens([
     ...(isInternet
       ? internetProtocol(tokens, type, family)
-      : [
-          ["family", family] as const,
-          ["type", type] as const,
-          ["protocol", familyProtocol(tokens, family)] as const,
-        ]),
+      : [["family", family] as const, ["type", type] as const, ["protocol", familyProtocol(tokens, family)] as const]),
     ...toAddress(tokens, verb),
     ...others(tokens, resource),
   ]);
@@ -205,9 +201,7 @@ function others(tokens: Tokens, resource: string): (readonly [string, string])[]
   const bare = resource.split(/\s+/).filter((token) => token !== "" && token.indexOf("=") <= 0);
   return [
     ...bare.sort().map((token) => ["", token] as const),
-    ...named
-      .map(([key, value]) => [key, value.startsWith("/") ? foldPath(value) : value] as const)
-      .sort(byKey),
+    ...named.map(([key, value]) => [key, value.startsWith("/") ? foldPath(value) : value] as const).sort(byKey),
   ];
 }
 
@@ -266,8 +260,7 @@ const TOP_LEVEL = "com|org|net|io|dev|app|gov|edu|cloud|info|xyz|biz|online";
 const SEARCH_PATH = new RegExp(`(\\.(?:${TOP_LEVEL}))(?:\\.[a-z0-9-]+)?\\.svc\\.cluster\\.local$`);
 
 /** A label that is new at each query: data in hex digits, or a UUID. */
-const DRAWN_LABEL =
-  /(?<![a-z0-9])(?=[0-9a-f-]*\d)(?=[0-9a-f-]*[a-f])[0-9a-f]{8,}(?:-?[0-9a-f]){8,}(?![a-z0-9])/g;
+const DRAWN_LABEL = /(?<![a-z0-9])(?=[0-9a-f-]*\d)(?=[0-9a-f-]*[a-f])[0-9a-f]{8,}(?:-?[0-9a-f]){8,}(?![a-z0-9])/g;
 
 /** A domain in lower case without the dot at its end and the resolver's search path; generated labels are folded. */
 export function plainDomain(domain: string): string {

@@ -58,9 +58,7 @@ export class SubjectNames {
     const { namespace, pod } = violation;
     if (namespace === undefined || pod === "") return violation;
     const identity = this.resolveIdentity(namespace, violation.identity);
-    return identity === violation.identity
-      ? violation
-      : { ...violation, identity, key: identityKey(identity) };
+    return identity === violation.identity ? violation : { ...violation, identity, key: identityKey(identity) };
   }
 
   hasOwner(namespace: string, pod: string): boolean {

@@ -66,10 +66,7 @@ export class LeaderElector {
     assert(identity !== "", "a replica has an identity");
     assert(leaseDurationMs > renewDeadlineMs, "leaseDurationMs is more than renewDeadlineMs");
     assert(retryPeriodMs > 0, "retryPeriodMs is more than 0");
-    assert(
-      renewDeadlineMs > retryPeriodMs * JITTER_FACTOR,
-      "renewDeadlineMs is more than 1.2 × retryPeriodMs",
-    );
+    assert(renewDeadlineMs > retryPeriodMs * JITTER_FACTOR, "renewDeadlineMs is more than 1.2 × retryPeriodMs");
     this.#options = options;
     this.#lease = `${namespace}/${name}`;
     this.#clock = clock;
@@ -78,8 +75,7 @@ export class LeaderElector {
     this.#requestTimeoutMs = renewDeadlineMs / 2;
     this.#store = new LeaseStore(client, namespace, name);
     this.#access = new LeaseAccess(this.#lease, this.#store, logger);
-    const onHolder = (holder: string) =>
-      logger.info({ lease: this.#lease, holder }, "another replica holds the Lease");
+    const onHolder = (holder: string) => logger.info({ lease: this.#lease, holder }, "another replica holds the Lease");
     const onFree = () => this.#endPause();
     this.#claim = new LeaseClaim({ ...options, onHolder, onFree }, this.#store, clock);
   }
@@ -182,10 +178,7 @@ export class LeaderElector {
     const free = new AbortController();
     this.#endPause = () => free.abort();
     const pauseMs = this.#options.retryPeriodMs * (1 + JITTER_FACTOR * this.#clock.random());
-    await this.#clock.sleep(
-      Math.max(pauseMs, this.#access.retryAfterMs),
-      AbortSignal.any([giveUp, free.signal]),
-    );
+    await this.#clock.sleep(Math.max(pauseMs, this.#access.retryAfterMs), AbortSignal.any([giveUp, free.signal]));
   }
 
   #lead(deadline: Deadline): Term {
@@ -259,10 +252,7 @@ export class LeaderElector {
       term.deadline.leftMs < -retryPeriodMs
         ? "this process stood still, or its clock was set"
         : (this.#access.problem ?? "the API server has not answered in time");
-    this.#endTerm(
-      "expired",
-      `the Lease ${this.#lease} was not renewed for ${renewDeadlineMs / 1000} s: ${why}`,
-    );
+    this.#endTerm("expired", `the Lease ${this.#lease} was not renewed for ${renewDeadlineMs / 1000} s: ${why}`);
   }
 
   #endTerm(event: "taken" | "expired" | "released", reason: string): void {

@@ -9,13 +9,7 @@ import type { LeaseStore } from "./lease.ts";
 import { isOvertaken } from "./lease-claim.ts";
 
 /** Errors that need a person to fix. */
-const REFUSED: readonly ApiErrorCode[] = [
-  "Forbidden",
-  "NamespaceGone",
-  "NotServed",
-  "Unauthorized",
-  "Invalid",
-];
+const REFUSED: readonly ApiErrorCode[] = ["Forbidden", "NamespaceGone", "NotServed", "Unauthorized", "Invalid"];
 
 export class LeaseAccess {
   /** Reason and advice for the last failed try, in a sentence; undefined when it succeeded. */
@@ -35,8 +29,7 @@ export class LeaseAccess {
   }
 
   onFailure(thrown: unknown, isLeading: boolean): void {
-    const error =
-      thrown instanceof ApiError ? thrown : new ApiError("Unknown", String(thrown), { cause: thrown });
+    const error = thrown instanceof ApiError ? thrown : new ApiError("Unknown", String(thrown), { cause: thrown });
     const { code } = error;
     const fields: Record<string, unknown> = { lease: this.#lease, answer: error.message };
     if (isOvertaken(error)) {

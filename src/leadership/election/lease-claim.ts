@@ -9,13 +9,7 @@ import { ApiError, type ApiErrorCode } from "../../kube/api-error.ts";
 import { Deadline } from "../../kube/deadline.ts";
 import type { Clock } from "../../lib/clock.ts";
 import { formatEpochMs, parseEpochMs } from "../../lib/time.ts";
-import {
-  isSameRecord,
-  type LeaseCall,
-  type LeaseRecord,
-  type LeaseStore,
-  type StoredLease,
-} from "./lease.ts";
+import { isSameRecord, type LeaseCall, type LeaseRecord, type LeaseStore, type StoredLease } from "./lease.ts";
 import { MAX_TIMER_MS, WarmPriority } from "./warm-priority.ts";
 
 export interface LeaseClaimOptions {
@@ -146,8 +140,7 @@ export class LeaseClaim {
     if (holder !== "" && !this.#isExpired && !isSuccessor) {
       this.#priority.onHeld();
       // Where every replica is warm, none needs to say so.
-      if (how.mayTake && standby === "" && isWarm)
-        await this.#setStandby(this.#options.identity, how.nextCall());
+      if (how.mayTake && standby === "" && isWarm) await this.#setStandby(this.#options.identity, how.nextCall());
       return undefined;
     }
     if (!how.mayTake) return undefined;
@@ -167,11 +160,7 @@ export class LeaseClaim {
       this.#isCurrent = false;
       try {
         // As client-go: no holder, and the shortest duration that the API accepts.
-        const times = {
-          acquireTime: now,
-          renewTime: now,
-          unwrittenSince: this.#formatPersistedUntil(base.record),
-        };
+        const times = { acquireTime: now, renewTime: now, unwrittenSince: this.#formatPersistedUntil(base.record) };
         const record = { ...base.record, holder: "", durationSeconds: 1, ...times };
         this.#observe(await this.#store.update(base, record, call));
         return true;
@@ -244,10 +233,7 @@ export class LeaseClaim {
     try {
       const stored = await (base ? this.#store.update(base, record, call) : this.#store.create(record, call));
       if (!this.#isMine(stored.record)) {
-        throw new ApiError(
-          "Unknown",
-          "the API server stored another Lease than was sent; does a webhook change it?",
-        );
+        throw new ApiError("Unknown", "the API server stored another Lease than was sent; does a webhook change it?");
       }
       this.#observe(stored);
       if (isTaken)

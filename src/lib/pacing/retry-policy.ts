@@ -19,10 +19,7 @@ export class RetryPolicy {
   readonly #times: Required<RetryTimes>;
   #failures = 0;
 
-  constructor(
-    clock: Pick<Clock, "random">,
-    { minMs = 500, baseMs = minMs, maxMs = 15_000 }: RetryTimes = {},
-  ) {
+  constructor(clock: Pick<Clock, "random">, { minMs = 500, baseMs = minMs, maxMs = 15_000 }: RetryTimes = {}) {
     this.#clock = clock;
     this.#times = { minMs, baseMs, maxMs };
   }

@@ -28,11 +28,7 @@ export async function runInTurns<T>(steps: Steps<T>, clock: Pick<Clock, "turn">)
 }
 
 /** Yields after so many entries, each of which is passed to `visit`. */
-export function* visitInSteps<T>(
-  entries: Iterable<T>,
-  visit: (entry: T) => void,
-  perStep = VISITS_PER_STEP,
-): Steps {
+export function* visitInSteps<T>(entries: Iterable<T>, visit: (entry: T) => void, perStep = VISITS_PER_STEP): Steps {
   let left = perStep;
   for (const entry of entries) {
     if (left-- === 0) {

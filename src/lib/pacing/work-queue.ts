@@ -184,11 +184,7 @@ export class WorkQueue {
     }
     for (const [index, level] of this.#levels.entries()) {
       if (index === 0) continue;
-      for (
-        let item = level.oldest();
-        item && nowMs - item.levelSinceMs >= this.#ageMs;
-        item = level.oldest()
-      ) {
+      for (let item = level.oldest(); item && nowMs - item.levelSinceMs >= this.#ageMs; item = level.oldest()) {
         level.remove(item, this.#flow);
         this.#enter(item, index - 1, item.levelSinceMs + this.#ageMs);
       }

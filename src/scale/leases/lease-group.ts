@@ -145,10 +145,7 @@ export class LeaseGroup {
     const name = toPartLeaseName(leaseName, part, index);
     const getUnchangedMs = (renewTime: string) => this.#members.getUnchangedMs(name, renewTime);
     const elector = new LeaderElector({ ...options, name, getUnchangedMs }, client, clock, logger);
-    const facts = {
-      persistedUntilMs: () => storedUntilMs?.(index),
-      missingSinceMs: () => missingSinceMs?.(index),
-    };
+    const facts = { persistedUntilMs: () => storedUntilMs?.(index), missingSinceMs: () => missingSinceMs?.(index) };
     const lost = await elector.acquire(stop, facts);
     if (lost) {
       this.#held.add(index);

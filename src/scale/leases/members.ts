@@ -116,8 +116,7 @@ export class Members {
       this.#own = await (base ? this.#store.update(base, record, call) : this.#store.create(record, call));
     } catch (error) {
       // Deleted by another replica, or changed by a person: the next turn reads it again.
-      const isStale =
-        error instanceof ApiError && ["Conflict", "NotFound", "AlreadyExists"].includes(error.code);
+      const isStale = error instanceof ApiError && ["Conflict", "NotFound", "AlreadyExists"].includes(error.code);
       if (!isStale) throw error;
     }
   }
@@ -149,12 +148,7 @@ export class Members {
   async #remove(name: string, signal: AbortSignal): Promise<void> {
     const path = `${this.#path}/${name}`;
     try {
-      await this.#client.request({
-        method: "DELETE",
-        path,
-        timeoutMs: this.#options.requestTimeoutMs,
-        signal,
-      });
+      await this.#client.request({ method: "DELETE", path, timeoutMs: this.#options.requestTimeoutMs, signal });
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
     }

@@ -13,15 +13,7 @@ const schema = z.strictObject({
   version: z.literal(DELTA_VERSION),
   stream: z.string(),
   position: count,
-  sources: z.record(
-    z.string(),
-    z.strictObject({
-      seq: count,
-      cumulative: count,
-      atMs: count,
-      untilUs: count,
-    }),
-  ),
+  sources: z.record(z.string(), z.strictObject({ seq: count, cumulative: count, atMs: count, untilUs: count })),
   shards: z.array(shard.extend({ source: z.string(), atMs: count, untilUs: count })),
   wholeSinceUs: count,
 });

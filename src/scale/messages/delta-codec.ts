@@ -64,9 +64,7 @@ const violation = z.strictObject({
   lastUs: us,
   rule: z.string().refine(isRule),
   evidence: z.looseObject({ time: z.string() }).optional(),
-  pods: z.array(
-    z.strictObject({ key: z.string().max(1200), name, node: name, occurrences: count, lastUs: us }),
-  ),
+  pods: z.array(z.strictObject({ key: z.string().max(1200), name, node: name, occurrences: count, lastUs: us })),
 });
 
 const report = z.strictObject({
@@ -120,12 +118,7 @@ const notice = z.discriminatedUnion("type", [
 ]);
 
 /** A shard of a message. */
-export const shard = z.strictObject({
-  index: count,
-  desired: count,
-  connected: count,
-  missingSinceUs: us.nullable(),
-});
+export const shard = z.strictObject({ index: count, desired: count, connected: count, missingSinceUs: us.nullable() });
 
 const delta = z.strictObject({
   version: z.literal(DELTA_VERSION),

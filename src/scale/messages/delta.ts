@@ -148,14 +148,7 @@ export function toCounted({ violations }: ReportDelta): Counted[] {
   return violations.map(({ key, occurrences, firstUs, lastUs, rule, evidence, pods }) => {
     const latest = evidence && storedEvidence(evidence);
     const times = { firstUs, lastUs };
-    const tally: Tally = {
-      occurrences,
-      ...times,
-      pods: new Pods(),
-      latest,
-      rule: parseRule(rule),
-      journaledSecond: 0,
-    };
+    const tally: Tally = { occurrences, ...times, pods: new Pods(), latest, rule: parseRule(rule), journaledSecond: 0 };
     for (const pod of pods) addPod(tally, pod.key, pod.name, pod.node, pod.occurrences, pod.lastUs);
     return { key, identity: parseIdentityKey(key), tally };
   });

@@ -161,8 +161,7 @@ export class MovedCounts {
       const result = await reconciler.reconcile(true, signal);
       if (result.kind === "written") {
         retry.reset();
-        for (const [namespace, position] of sent)
-          this.#stored.set(reportKey(namespace, policyName), position);
+        for (const [namespace, position] of sent) this.#stored.set(reportKey(namespace, policyName), position);
         sent.clear();
       }
       if (!ledger.write.isNeeded && !ledger.write.isInFlight) break;
@@ -205,8 +204,7 @@ export class MovedCounts {
     const { stream, isOwn } = this.#parts;
     const positions = parseMoved(metadata, stream);
     for (const [namespace, position] of positions)
-      if (position <= this.checkpointed && isOwn(reportKey(namespace, policyName)))
-        positions.delete(namespace);
+      if (position <= this.checkpointed && isOwn(reportKey(namespace, policyName))) positions.delete(namespace);
     for (const [namespace, position] of sent) positions.set(namespace, position);
     return formatMoved(stream, positions);
   }

@@ -72,10 +72,7 @@ export class Owners {
   }
 
   /** Counts what each acceptance of a policy matches in its report; nothing in a report of another owner. */
-  matchAcceptances(
-    namespace: string,
-    policy: string,
-  ): Generator<undefined, ReadonlyMap<string, Matched>, undefined> {
+  matchAcceptances(namespace: string, policy: string): Generator<undefined, ReadonlyMap<string, Matched>, undefined> {
     return this.#findContext(namespace, policy)?.matchAcceptances(namespace, policy) ?? matchNothing();
   }
 

@@ -157,7 +157,6 @@ function guard(sink: ReportSink, isHeld: () => boolean): ReportSink {
     list: (signal) => sink.list(signal),
     read: (ref, signal) => sink.read(ref, signal),
     write: async (report, signal) => (isHeld() ? await sink.write(report, signal) : NOT_THE_OWNER),
-    remove: async (ref, version, signal) =>
-      isHeld() ? await sink.remove(ref, version, signal) : NOT_THE_OWNER,
+    remove: async (ref, version, signal) => (isHeld() ? await sink.remove(ref, version, signal) : NOT_THE_OWNER),
   };
 }

@@ -191,8 +191,7 @@ export class PartitionOwner {
   }
 
   #queueChanged(life: PartitionLife): void {
-    for (const [key, ledger] of life.aggregator.ledgers)
-      if (ledger.write.isNeeded) life.queue.add(key, "coverage");
+    for (const [key, ledger] of life.aggregator.ledgers) if (ledger.write.isNeeded) life.queue.add(key, "coverage");
   }
 
   /** The position that a report holds; of a report without its annotation, the position of the last write here. */
@@ -245,9 +244,7 @@ export class PartitionOwner {
     const movedKeys = new Set([...moved.pending].map(toMovedKey));
     const isPending = (key: string) => {
       const ledger = aggregator.ledgers.get(key);
-      return (
-        movedKeys.has(key) || (ledger !== undefined && (ledger.write.isNeeded || ledger.write.isInFlight))
-      );
+      return movedKeys.has(key) || (ledger !== undefined && (ledger.write.isNeeded || ledger.write.isInFlight));
     };
     if (!checkpoints.isWaiting) {
       if (state.position === position && !isDue) return undefined;

@@ -146,14 +146,7 @@ export class Reader {
       onRejected: (reason, detail) => logger.debug({ reason, detail }, "alert rejected"),
     });
     const source = createSource(this.#fanOut.ofShard(part.index));
-    const shard: Shard = {
-      counts,
-      source,
-      part,
-      includedMs: undefined,
-      isAnnounced: false,
-      storedUntilMs: undefined,
-    };
+    const shard: Shard = { counts, source, part, includedMs: undefined, isAnnounced: false, storedUntilMs: undefined };
     counts.whenConnected(() => this.#announce(shard));
     this.#shards.set(part.index, shard);
     const end = new AbortController();

@@ -23,13 +23,7 @@ import { IngestCounters, type Rejection } from "../../ingest/ingest-counters.ts"
 import { SubjectNames } from "../../ingest/violation/subject-names.ts";
 import type { Scope } from "../../ingest/violation/violation.ts";
 import type { Clock } from "../../lib/clock.ts";
-import {
-  drainReport,
-  type GapNotice,
-  type Notice,
-  type ReportDelta,
-  type ShardState,
-} from "../messages/delta.ts";
+import { drainReport, type GapNotice, type Notice, type ReportDelta, type ShardState } from "../messages/delta.ts";
 
 export interface ShardCountsOptions {
   memory: MemoryLimits;
@@ -103,12 +97,7 @@ export class ShardCounts implements AlertListener {
   /** State of the shard, which has these nodes; a shard without a node misses none. */
   describe(index: number, { desired, connected }: NodeCounts): ShardState {
     const sinceMs = desired === 0 ? undefined : this.missingSinceMs;
-    return {
-      index,
-      desired,
-      connected,
-      missingSinceUs: sinceMs === undefined ? null : Math.round(sinceMs * 1000),
-    };
+    return { index, desired, connected, missingSinceUs: sinceMs === undefined ? null : Math.round(sinceMs * 1000) };
   }
 
   /** Counted alerts that were not drained. */
@@ -137,15 +126,7 @@ export class ShardCounts implements AlertListener {
 
   onDisconnected({ lastReadMs }: Disconnect): void {
     this.#down = { fromUs: Math.round(lastReadMs * 1000) };
-    this.#notify({
-      type: "gap",
-      kind: "NodeDown",
-      ...this.#down,
-      toUs: null,
-      nodes: 0,
-      count: 0,
-      isNew: true,
-    });
+    this.#notify({ type: "gap", kind: "NodeDown", ...this.#down, toUs: null, nodes: 0, count: 0, isNew: true });
   }
 
   /** Calls `onConnected` once, when all nodes of the shard are connected. */
@@ -160,9 +141,7 @@ export class ShardCounts implements AlertListener {
   }
 
   /** Takes what was counted for the partitions that `isWanted` selects. */
-  drain(
-    isWanted: (partition: number) => boolean,
-  ): Map<number, { reports: ReportDelta[]; notices: Notice[] }> {
+  drain(isWanted: (partition: number) => boolean): Map<number, { reports: ReportDelta[]; notices: Notice[] }> {
     this.#takeRejected();
     const drained = new Map<number, { reports: ReportDelta[]; notices: Notice[] }>();
     for (const [partition, notices] of this.#notices.entries())

@@ -25,9 +25,7 @@ export function checkServer({ info }: NatsConnection): void {
       `scale.nats.url: the server has max_payload ${maxBytes}; needed is ${MIN_MESSAGE_BYTES}, the default, or more`,
     );
   if (info?.jetstream !== true)
-    throw new BusError(
-      "scale.nats.url: the server has no JetStream: enable it in the server's configuration",
-    );
+    throw new BusError("scale.nats.url: the server has no JetStream: enable it in the server's configuration");
 }
 
 /** Error of the client by the setting that it is about. */
@@ -39,11 +37,7 @@ export function explain(
     name = "",
     message = String(error),
     code,
-  } = (error ?? {}) as {
-    name?: string;
-    message?: string;
-    code?: unknown;
-  };
+  } = (error ?? {}) as { name?: string; message?: string; code?: unknown };
   const text = `${name} ${message}`;
   if (/server does not support 'tls'/i.test(text))
     return new BusError(
@@ -51,9 +45,7 @@ export function explain(
       { cause: error },
     );
   if (/certificate|\btls|ssl|self.signed|PEM/i.test(text))
-    return new BusError(`scale.nats.secretPath: no secure connection to ${url}: ${message}`, {
-      cause: error,
-    });
+    return new BusError(`scale.nats.secretPath: no secure connection to ${url}: ${message}`, { cause: error });
   if (/authorization|authentication|nkey|jwt|credential|expired/i.test(text))
     return new BusError(`scale.nats.secretPath: the server at ${url} refuses the credentials: ${message}`, {
       cause: error,
@@ -63,9 +55,7 @@ export function explain(
       cause: error,
     });
   if (/JetStreamNotEnabled|jetstream not enabled/i.test(text))
-    return new BusError(`scale.nats.url: JetStream is not enabled for this account at ${url}`, {
-      cause: error,
-    });
+    return new BusError(`scale.nats.url: JetStream is not enabled for this account at ${url}`, { cause: error });
   if (/replicas > 1 not supported|no suitable peers|insufficient resources/i.test(text))
     return new BusError(`scale.nats.replicas: ${message}`, { cause: error });
   if (error instanceof JetStreamApiError)

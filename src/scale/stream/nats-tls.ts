@@ -15,9 +15,7 @@ export function toTls(
   { "ca.crt": ca, "tls.crt": cert, "tls.key": key }: NatsSecret,
 ): TlsOptions | undefined {
   if ((cert === undefined) !== (key === undefined))
-    throw new BusError(
-      `scale.nats.secretPath: ${cert ? "tls.crt has no tls.key" : "tls.key has no tls.crt"}`,
-    );
+    throw new BusError(`scale.nats.secretPath: ${cert ? "tls.crt has no tls.key" : "tls.key has no tls.crt"}`);
   const tls = { ...(ca && { ca }), ...(cert && { cert }), ...(key && { key }) };
   if (Object.keys(tls).length === 0 && !url.includes("tls://")) return undefined;
   return { ...tls, ...{ checkServerIdentity: createIdentityCheck(url) } };

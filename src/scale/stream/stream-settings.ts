@@ -67,20 +67,14 @@ export function findStreamFaults(found: StreamConfigFacts, wanted: StreamSetting
     `num_replicas is ${found.num_replicas}, expected ${wanted.replicas} (scale.nats.replicas)`,
   );
   const ageMs = (found.max_age ?? 0) / NANOS_PER_MS;
-  expect(
-    ageMs === 0 || ageMs >= MIN_AGE_MS,
-    `max_age is ${ageMs / 1000} s, expected at least ${MIN_AGE_MS / 1000} s`,
-  );
+  expect(ageMs === 0 || ageMs >= MIN_AGE_MS, `max_age is ${ageMs / 1000} s, expected at least ${MIN_AGE_MS / 1000} s`);
   expect((found.max_msgs ?? -1) <= 0, `max_msgs is ${found.max_msgs}, expected none`);
   expect(
     (found.max_msgs_per_subject ?? -1) <= 0,
     `max_msgs_per_subject is ${found.max_msgs_per_subject}, expected none`,
   );
   const size = found.max_msg_size ?? -1;
-  expect(
-    size <= 0 || size >= MIN_MESSAGE_BYTES,
-    `max_msg_size is ${size}, expected at least ${MIN_MESSAGE_BYTES}`,
-  );
+  expect(size <= 0 || size >= MIN_MESSAGE_BYTES, `max_msg_size is ${size}, expected at least ${MIN_MESSAGE_BYTES}`);
   // An owner has one for each partition; one that it left behind is removed after a minute.
   const consumers = found.max_consumers ?? -1;
   expect(

@@ -99,11 +99,7 @@ export class KindPublisher {
       ...(absentRetryMs === undefined ? {} : { absentRetryMs }),
     };
     const served = Promise.withResolvers<void>();
-    const copies = follow(
-      { ...common, path: this.#pair.openReportsPath },
-      this.#observeCopies(served.resolve),
-      signal,
-    );
+    const copies = follow({ ...common, path: this.#pair.openReportsPath }, this.#observeCopies(served.resolve), signal);
     // Reports are followed only where there is something to copy them to.
     await Promise.race([served.promise, copies]);
     const reports = follow({ ...common, path: this.#pair.reportsPath }, this.#observeReports(), signal);

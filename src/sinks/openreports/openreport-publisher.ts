@@ -30,12 +30,7 @@ const NO_RESULTS: Readonly<Record<PublishResult, number>> = {
 };
 
 /** Statistics while copies are switched off. */
-export const NO_OPEN_REPORTS: OpenReportStats = {
-  isServed: false,
-  results: NO_RESULTS,
-  pending: 0,
-  leftOut: 0,
-};
+export const NO_OPEN_REPORTS: OpenReportStats = { isServed: false, results: NO_RESULTS, pending: 0, leftOut: 0 };
 
 /** Over both kinds: a write of 100 results costs the API server about 100 ms. */
 const WRITES_PER_SECOND = 5;

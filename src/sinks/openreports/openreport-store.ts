@@ -118,17 +118,13 @@ export class OpenReportStore {
     try {
       return await this.#client.request({ method: "GET", path, signal });
     } catch (error) {
-      if (error instanceof ApiError && (error.code === "NotFound" || error.code === "NamespaceGone"))
-        return undefined;
+      if (error instanceof ApiError && (error.code === "NotFound" || error.code === "NamespaceGone")) return undefined;
       throw error;
     }
   }
 }
 
-function isOurs(
-  { metadata: { labels, ownerReferences } }: OpenReport,
-  { metadata: { uid } }: Report,
-): boolean {
+function isOurs({ metadata: { labels, ownerReferences } }: OpenReport, { metadata: { uid } }: Report): boolean {
   if (labels?.[MANAGED_BY_LABEL] === PRODUCT) return true;
   return uid !== undefined && ownerReferences?.some((owner) => owner.uid === uid) === true;
 }

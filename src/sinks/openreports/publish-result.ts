@@ -10,9 +10,7 @@ export type PublishResult = "written" | "unchanged" | "conflict" | "too_large" |
 const CONFLICT = { result: "conflict", afterMs: 1000 } as const;
 const REFUSED = { result: "refused", afterMs: 60_000 } as const;
 /** Errors that are not answered with a growing pause. */
-export const FIXED_PAUSES: Partial<
-  Record<ApiErrorCode | "Foreign", { result: PublishResult; afterMs: number }>
-> = {
+export const FIXED_PAUSES: Partial<Record<ApiErrorCode | "Foreign", { result: PublishResult; afterMs: number }>> = {
   Conflict: CONFLICT,
   NotFound: CONFLICT,
   AlreadyExists: CONFLICT,

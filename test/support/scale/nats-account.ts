@@ -24,10 +24,7 @@ export function createNatsAccount({ isExpired = false } = {}): NatsAccount {
   const system = nkeys.createAccount();
   const systemJwt = encode(operator, system, { type: "account", limits: { ...UNLIMITED, leaf: -1 } });
   const operatorJwt = encode(operator, operator, { type: "operator" });
-  const accountJwt = encode(operator, account, {
-    type: "account",
-    limits: { ...UNLIMITED, leaf: -1, ...STORAGE },
-  });
+  const accountJwt = encode(operator, account, { type: "account", limits: { ...UNLIMITED, leaf: -1, ...STORAGE } });
   const userJwt = encode(account, user, { type: "user", subs: -1, data: -1, payload: -1 }, isExpired);
   const seed = new TextDecoder().decode(user.getSeed());
   return {

@@ -18,9 +18,7 @@ import { listReports, sumOccurrences } from "../reports.ts";
 /** No namespace of the cluster: its alerts belong in cluster reports. */
 const ABSENT = "absent";
 const ALERTS = ["shop", "bank", ABSENT].flatMap((NamespaceName) =>
-  ["one", "two", "three", "four"].flatMap((PolicyName) =>
-    spread([makeAlert({ NamespaceName, PolicyName })], 2, 2),
-  ),
+  ["one", "two", "three", "four"].flatMap((PolicyName) => spread([makeAlert({ NamespaceName, PolicyName })], 2, 2)),
 );
 
 interface Raised {
@@ -93,9 +91,7 @@ export class ScaleRun {
     const { signal } = this.#end;
     const { ratePerSec } = this.#options;
     const vary = (alert: WireAlert) => this.#stampAlert(alert);
-    this.#floods = this.nodes.map((node) =>
-      node.flood({ alert: ALERTS, vary, stamp: false, ratePerSec, signal }),
-    );
+    this.#floods = this.nodes.map((node) => node.flood({ alert: ALERTS, vary, stamp: false, ratePerSec, signal }));
   }
 
   /** Ends the flood. */
@@ -131,10 +127,7 @@ export class ScaleRun {
       const key = `${metadata.namespace}/${policy.name}`;
       const gaps = this.#gaps.get(key) ?? new Map<string, [number, number]>();
       for (const { kind, from, to } of coverage.recent ?? [])
-        gaps.set(`${kind} ${from}`, [
-          parseMicroTime(from) ?? 0,
-          parseMicroTime(to ?? "") ?? Number.POSITIVE_INFINITY,
-        ]);
+        gaps.set(`${kind} ${from}`, [parseMicroTime(from) ?? 0, parseMicroTime(to ?? "") ?? Number.POSITIVE_INFINITY]);
       this.#gaps.set(key, gaps);
     }
   }

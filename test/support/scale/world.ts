@@ -148,9 +148,7 @@ export class ScaleWorld {
   giveShard(index: number, { reader, leases }: ReaderProcess): void {
     const storedUntilMs = this.#storedUntil.get(index);
     const predecessor =
-      storedUntilMs === undefined
-        ? undefined
-        : { holder: "", isSelf: false, persistedUntilMs: storedUntilMs };
+      storedUntilMs === undefined ? undefined : { holder: "", isSelf: false, persistedUntilMs: storedUntilMs };
     leases.set(
       index,
       this.#hold(index, predecessor, (part) => this.#holdShard(index, reader, part)),
@@ -282,8 +280,7 @@ export class ScaleWorld {
         counted.set(resource, (counted.get(resource) ?? 0) + occurrences);
         sum += occurrences;
       }
-      if (sum !== summary.occurrences)
-        problems.push(`${policy.name}: ${summary.occurrences} in all, ${sum} listed`);
+      if (sum !== summary.occurrences) problems.push(`${policy.name}: ${summary.occurrences} in all, ${sum} listed`);
     }
     for (const { resource, namespace, policy, us } of this.raised) {
       const report = reports.find((one) => one.policy.name === policy && this.#isOf(one, namespace));
@@ -368,9 +365,7 @@ export class ScaleWorld {
           source.listener = listener;
           // The pause may have ended because of it.
           if (!signal.aborted)
-            await new Promise<void>((resolve) =>
-              signal.addEventListener("abort", () => resolve(), { once: true }),
-            );
+            await new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
         }
         this.#sources.delete(source);
       },
@@ -389,7 +384,5 @@ function isDeclared(report: Report | undefined, us: number): boolean {
 }
 
 function toLetters(n: number): string {
-  return [...n.toString(26)]
-    .map((digit) => "abcdefghijklmnopqrstuvwxyz"[Number.parseInt(digit, 26)])
-    .join("");
+  return [...n.toString(26)].map((digit) => "abcdefghijklmnopqrstuvwxyz"[Number.parseInt(digit, 26)]).join("");
 }

@@ -20,9 +20,7 @@ function indexOf(all: readonly ReadAcceptance[], limits: IndexLimits = {}): Acce
 }
 
 function createMany(namespace: string, count: number): ReadAcceptance[] {
-  return Array.from({ length: count }, (_, i) =>
-    read(namespace, `a${String(i).padStart(5, "0")}`, `p${i % 7}`),
-  );
+  return Array.from({ length: count }, (_, i) => read(namespace, `a${String(i).padStart(5, "0")}`, `p${i % 7}`));
 }
 
 describe("the bound of all acceptances", () => {

@@ -90,49 +90,21 @@ describe("an acceptance", () => {
       { ...SPEC, match: { ...MATCH, workload: { nam: "x" } } },
       "spec.match.workload: unknown key nam",
     ],
-    [
-      "a glob that is none",
-      { ...SPEC, match: { ...MATCH, resource: "/bin/[" } },
-      "spec.match.resource: unsupported [",
-    ],
-    [
-      "a source that is no glob",
-      { ...SPEC, match: { ...MATCH, source: "***" } },
-      "spec.match.source: three or more *",
-    ],
+    ["a glob that is none", { ...SPEC, match: { ...MATCH, resource: "/bin/[" } }, "spec.match.resource: unsupported ["],
+    ["a source that is no glob", { ...SPEC, match: { ...MATCH, source: "***" } }, "spec.match.source: three or more *"],
     ["several policies", { ...SPEC, match: { policy: "no-*" } }, "spec.match.policy: expected one name"],
-    [
-      "several containers",
-      { ...SPEC, match: { ...MATCH, container: "w*" } },
-      "spec.match.container: expected one",
-    ],
+    ["several containers", { ...SPEC, match: { ...MATCH, container: "w*" } }, "spec.match.container: expected one"],
     [
       "an operation in lower case",
       { ...SPEC, match: { ...MATCH, operation: "file" } },
       "spec.match.operation: expected a",
     ],
-    [
-      "a verb in capitals",
-      { ...SPEC, match: { ...MATCH, verb: "SYS_X" } },
-      "spec.match.verb: expected lower case",
-    ],
-    [
-      "an empty protocol",
-      { ...SPEC, match: { ...MATCH, protocol: "" } },
-      "spec.match.protocol: must not be empty",
-    ],
+    ["a verb in capitals", { ...SPEC, match: { ...MATCH, verb: "SYS_X" } }, "spec.match.verb: expected lower case"],
+    ["an empty protocol", { ...SPEC, match: { ...MATCH, protocol: "" } }, "spec.match.protocol: must not be empty"],
     ["no policy", { ...SPEC, match: {} }, "spec.match.policy: must not be empty"],
     ["a reason of blanks", { ...SPEC, reason: " " }, "spec.reason: must not be empty"],
-    [
-      "a time that is none",
-      { ...SPEC, expires: "soon" },
-      "spec.expires: expected a time such as 2027-01-31T00:00:00Z",
-    ],
-    [
-      "a number for a text",
-      { ...SPEC, match: { ...MATCH, container: 7 } },
-      "spec.match.container: expected text",
-    ],
+    ["a time that is none", { ...SPEC, expires: "soon" }, "spec.expires: expected a time such as 2027-01-31T00:00:00Z"],
+    ["a number for a text", { ...SPEC, match: { ...MATCH, container: 7 } }, "spec.match.container: expected text"],
     [
       "a list for a workload",
       { ...SPEC, match: { ...MATCH, workload: [] } },
@@ -154,16 +126,8 @@ describe("an acceptance", () => {
       { ...SPEC, match: { ...MATCH, operation: "Syscall", protocol: "tcp" } },
       "port and protocol need",
     ],
-    [
-      "a port that is none",
-      { ...SPEC, match: { ...MATCH, port: 70_000 } },
-      "spec.match.port: expected a whole number",
-    ],
-    [
-      "a port with a fraction",
-      { ...SPEC, match: { ...MATCH, port: 1.5 } },
-      "spec.match.port: expected a whole number",
-    ],
+    ["a port that is none", { ...SPEC, match: { ...MATCH, port: 70_000 } }, "spec.match.port: expected a whole number"],
+    ["a port with a fraction", { ...SPEC, match: { ...MATCH, port: 1.5 } }, "spec.match.port: expected a whole number"],
     ["a null for a text", { ...SPEC, owner: null }, "spec.owner: expected text"],
   ])("with %s accepts nothing and says why", (_what, spec, said) => {
     expect(getProblem(spec)).toContain(said);
@@ -187,11 +151,7 @@ describe("an acceptance that the configuration denies", () => {
     const denied = new Denials({ deniedPolicies, deniedNamespaces }).apply(read(SPEC));
     expect(denied.effect).toMatchObject({ reason: "Denied", problem: expect.stringContaining(setting) });
     const matched = { violations: 3, occurrences: 9 };
-    const { conditions, matched: shown } = createStatus(denied, {
-      nowUs: START_US,
-      matched,
-      refusal: undefined,
-    });
+    const { conditions, matched: shown } = createStatus(denied, { nowUs: START_US, matched, refusal: undefined });
     expect(shown).toEqual({ violations: 0, occurrences: 0 });
     expect(conditions?.slice(0, 3).map(({ type, status, reason }) => `${type}=${status} ${reason}`)).toEqual([
       "Active=False Denied",
@@ -201,10 +161,7 @@ describe("an acceptance that the configuration denies", () => {
   });
 
   it("by other names has effect", () => {
-    const denials = new Denials({
-      deniedPolicies: ["no", "no-shells-*"],
-      deniedNamespaces: ["shop-*", "SHOP"],
-    });
+    const denials = new Denials({ deniedPolicies: ["no", "no-shells-*"], deniedNamespaces: ["shop-*", "SHOP"] });
     expect(denials.apply(read(SPEC)).effect).toHaveProperty("acceptance");
   });
 
@@ -258,9 +215,7 @@ describe("its status", () => {
       ],
       matched: { violations: 0, occurrences: 0 },
     });
-    expect(said({ ...SPEC, expires: "2026-11-23T10:00:00.000001Z" }).conditions).toContain(
-      "Active=True InEffect",
-    );
+    expect(said({ ...SPEC, expires: "2026-11-23T10:00:00.000001Z" }).conditions).toContain("Active=True InEffect");
   });
 
   it("says why it has no effect", () => {
@@ -282,9 +237,9 @@ describe("its status", () => {
     const stored = read(narrow, { status: first });
     const later = { ...standing, nowUs: START_US + 60_000_000 };
     expect(behind(stored.status, createStatus(stored, later))).toBe("no");
-    expect(
-      behind(stored.status, createStatus(stored, { ...later, matched: { violations: 2, occurrences: 10 } })),
-    ).toBe("numbers");
+    expect(behind(stored.status, createStatus(stored, { ...later, matched: { violations: 2, occurrences: 10 } }))).toBe(
+      "numbers",
+    );
     const empty = createStatus(stored, { ...later, matched: { violations: 0, occurrences: 0 } });
     expect(behind(stored.status, empty)).toBe("words");
     expect(empty.conditions?.map((c) => c.lastTransitionTime.slice(14, 19))).toEqual([

@@ -16,10 +16,7 @@ const CLUSTER_KEY = reportKey(undefined, "no-package-managers");
 
 function setUpWithChanges(maxViolations = 100): { aggregator: Aggregator; changes: [string, Urgency][] } {
   const changes: [string, Urgency][] = [];
-  return {
-    aggregator: new Aggregator({ ...MEMORY, maxViolations }, (...change) => changes.push(change)),
-    changes,
-  };
+  return { aggregator: new Aggregator({ ...MEMORY, maxViolations }, (...change) => changes.push(change)), changes };
 }
 
 describe("a change", () => {

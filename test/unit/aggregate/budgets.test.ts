@@ -137,15 +137,11 @@ describe("the pace of one report", () => {
   }
 
   it("stretches from 5 s to 60 s while only counters move", () => {
-    expect(listWrites("counters", 300_000)).toEqual([
-      200, 5200, 15_200, 35_200, 75_200, 135_200, 195_200, 255_200,
-    ]);
+    expect(listWrites("counters", 300_000)).toEqual([200, 5200, 15_200, 35_200, 75_200, 135_200, 195_200, 255_200]);
   });
 
   it("is one write per interval for a stream of new violations, after a few at once", () => {
-    expect(listWrites("new_violation", 30_000)).toEqual([
-      200, 400, 600, 5600, 10_600, 15_600, 20_600, 25_600,
-    ]);
+    expect(listWrites("new_violation", 30_000)).toEqual([200, 400, 600, 5600, 10_600, 15_600, 20_600, 25_600]);
   });
 
   it("comes back to 5 s after a quiet time or a new violation", () => {

@@ -32,10 +32,7 @@ it("an alert at the memory bound has a bounded number of violations visited, how
   const held = 6000;
   const aggregator = createAggregator(held);
   const send = (i: number) =>
-    add(
-      aggregator,
-      alert({ Operation: "File", Resource: `/x/${toLetters(i)}`, UpdatedTime: formatTimeAt(i) }),
-    );
+    add(aggregator, alert({ Operation: "File", Resource: `/x/${toLetters(i)}`, UpdatedTime: formatTimeAt(i) }));
   for (let i = 0; i < held; i++) send(i);
   expect(aggregator.stats.violations).toBe(held);
   let most = 0;

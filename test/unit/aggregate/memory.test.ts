@@ -29,8 +29,7 @@ function copyText(text: string): string {
 function keep(length: number, text: (i: number) => string): unknown[] {
   return Array.from({ length }, (_, i) => {
     const mods: Record<string, string> = {};
-    for (const [name, value] of Object.entries(alert()))
-      if (typeof value === "string") mods[name] = copyText(text(i));
+    for (const [name, value] of Object.entries(alert())) if (typeof value === "string") mods[name] = copyText(text(i));
     const { source, timeUs, ...one } = violation(
       alert(mods as Partial<Alert>, { NamespaceName: "shop", Operation: "File" }),
     );
@@ -42,11 +41,7 @@ describe("violations kept of 100 alerts with 64 KB in every text", () => {
   it.each<[string, (i: number) => string, number]>([
     ["that are long", (i) => `/bin/x${i} `.padEnd(TEXT_BYTES, "a"), CUT_BYTES],
     ["that are long and not of one byte", (i) => `/bin/é${i} `.padEnd(TEXT_BYTES, "日"), KEPT_BYTES],
-    [
-      "that are short behind white space",
-      (i) => `${" ".repeat(TEXT_BYTES)}/bin/a-name-of-its-own-${i}`,
-      KEPT_BYTES,
-    ],
+    ["that are short behind white space", (i) => `${" ".repeat(TEXT_BYTES)}/bin/a-name-of-its-own-${i}`, KEPT_BYTES],
     [
       "that are short in front of white space",
       (i) => `/bin/a-name-of-its-own-${i}`.padEnd(TEXT_BYTES, " "),

@@ -14,15 +14,7 @@ import { recordEventUpdates } from "../../../src/events/event-updates.ts";
 import type { Steps } from "../../../src/lib/pacing/steps.ts";
 import { buildReport } from "../../../src/reconcile/write-attempt.ts";
 import { renderInSteps, renderReport } from "../../../src/report/render.ts";
-import {
-  alert,
-  formatTimeAt,
-  MEMORY,
-  renderOptions,
-  throttleNotice,
-  toLetters,
-  violation,
-} from "../../support/gen.ts";
+import { alert, formatTimeAt, MEMORY, renderOptions, throttleNotice, toLetters, violation } from "../../support/gen.ts";
 import { add } from "../ingest/fold-alerts.ts";
 
 const HELD = 6000;
@@ -35,11 +27,7 @@ afterEach(() => vi.restoreAllMocks());
 function fill(workloads: number): { aggregator: Aggregator; ledger: Ledger } {
   const aggregator = new Aggregator(MEMORY, () => {});
   for (let i = 0; i < HELD; i++) {
-    const mods = {
-      OwnerName: `w-${toLetters(i % workloads)}`,
-      Operation: "File",
-      Resource: `/x/${toLetters(i)}`,
-    };
+    const mods = { OwnerName: `w-${toLetters(i % workloads)}`, Operation: "File", Resource: `/x/${toLetters(i)}` };
     add(aggregator, alert({ ...mods, UpdatedTime: formatTimeAt(i) }));
   }
   return { aggregator, ledger: [...aggregator.ledgers.values()][0] as Ledger };
@@ -97,17 +85,9 @@ it("what is pending is taken, and looked at for new violations, without a visit 
   const moves = vi.spyOn(Entry.prototype, "inFlight", "set");
   const isNew = ledger.write.hasNewViolation;
   ledger.write.take();
-  expect([isNew, ledger.write.hasNewViolation, reads(), moves.mock.calls.length]).toEqual([
-    true,
-    false,
-    0,
-    0,
-  ]);
+  expect([isNew, ledger.write.hasNewViolation, reads(), moves.mock.calls.length]).toEqual([true, false, 0, 0]);
   expect([ledger.counts.listable, ledger.counts.unwritten]).toEqual([HELD, HELD]);
-  add(
-    aggregator,
-    alert({ OwnerName: "w-q", Operation: "File", Resource: "/x/q", UpdatedTime: formatTimeAt(HELD) }),
-  );
+  add(aggregator, alert({ OwnerName: "w-q", Operation: "File", Resource: "/x/q", UpdatedTime: formatTimeAt(HELD) }));
   const [entry] = ledger.write.entries;
   expect([entry?.inFlight?.occurrences, entry?.pending?.occurrences]).toEqual([1, 1]);
   expect(ledger.write.hasNewViolation).toBe(false);
@@ -120,11 +100,7 @@ it("what is added between the steps of a commit is pending, and nothing is count
   const steps = ledger.write.commitInSteps();
   while (!steps.next().done) {
     expect(ledger.counts.written.occurrences).toBe(HELD);
-    for (const resource of [
-      `/x/${toLetters(added)}`,
-      `/x/${toLetters(HELD - 1 - added)}`,
-      `/y/${toLetters(added)}`,
-    ])
+    for (const resource of [`/x/${toLetters(added)}`, `/x/${toLetters(HELD - 1 - added)}`, `/y/${toLetters(added)}`])
       add(
         aggregator,
         alert({ OwnerName: "w-q", Operation: "File", Resource: resource, UpdatedTime: formatTimeAt(HELD) }),

@@ -53,10 +53,7 @@ describe("the weight of violations", () => {
         Labels: "l".repeat(300),
       }),
     ],
-    [
-      "of many workloads",
-      (i) => ({ OwnerName: toLetters(i), PodName: `pod-${toLetters(i)}`, Resource: "/bin/a" }),
-    ],
+    ["of many workloads", (i) => ({ OwnerName: toLetters(i), PodName: `pod-${toLetters(i)}`, Resource: "/bin/a" })],
   ])("%s is about what they take of the heap, pending and written", async (_name, mods) => {
     // Code that is compiled and cached on the first run does not count.
     fill(createAggregator(), mods);

@@ -9,12 +9,7 @@ import { describe, expect, it } from "vitest";
 import { createFileSource } from "../../../src/alerts/file-source.ts";
 import { RecordingListener } from "./recording-listener.ts";
 
-const ALERT = {
-  UpdatedTime: "2026-09-21T14:19:01.000341Z",
-  PodName: "web-0",
-  PolicyName: "p",
-  Data: 'a="{"',
-};
+const ALERT = { UpdatedTime: "2026-09-21T14:19:01.000341Z", PodName: "web-0", PolicyName: "p", Data: 'a="{"' };
 const TEXT = JSON.stringify(ALERT);
 const OTHER = JSON.stringify({ ...ALERT, PodName: "web-1" });
 
@@ -30,10 +25,7 @@ async function read(input: string | Buffer, chunkBytes = 1_000_000, maxLineBytes
   const chunks: Buffer[] = [];
   for (let at = 0; at < bytes.length; at += chunkBytes) chunks.push(bytes.subarray(at, at + chunkBytes));
   const listener = new Listener();
-  await createFileSource({ input: Readable.from(chunks), maxLineBytes }).run(
-    listener,
-    new AbortController().signal,
-  );
+  await createFileSource({ input: Readable.from(chunks), maxLineBytes }).run(listener, new AbortController().signal);
   const pods = listener.told.flatMap((told) => (told.kind === "alert" ? [told.alert.PodName] : []));
   return { pods, rejections: listener.rejections, logs: listener.logs };
 }
@@ -47,10 +39,7 @@ describe("an alert is found", () => {
     ["behind other braces", `2026-09-21 {job="relay"} ${TEXT}`],
     ["in a Docker file", JSON.stringify({ log: `${TEXT}\n`, stream: "stdout" })],
     ["in an Elasticsearch hit", JSON.stringify({ _index: "a", _source: ALERT })],
-    [
-      "in an Elasticsearch answer",
-      JSON.stringify({ took: 1, hits: { total: 1, hits: [{ _source: ALERT }] } }),
-    ],
+    ["in an Elasticsearch answer", JSON.stringify({ took: 1, hits: { total: 1, hits: [{ _source: ALERT }] } })],
     ["in a line of logcli", JSON.stringify({ labels: { app: "relay" }, line: TEXT, timestamp: "2026" })],
     ["in a Loki answer", JSON.stringify({ data: { result: [{ stream: {}, values: [["1", TEXT]] }] } })],
     ["in a Loki push", JSON.stringify({ streams: [{ stream: {}, values: [["1", TEXT]] }] })],
@@ -59,12 +48,7 @@ describe("an alert is found", () => {
     ["in a text of a Google Cloud entry", JSON.stringify({ textPayload: TEXT, severity: "INFO" })],
     ["in a CloudWatch event", JSON.stringify({ events: [{ timestamp: 1, message: TEXT }] })],
     ["in a message of Fluentd", JSON.stringify({ kubernetes: {}, message: TEXT, type: "k8s" })],
-    [
-      "in OTLP",
-      JSON.stringify({
-        resourceLogs: [{ scopeLogs: [{ logRecords: [{ body: { stringValue: TEXT } }] }] }],
-      }),
-    ],
+    ["in OTLP", JSON.stringify({ resourceLogs: [{ scopeLogs: [{ logRecords: [{ body: { stringValue: TEXT } }] }] }] })],
     ["in an entry of journald with its bytes", JSON.stringify({ MESSAGE: [...Buffer.from(TEXT)] })],
     ["in a message of GELF", JSON.stringify({ version: "1.1", short_message: TEXT })],
     ["in a notification of SNS", JSON.stringify({ Type: "Notification", Message: TEXT })],
@@ -136,9 +120,7 @@ describe("what is not an alert", () => {
   });
 
   it("is named, with what to do", async () => {
-    const { rejections } = await read(
-      `${JSON.stringify({ wrapped: ALERT })}\nPodName,PolicyName,Type,Data\n`,
-    );
+    const { rejections } = await read(`${JSON.stringify({ wrapped: ALERT })}\nPodName,PolicyName,Type,Data\n`);
     expect(rejections.map(({ reason, detail }) => `${reason}: ${detail}`)).toEqual([
       "not_an_alert: no field of an alert; if it is within wrapped, use `jq -c '.[\"wrapped\"]'`",
       expect.stringContaining("invalid_json: is it CSV?"),

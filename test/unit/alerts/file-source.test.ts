@@ -28,9 +28,7 @@ function summarize(listener: RecordingListener): string[] {
   });
 }
 
-const createInput = (text: string | Buffer): FileFeedOptions => ({
-  input: Readable.from([Buffer.from(text)]),
-});
+const createInput = (text: string | Buffer): FileFeedOptions => ({ input: Readable.from([Buffer.from(text)]) });
 
 describe("a file", () => {
   it("gives the alert of every line and ends", async () => {
@@ -92,11 +90,7 @@ describe("lines", () => {
       '{"PodName":"a"',
       "invalid_json: Expected ',' or '}' after property value in JSON at position 14 (line 1 column 15)",
     ],
-    [
-      "escape sequences",
-      "\u001b[31mred\u0007",
-      `invalid_json: Unexpected token ' ', " [31mred " is not valid JSON`,
-    ],
+    ["escape sequences", "\u001b[31mred\u0007", `invalid_json: Unexpected token ' ', " [31mred " is not valid JSON`],
     [
       "karmor's text output",
       "== Alert / 2023-06-11 09:19:43.451704 ==",
@@ -133,9 +127,7 @@ describe("lines", () => {
   });
 
   it("give details of at most 120 printable characters", async () => {
-    const listener = await run(
-      createInput(`${"\u001b\u0000é\u202e".repeat(3000)}\n{"a":${"1".repeat(500)}x}`),
-    );
+    const listener = await run(createInput(`${"\u001b\u0000é\u202e".repeat(3000)}\n{"a":${"1".repeat(500)}x}`));
     expect(listener.rejections).toHaveLength(2);
     for (const { detail } of listener.rejections) {
       expect(detail.length).toBeLessThanOrEqual(120);

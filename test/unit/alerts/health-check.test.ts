@@ -66,11 +66,7 @@ it("fails at an error at once", async () => {
   await clock.advance(5);
   answerLast(createFailure(status.UNAVAILABLE, "connection refused"));
   await clock.advance(100_000);
-  expect(log).toEqual([
-    "0 asked",
-    "5 cancelled",
-    "5 failed: HealthCheck failed: 14 UNAVAILABLE: connection refused",
-  ]);
+  expect(log).toEqual(["0 asked", "5 cancelled", "5 failed: HealthCheck failed: 14 UNAVAILABLE: connection refused"]);
 });
 
 it("takes a service without HealthCheck for healthy", () => {

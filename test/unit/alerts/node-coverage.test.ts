@@ -17,8 +17,7 @@ function setUp(nodes: readonly string[] = ["a", "b"]) {
   const coverage = new NodeCoverage(clock, MAX_SILENCE_MS, {
     onComplete: (_, gap) =>
       log.push(`${at()} complete${gap ? ` after ${gap.nodes} from ${gap.fromMs - START_MS}` : ""}`),
-    onIncomplete: (gap, { node, message }) =>
-      log.push(`${at()} ${node} ${message} from ${gap.fromMs - START_MS}`),
+    onIncomplete: (gap, { node, message }) => log.push(`${at()} ${node} ${message} from ${gap.fromMs - START_MS}`),
   });
   for (const node of nodes) coverage.addPod(node, `${node}-1`);
   coverage.settle();
@@ -164,10 +163,7 @@ it("folds a rolling update of a thousand nodes into one gap with the number of n
     coverage.addPod(node, `${node}-2`);
   }
   coverage.connected("node-999", "node-999-2");
-  expect(log).toEqual([
-    "0 node-0 its pod was deleted from -40000",
-    "1000000 complete after 1000 from -40000",
-  ]);
+  expect(log).toEqual(["0 node-0 its pod was deleted from -40000", "1000000 complete after 1000 from -40000"]);
   coverage.close();
   expect(clock.pending).toBe(0);
 });

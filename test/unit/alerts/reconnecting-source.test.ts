@@ -143,10 +143,7 @@ it("rejects a message that is too large, once, before the disconnect", async () 
   expect(bed.listener.told).toEqual([
     { kind: "connected" },
     { kind: "rejected", reason: "message_too_large", detail: message, line: 0 },
-    {
-      kind: "disconnected",
-      disconnect: { lastReadMs: START_MS, atMs: START_MS, reason: "error", message },
-    },
+    { kind: "disconnected", disconnect: { lastReadMs: START_MS, atMs: START_MS, reason: "error", message } },
   ]);
   expect(bed.source.stats.messages).toBe(1);
 });
@@ -188,19 +185,16 @@ it("resets the back-off only after a stream that has lasted", async () => {
 it.each([
   ["ahead, after a stream that has not lasted", 3_600_000, 9_000, 6],
   ["back, after a stream that has lasted", -3_600_000, 10_000, 0],
-])(
-  "judges how long a stream lasted without the wall clock, set %s",
-  async (_what, stepMs, lastedMs, attempt) => {
-    const bed = new Bed();
-    for (let i = 0; i < 6; i++) await bed.endAndReopen(REFUSED);
-    bed.sendHeartbeat();
-    bed.clock.stepWall(stepMs);
-    await bed.clock.advance(lastedMs);
-    bed.end(REFUSED);
-    await bed.clock.advance(0);
-    expect(bed.source.state).toMatchObject({ kind: "waiting", attempt });
-  },
-);
+])("judges how long a stream lasted without the wall clock, set %s", async (_what, stepMs, lastedMs, attempt) => {
+  const bed = new Bed();
+  for (let i = 0; i < 6; i++) await bed.endAndReopen(REFUSED);
+  bed.sendHeartbeat();
+  bed.clock.stepWall(stepMs);
+  await bed.clock.advance(lastedMs);
+  bed.end(REFUSED);
+  await bed.clock.advance(0);
+  expect(bed.source.state).toMatchObject({ kind: "waiting", attempt });
+});
 
 it("retries forever", async () => {
   const bed = new Bed();

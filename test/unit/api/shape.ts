@@ -17,13 +17,10 @@ export interface Field {
 
 /** Says, one line each, where two shapes differ; `left` and `right` name the sides. Empty when they are equal. */
 export function compareShapes(left: Shape, right: Shape, path = ""): string[] {
-  if (left.kind === "list" && right.kind === "list")
-    return compareShapes(left.items, right.items, `${path}[]`);
+  if (left.kind === "list" && right.kind === "list") return compareShapes(left.items, right.items, `${path}[]`);
   if (left.kind === "object" && right.kind === "object") {
     const names = new Set([...Object.keys(left.fields), ...Object.keys(right.fields)]);
-    return [...names].flatMap((name) =>
-      compareFields(left.fields[name], right.fields[name], `${path}.${name}`),
-    );
+    return [...names].flatMap((name) => compareFields(left.fields[name], right.fields[name], `${path}.${name}`));
   }
   const [a, b] = [formatShape(left), formatShape(right)];
   return a === b ? [] : [`${path}: ${a} in the types, ${b} in the schema`];

@@ -47,44 +47,14 @@ describe("the types of a report", () => {
 
 describe("the comparison notices", () => {
   test.each([
-    [
-      "a new field of the types",
-      "  tty?: string;",
-      "  tty?: string;\n  shell?: string;",
-      ".shell: only in the types",
-    ],
+    ["a new field of the types", "  tty?: string;", "  tty?: string;\n  shell?: string;", ".shell: only in the types"],
     ["a new field of the schema", "  tty?: string;\n", "", ".tty: only in the schema"],
-    [
-      "a field that became optional",
-      "  gaps: number;",
-      "  gaps?: number;",
-      "optional in the types, required in",
-    ],
-    [
-      "a field that became required",
-      "  cwd?: string;",
-      "  cwd: string;",
-      "required in the types, optional in",
-    ],
-    [
-      "another type",
-      "  gaps: number;",
-      "  gaps: string;",
-      ".gaps: string in the types, integer in the schema",
-    ],
-    [
-      "a time that is any text",
-      "  time: MicroTime;",
-      "  time: string;",
-      "string in the types, time in the schema",
-    ],
+    ["a field that became optional", "  gaps: number;", "  gaps?: number;", "optional in the types, required in"],
+    ["a field that became required", "  cwd?: string;", "  cwd: string;", "required in the types, optional in"],
+    ["another type", "  gaps: number;", "  gaps: string;", ".gaps: string in the types, integer in the schema"],
+    ["a time that is any text", "  time: MicroTime;", "  time: string;", "string in the types, time in the schema"],
     ["a new word of a closed set", '  | "DefaultPosture"', '  | "DefaultPosture"\n  | "Preset"', "Preset"],
-    [
-      "a field of an unnamed object",
-      "{ algorithm?: string; process",
-      "{ process",
-      ".hashes.algorithm: only in",
-    ],
+    ["a field of an unnamed object", "{ algorithm?: string; process", "{ process", ".hashes.algorithm: only in"],
     [
       "a list that is no list",
       "  violations: Violation[];",
@@ -98,12 +68,8 @@ describe("the comparison notices", () => {
   });
 
   test("a type that it cannot read", () => {
-    expect(() => compare(editSource("  gaps: number;", "  gaps: number | string;"))).toThrow(
-      "not understood",
-    );
+    expect(() => compare(editSource("  gaps: number;", "  gaps: number | string;"))).toThrow("not understood");
     expect(() => compare(editSource("  gaps: number;", "  gaps: Date;"))).toThrow("no exported type Date");
-    expect(() => compare(editSource("  gaps: number;", "  [gap: string]: number;"))).toThrow(
-      "not understood",
-    );
+    expect(() => compare(editSource("  gaps: number;", "  [gap: string]: number;"))).toThrow("not understood");
   });
 });

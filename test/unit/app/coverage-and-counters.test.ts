@@ -25,22 +25,13 @@ describe("stream coverage", () => {
     expect(coverage.continuousSinceMs).toBeUndefined();
     expect(coverage.connected(1000)).toEqual([]);
     expect(coverage.connected(2000)).toEqual([]);
-    expect(coverage).toMatchObject({
-      continuousSinceMs: 1000,
-      gaps: NONE,
-      gapSeconds: NONE,
-      down: undefined,
-    });
+    expect(coverage).toMatchObject({ continuousSinceMs: 1000, gaps: NONE, gapSeconds: NONE, down: undefined });
   });
 
   it("counts a gap when it begins and its length when it ends, from the last sign of life", () => {
     const coverage = new StreamCoverage();
     coverage.connected(1000);
-    expect(coverage.disconnected(createLoss(5000))).toEqual({
-      kind: "StreamDown",
-      fromMs: 5000,
-      toMs: undefined,
-    });
+    expect(coverage.disconnected(createLoss(5000))).toEqual({ kind: "StreamDown", fromMs: 5000, toMs: undefined });
     expect(coverage.disconnected(createLoss(6000))).toBeUndefined();
     expect(coverage).toMatchObject({
       continuousSinceMs: undefined,
@@ -61,13 +52,7 @@ describe("stream coverage", () => {
       gaps: { ...NONE, StreamDown: 1, StreamEnded: 1 },
       gapSeconds: { ...NONE, StreamDown: 3, StreamEnded: 0.5 },
     });
-    expect(coverage.disconnects).toEqual({
-      error: 2,
-      ok_end: 1,
-      watchdog: 0,
-      connect_failed: 0,
-      node_down: 0,
-    });
+    expect(coverage.disconnects).toEqual({ error: 2, ok_end: 1, watchdog: 0, connect_failed: 0, node_down: 0 });
   });
 
   it.each([

@@ -24,9 +24,7 @@ describe("the benchmark's arguments", () => {
   });
 
   it("refuse a scenario that there is not, and flags that there are not", () => {
-    expect(() => parse("--only", "speed")).toThrow(
-      "--only speed: no such scenario; there are throughput, memory",
-    );
+    expect(() => parse("--only", "speed")).toThrow("--only speed: no such scenario; there are throughput, memory");
     expect(() => parse("--fast")).toThrow(/--fast/);
     expect(() => parse("400000")).toThrow(/400000/);
   });

@@ -17,10 +17,7 @@ describe("the page of results", () => {
       {
         name: "one",
         about: "About one.",
-        findings: {
-          rows: [fast, fat, told],
-          details: [{ head: ["client", "k/s"], lines: [["bare", "76"]] }],
-        },
+        findings: { rows: [fast, fat, told], details: [{ head: ["client", "k/s"], lines: [["bare", "76"]] }] },
       },
       { name: "two", about: "About two.", skipped: "no go" },
       { name: "three", about: "About three.", failed: "it broke" },

@@ -50,11 +50,7 @@ describe("run", () => {
 
 describe("replay and demo", () => {
   test("replay takes a file or standard input, and a directory", () => {
-    expect(parse("replay", "a.jsonl", "--out", "d")).toEqual({
-      command: "replay",
-      file: "a.jsonl",
-      out: "d",
-    });
+    expect(parse("replay", "a.jsonl", "--out", "d")).toEqual({ command: "replay", file: "a.jsonl", out: "d" });
     expect(parse("replay", "--config", "c", "--out=d", "-")).toEqual({
       command: "replay",
       file: "-",
@@ -72,14 +68,7 @@ describe("replay and demo", () => {
 describe("help and version", () => {
   test("go to standard output with exit code 0", () => {
     expect(exitOf("--version")).toEqual({ exit: 0, stdout: "policy-violation-operator 1.2.3\n", stderr: "" });
-    for (const argv of [
-      ["--help"],
-      ["-h"],
-      ["help"],
-      ["run", "--help"],
-      ["help", "replay"],
-      ["demo", "-h"],
-    ]) {
+    for (const argv of [["--help"], ["-h"], ["help"], ["run", "--help"], ["help", "replay"], ["demo", "-h"]]) {
       const { exit, stdout, stderr } = exitOf(...argv);
       expect([exit, stderr]).toEqual([0, ""]);
       expect(stdout).toMatch(/^Usage: policy-violation-operator /);
@@ -108,21 +97,14 @@ describe("help and version", () => {
 describe("a wrong call", () => {
   test.each([
     [["rum"], "error: unknown command 'rum'\n(Did you mean run?)\n"],
-    [
-      ["run", "--relay-adress", "x"],
-      "error: unknown option '--relay-adress'\n(Did you mean --relay-address?)\n",
-    ],
+    [["run", "--relay-adress", "x"], "error: unknown option '--relay-adress'\n(Did you mean --relay-address?)\n"],
     [["run", "--config"], "error: option '--config <FILE>' argument missing\n"],
     [["run", "extra"], "error: too many arguments for 'run'. Expected 0 arguments but got 1: extra.\n"],
     [["replay", "a.jsonl"], "error: required option '--out <DIR>' not specified\n"],
     [["replay", "--out", "d"], "error: missing required argument 'FILE|-'\n"],
     [["--config", "x", "run"], "error: unknown option '--config'\n"],
   ])("%j exits 2 and says why", (argv, said) => {
-    expect(exitOf(...argv)).toEqual({
-      exit: 2,
-      stdout: "",
-      stderr: `${said}Add --help to see what there is.\n`,
-    });
+    expect(exitOf(...argv)).toEqual({ exit: 2, stdout: "", stderr: `${said}Add --help to see what there is.\n` });
   });
 
   test("no command at all shows the help as an error", () => {

@@ -79,9 +79,7 @@ describe("defaults", () => {
     expect(getConfig({ env }).identity).toBe("pvo-7f-x");
     expect(getConfig({ env }).leaderElection.leaseNamespace).toBe("security");
     expect(getConfig({ env, fileText: "identity: mine" }).identity).toBe("mine");
-    expect(getConfig({ place: { identity: "h", namespace: "own" } }).leaderElection.leaseNamespace).toBe(
-      "own",
-    );
+    expect(getConfig({ place: { identity: "h", namespace: "own" } }).leaderElection.leaseNamespace).toBe("own");
   });
 
   test("a host name that no identity may have is made one", () => {
@@ -195,12 +193,7 @@ describe("problems", () => {
   test("a wrong value is a problem even where a flag overrides it", () => {
     const problems = getProblems({ fileText: "log: {level: loud}", flags: { "log.level": "info" } });
     expect(problems).toEqual([
-      {
-        path: "log.level",
-        value: '"loud"',
-        source: "pvo.yaml:1",
-        message: "must be one of debug, info, warn, error",
-      },
+      { path: "log.level", value: '"loud"', source: "pvo.yaml:1", message: "must be one of debug, info, warn, error" },
     ]);
   });
 
@@ -216,10 +209,7 @@ describe("problems", () => {
     ["reports: {maxBytes: 65536.5}", "must be a size from 32Ki to 1Mi, or a whole number of bytes"],
     ["reports: {maxBytes: .nan}", "must be a size from 32Ki to 1Mi, or a whole number of bytes"],
     ["reports: {maxBytes: .inf}", "must be a size from 32Ki to 1Mi, or a whole number of bytes"],
-    [
-      "reports: {firstWriteDelayMs: 1001}",
-      "must be a duration from 0ms to 1s, or a whole number of milliseconds",
-    ],
+    ["reports: {firstWriteDelayMs: 1001}", "must be a duration from 0ms to 1s, or a whole number of milliseconds"],
     ["events: {enabled: yes}", "must be true or false"],
     ["redaction: {names: pin}", 'must be a list of names, such as ["a", "b"]'],
     ["redaction: {names: [1]}", "must be a list of names"],
@@ -245,9 +235,7 @@ describe("problems", () => {
   });
 
   test("anchors work, and an alias bomb is refused", () => {
-    expect(
-      getConfig({ fileText: "memory: &m {maxViolations: 500}\nreports: *m\n" }).reports.maxViolations,
-    ).toBe(500);
+    expect(getConfig({ fileText: "memory: &m {maxViolations: 500}\nreports: *m\n" }).reports.maxViolations).toBe(500);
     const bomb = [
       "memory: {maxViolations: [&a [1,1,1,1,1,1,1,1,1,1], &b [*a,*a,*a,*a,*a,*a,*a,*a,*a,*a]]}",
       "redaction: {names: [*b,*b,*b,*b,*b,*b,*b,*b,*b,*b]}",
@@ -322,9 +310,7 @@ describe("secrets", () => {
     });
     expect(problems).toHaveLength(8);
     expect(formatProblems(problems)).not.toContain("hunter2");
-    expect(
-      problems.filter(({ path }) => path === "redaction.patterns").map(({ message }) => message),
-    ).toEqual([
+    expect(problems.filter(({ path }) => path === "redaction.patterns").map(({ message }) => message)).toEqual([
       "item 1 is no regular expression: Unterminated group",
       "item 2 matches the empty text, so it would match everywhere",
       "item 3 is no regular expression: Unterminated character class",

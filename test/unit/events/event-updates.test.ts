@@ -37,12 +37,7 @@ describe("a landed write", () => {
       alert({ PodName: "web-2", UpdatedTime: formatTimeAt(10), Message: "denied" }),
     ]);
     const shared = {
-      related: {
-        kind: "PolicyViolationReport",
-        name: "no-package-managers",
-        namespace: "shop",
-        uid: "report-uid",
-      },
+      related: { kind: "PolicyViolationReport", name: "no-package-managers", namespace: "shop", uid: "report-uid" },
       policy: "no-package-managers",
       operation: "Process",
       action: "Block",
@@ -111,14 +106,7 @@ describe("a landed write", () => {
   });
 
   it("leaves out of its sentence what the alert did not have", () => {
-    const bare = {
-      Source: "",
-      ParentProcessName: "",
-      Resource: "",
-      ProcessName: "",
-      ContainerName: "",
-      Severity: "",
-    };
+    const bare = { Source: "", ParentProcessName: "", Resource: "", ProcessName: "", ContainerName: "", Severity: "" };
     expect(createUpdates([alert(bare)])[0]?.note).toBe("Process was blocked: policy no-package-managers");
   });
 });

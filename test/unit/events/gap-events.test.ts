@@ -57,9 +57,7 @@ describe("a gap", () => {
     const { reported, events } = setUp();
     events.startGap({ kind: "NotRunning", fromMs: START_MS - 60_000, toMs: START_MS });
     events.startGap({ kind: "NotRunning", fromMs: START_MS - 59_999, toMs: START_MS });
-    expect(reported.map(({ operation, lastUs }) => [operation, lastUs])).toEqual([
-      ["NotRunning", START_MS * 1000],
-    ]);
+    expect(reported.map(({ operation, lastUs }) => [operation, lastUs])).toEqual([["NotRunning", START_MS * 1000]]);
   });
 
   it("that lasts from one look to the next is reported once, and again after it has ended", async () => {

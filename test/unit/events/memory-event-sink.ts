@@ -4,13 +4,7 @@
 // The in-memory twin of the API server's Events, for tests of the recorder: it validates as the API server does, and it
 // fails by command.
 
-import type {
-  EventResult,
-  EventSink,
-  NewEvent,
-  Regarding,
-  UidResult,
-} from "../../../src/events/event-recorder.ts";
+import type { EventResult, EventSink, NewEvent, Regarding, UidResult } from "../../../src/events/event-recorder.ts";
 
 export interface StoredEvent extends NewEvent {
   /** Count as a person reads it. */
@@ -39,8 +33,7 @@ export class MemoryEventSink implements EventSink {
   create(event: NewEvent): Promise<EventResult> {
     return this.#call("create", () => {
       const key = `${event.namespace}/${event.name}`;
-      if (event.series !== undefined && event.series.count < 2)
-        throw new Error("series.count must be 2 or more");
+      if (event.series !== undefined && event.series.count < 2) throw new Error("series.count must be 2 or more");
       // As the port asks: an Event that exists already is the one of an earlier try.
       if (!this.events.has(key)) this.events.set(key, { ...event, count: event.series?.count ?? 1 });
       return { kind: "sent" };

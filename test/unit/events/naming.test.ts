@@ -27,12 +27,9 @@ describe("the name", () => {
     );
   });
 
-  test.each(["", "Web", "a_b", "-a", "a..b", "ü"])(
-    "of %j, which is no legal name, begins with the kind",
-    (name) => {
-      expect(createEventName(createPod(name), NOW_MS, 0)).toBe("pod.1a207d9210000000000");
-    },
-  );
+  test.each(["", "Web", "a_b", "-a", "a..b", "ü"])("of %j, which is no legal name, begins with the kind", (name) => {
+    expect(createEventName(createPod(name), NOW_MS, 0)).toBe("pod.1a207d9210000000000");
+  });
 
   test("is always a DNS subdomain of at most 253 characters", () => {
     const legal = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/;

@@ -153,8 +153,7 @@ describe("stop", () => {
 
   test("waits for a retry that can still succeed", async () => {
     let failures = 1;
-    t.sink.fault = (call) =>
-      call === "create" && failures-- > 0 ? { kind: "retry", message: "busy" } : undefined;
+    t.sink.fault = (call) => (call === "create" && failures-- > 0 ? { kind: "retry", message: "busy" } : undefined);
     t.record();
     await t.clock.advance(0);
     const stopped = t.recorder.stop(10_000);

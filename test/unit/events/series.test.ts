@@ -151,11 +151,7 @@ describe("the request", () => {
     const attempt = createAttempt(series, "u2", T_MS, 0);
     expect(attempt).toMatchObject({
       kind: "create",
-      event: {
-        regarding: { uid: "u2" },
-        eventTimeUs: T_US + 40,
-        series: { count: 3, lastObservedUs: T_US + 60 },
-      },
+      event: { regarding: { uid: "u2" }, eventTimeUs: T_US + 40, series: { count: 3, lastObservedUs: T_US + 60 } },
     });
     expect(recordSent(series, attempt, T_MS)).toBe(3);
     add(series, 6);

@@ -32,10 +32,7 @@ export interface Bed {
 }
 
 /** Its ledgers note changes for a journal. */
-export function createBed(
-  bounds: CellBounds = { maxCells: 1000, maxBytes: 10_000_000 },
-  maxViolations = 200_000,
-): Bed {
+export function createBed(bounds: CellBounds = { maxCells: 1000, maxBytes: 10_000_000 }, maxViolations = 200_000): Bed {
   const cells = new CellStore(bounds, createRedactor());
   const journaled = { numbers: new SetNumbers() };
   const aggregator = new Aggregator({ ...MEMORY, maxViolations }, () => {}, journaled, cells);

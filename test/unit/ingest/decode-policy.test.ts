@@ -11,9 +11,7 @@ const redact = createRedactor();
 
 describe("unknown words", () => {
   it("are kept as text", () => {
-    const decoded = violation(
-      alert({ Type: "MatchedDream", Operation: "Dream", Action: "Wake", Enforcer: "Sandman" }),
-    );
+    const decoded = violation(alert({ Type: "MatchedDream", Operation: "Dream", Action: "Wake", Enforcer: "Sandman" }));
     expect(decoded.identity).toMatchObject({ operation: "Dream", action: "Wake" });
     expect(decoded.evidence).toMatchObject({ type: "MatchedDream", enforcer: "Sandman" });
     expect(decoded.policy.kind).toBe("Unknown");

@@ -43,18 +43,8 @@ describe("time", () => {
     ["5 min ahead are believed", { UpdatedTime: formatTimeAt(300_000) }, START_US + 5 * MINUTE_US, true],
     ["more than 5 min ahead are arrival", { UpdatedTime: formatTimeAt(300_001) }, START_US, true],
     ["Timestamp far ahead is arrival", { UpdatedTime: "", Timestamp: 4_000_000_000 }, START_US, true],
-    [
-      "milliseconds for seconds are arrival",
-      { UpdatedTime: "", Timestamp: 1_700_000_000_000 },
-      START_US,
-      false,
-    ],
-    [
-      "the past is believed, however far",
-      { UpdatedTime: "2021-01-01T00:00:00.000000Z" },
-      1_609_459_200_000_000,
-      true,
-    ],
+    ["milliseconds for seconds are arrival", { UpdatedTime: "", Timestamp: 1_700_000_000_000 }, START_US, false],
+    ["the past is believed, however far", { UpdatedTime: "2021-01-01T00:00:00.000000Z" }, 1_609_459_200_000_000, true],
   ])("%s", (_name, mods, us, isDated) => {
     const decoded = decode(alert(mods), START_US, redact);
     expect(decoded).toMatchObject({ kind: "violation", timeUs: us });
@@ -158,12 +148,7 @@ describe("workload", () => {
     ["the pod as KubeArmor told it once", { OwnerRef: "Pod", OwnerName: "web-1" }, "Pod", "web-1"],
     ["an owner of unknown kind", { OwnerRef: "" }, "Unknown", "web"],
     ["nobody", { ...noOwner, PodName: "" }, "Pod", "Unknown"],
-    [
-      "a container outside Kubernetes",
-      { ...noOwner, NamespaceName: "container_namespace" },
-      "Container",
-      "web-1",
-    ],
+    ["a container outside Kubernetes", { ...noOwner, NamespaceName: "container_namespace" }, "Container", "web-1"],
     ["a pod of an unknown namespace", { ...noOwner, NamespaceName: "Unknown" }, "Pod", "web-1"],
     ["an owner of an odd namespace", { NamespaceName: "Odd", OwnerNamespace: "Odd" }, "Deployment", "web"],
     ["white space is no name", { OwnerName: " web ", OwnerRef: " Deployment " }, "Deployment", "web"],
@@ -202,18 +187,8 @@ describe("source and resource", () => {
       "/usr/bin/dash",
     ],
     ["a bare name", { Resource: "bash -l", ProcessName: "/usr/bin/bash" }, "/bin/bash", "/usr/bin/bash"],
-    [
-      "a parent by its path",
-      { Source: "sh", ParentProcessName: "/usr/bin/dash" },
-      "/usr/bin/dash",
-      "/usr/bin/apt",
-    ],
-    [
-      "a process without a path",
-      { Resource: "/usr/bin/apt x", ProcessName: "apt" },
-      "/bin/bash",
-      "/usr/bin/apt",
-    ],
+    ["a parent by its path", { Source: "sh", ParentProcessName: "/usr/bin/dash" }, "/usr/bin/dash", "/usr/bin/apt"],
+    ["a process without a path", { Resource: "/usr/bin/apt x", ProcessName: "apt" }, "/bin/bash", "/usr/bin/apt"],
     ["a removed executable", { ProcessName: "/usr/bin/apt (deleted)" }, "/bin/bash", "/usr/bin/apt"],
     [
       "a program in memory",
@@ -261,12 +236,7 @@ describe("source and resource", () => {
     ],
     [
       "a file under /proc",
-      {
-        Operation: "File",
-        Source: "/bin/cat /proc/7/maps",
-        ProcessName: "/bin/cat",
-        Resource: "/proc/7/maps",
-      },
+      { Operation: "File", Source: "/bin/cat /proc/7/maps", ProcessName: "/bin/cat", Resource: "/proc/7/maps" },
       "/bin/cat",
       "/proc/*/maps",
     ],

@@ -59,7 +59,6 @@ export function reports(alerts: readonly Alert[], options?: RenderOptions): Repo
 /** The only report of these alerts. */
 export function report(alerts: readonly Alert[], options?: RenderOptions): Report {
   const [first, ...others] = reports(alerts, options);
-  if (!first || others.length > 0)
-    throw new Error(`expected one report, got ${others.length + (first ? 1 : 0)}`);
+  if (!first || others.length > 0) throw new Error(`expected one report, got ${others.length + (first ? 1 : 0)}`);
   return first;
 }

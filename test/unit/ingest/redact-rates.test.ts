@@ -32,14 +32,11 @@ const FORMS: [name: string, forms: [line: string, secret: string][], atMost: num
 ];
 
 /** Secrets in the lines of a list, or parts of them, of which none may be left. */
-const TYPED = [
-  "hunter2SECRET9",
-  "a1B2a1B2",
-  "abcdEFGH",
-  "abcd1234",
-  "XXXXXXXXXXXX",
-  "ABCDEFGHIJKLMNOP",
-].concat(["QPZRY9X8QP", "0f0f0f0f", "0f1e2d3c0f"]);
+const TYPED = ["hunter2SECRET9", "a1B2a1B2", "abcdEFGH", "abcd1234", "XXXXXXXXXXXX", "ABCDEFGHIJKLMNOP"].concat([
+  "QPZRY9X8QP",
+  "0f0f0f0f",
+  "0f1e2d3c0f",
+]);
 const RARE = ["S3cr3tV4lue99", "aB3dE6gH9jK2mN5p", "0a1b2c0a1b2c", "ABCDEFGH2345"];
 /** A secret that is a word, and one that looks random. */
 const WORDS = ["sunshine", "S3cr3tV4lue99"];
@@ -65,10 +62,7 @@ describe("of the forms of secrets", () => {
   });
 
   it("none changes when it is redacted again", () => {
-    const lines = [
-      ...FORMS.flatMap(([, forms]) => forms.map(([line]) => line)),
-      ...LINES.flatMap(([, of]) => of),
-    ];
+    const lines = [...FORMS.flatMap(([, forms]) => forms.map(([line]) => line)), ...LINES.flatMap(([, of]) => of)];
     expect(lines.filter((line) => redact(redact(line)) !== redact(line))).toEqual([]);
   });
 });

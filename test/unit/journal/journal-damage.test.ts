@@ -42,9 +42,7 @@ function read(bytes: Buffer): { what: string; recovered: Recovered | undefined }
 it("with one changed bit is read as it was, is put aside, or says that rows are missing", () => {
   const journal = openJournal();
   for (let i = 0; i < 20; i++) {
-    const rows = Array.from({ length: 10 }, (_, v) =>
-      createViolationRow(`/srv/f${v}x`, { occurrences: v + 1 }),
-    );
+    const rows = Array.from({ length: 10 }, (_, v) => createViolationRow(`/srv/f${v}x`, { occurrences: v + 1 }));
     journal.write(createBatch([createChange([createLayerRow(i + 1, ...rows)], { policyName: `p-${i}` })]));
   }
   const recovered = reopenJournal(journal);
@@ -75,9 +73,7 @@ it("with one changed bit is read as it was, is put aside, or says that rows are 
 it("with a changed bit in the log of a killed process is read up to it, and says since when rows may be missing", () => {
   const journal = openJournal();
   for (let i = 0; i < 20; i++) {
-    const rows = Array.from({ length: 10 }, (_, v) =>
-      createViolationRow(`/srv/f${v}x`, { occurrences: v + 1 }),
-    );
+    const rows = Array.from({ length: 10 }, (_, v) => createViolationRow(`/srv/f${v}x`, { occurrences: v + 1 }));
     const changes = [createChange([createLayerRow(i + 1, ...rows)], { policyName: `p-${i}` })];
     journal.write({ ...createBatch(changes), readUntilMs: 1000 + i });
   }
@@ -94,10 +90,7 @@ it("with a changed bit in the log of a killed process is read up to it, and says
   const whole = readKilled(log).recovered;
   expect(whole).toMatchObject({ readUntilMs: 1019, reports: { length: 20 } });
   // The beginning of the log, which decides if SQLite reads any of it, and places in the rest.
-  const places = [
-    ...Array(100).keys(),
-    ...Array.from({ length: 100 }, (_, i) => ((i + 1) * 104_729) % log.length),
-  ];
+  const places = [...Array(100).keys(), ...Array.from({ length: 100 }, (_, i) => ((i + 1) * 104_729) % log.length)];
   const damaged = places.map((at) => {
     const bytes = Buffer.from(log);
     bytes[at] = (bytes[at] as number) ^ (1 << (at % 8));
@@ -113,10 +106,7 @@ it("with a changed bit in the log of a killed process is read up to it, and says
 });
 
 const getTotals = (recovered: Recovered | undefined) =>
-  recovered?.reports.map(({ policyName, layers }) => [
-    policyName,
-    layers.map(({ seq, totals }) => [seq, totals]),
-  ]);
+  recovered?.reports.map(({ policyName, layers }) => [policyName, layers.map(({ seq, totals }) => [seq, totals])]);
 
 it.each([
   ["another name in a policy", "UPDATE layer SET policy = replace(policy, 'tags', 'tbgs')"],

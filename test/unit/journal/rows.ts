@@ -38,13 +38,7 @@ export function createLayerRow(seq: number, ...violations: ViolationRow[]): Laye
   const occurrences = violations.reduce((sum, each) => sum + each.occurrences, 0);
   return {
     seq,
-    totals: {
-      ...emptyTotals(),
-      occurrences,
-      prevented: occurrences,
-      firstUs: START_US,
-      lastUs: START_US + 7,
-    },
+    totals: { ...emptyTotals(), occurrences, prevented: occurrences, firstUs: START_US, lastUs: START_US + 7 },
     policy: { kind: "KubeArmorPolicy", severity: 5, tags: ["NIST"], message: "no" },
     violations,
   };

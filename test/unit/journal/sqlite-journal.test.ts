@@ -119,10 +119,7 @@ describe("what a journal took", () => {
       ),
     );
     expect(
-      reopenJournal(journal)?.reports.map(({ policyName, layers: left }) => [
-        policyName,
-        left.map(({ seq }) => seq),
-      ]),
+      reopenJournal(journal)?.reports.map(({ policyName, layers: left }) => [policyName, left.map(({ seq }) => seq)]),
     ).toEqual([
       ["p", [5]],
       ["q", [6]],
@@ -171,9 +168,7 @@ describe("what a journal took", () => {
     // One more may have been taken than it could report.
     expect([told, told + 1]).toContain(recovered?.readUntilMs);
     const violations = recovered?.reports[0]?.layers[0]?.violations ?? [];
-    expect(new Set(violations.map(({ occurrences }) => occurrences))).toEqual(
-      new Set([recovered?.readUntilMs]),
-    );
+    expect(new Set(violations.map(({ occurrences }) => occurrences))).toEqual(new Set([recovered?.readUntilMs]));
     expect(violations).toHaveLength(50);
   });
 });
@@ -240,10 +235,7 @@ describe("a journal that can't be used", () => {
 
 describe("a broken file", () => {
   it.each<[string, () => void]>([
-    [
-      "of another kind",
-      () => writeFileSync(path, "no database, but long enough to be looked at as one".repeat(20)),
-    ],
+    ["of another kind", () => writeFileSync(path, "no database, but long enough to be looked at as one".repeat(20))],
     ["with a page that was overwritten", () => overwritePages()],
     [
       "with a damaged first row",

@@ -126,12 +126,7 @@ const ANSWERS: [title: string, http: number, body: string, code: string][] = [
     ),
     "Invalid",
   ],
-  [
-    "an object beyond etcd's limit",
-    500,
-    createStatus("etcdserver: request is too large", "", 500),
-    "TooLarge",
-  ],
+  ["an object beyond etcd's limit", 500, createStatus("etcdserver: request is too large", "", 500), "TooLarge"],
   [
     "an object beyond the gRPC limit before etcd",
     500,
@@ -163,11 +158,7 @@ const ANSWERS: [title: string, http: number, body: string, code: string][] = [
   [
     "a paging token that is too old",
     410,
-    createStatus(
-      "The provided continue parameter is too old to display a consistent list result.",
-      "Expired",
-      410,
-    ),
+    createStatus("The provided continue parameter is too old to display a consistent list result.", "Expired", 410),
     "Expired",
   ],
   [
@@ -237,11 +228,7 @@ const ANSWERS: [title: string, http: number, body: string, code: string][] = [
   [
     "a LimitRange",
     403,
-    createStatus(
-      'pods "p" is forbidden: maximum cpu usage per Container is 1, but limit is 3',
-      "Forbidden",
-      403,
-    ),
+    createStatus('pods "p" is forbidden: maximum cpu usage per Container is 1, but limit is 3', "Forbidden", 403),
     "Forbidden",
   ],
 ];
@@ -255,10 +242,7 @@ describe("an answer is classified", () => {
   });
 
   test("a namespace that was asked for by name is an object like any other", () => {
-    const body = createStatus('namespaces "shop" not found', "NotFound", 404, {
-      name: "shop",
-      kind: "namespaces",
-    });
+    const body = createStatus('namespaces "shop" not found', "NotFound", 404, { name: "shop", kind: "namespaces" });
     expect(classifyAnswer(GET_NAMESPACE, { status: 404, body, nowMs: 0 }).code).toBe("NotFound");
   });
 
@@ -267,14 +251,12 @@ describe("an answer is classified", () => {
       const body = createStatus(message, "Forbidden", 403, { name: "p", ...REPORTS });
       return classifyAnswer(CALL, { status: 403, body, nowMs: 0 }).message.split("; ").at(-1);
     };
-    expect(
-      hint("exceeded quota: q, requested: count/policyviolationreports=1, used: 5, limited: 5"),
-    ).toContain("ResourceQuota");
+    expect(hint("exceeded quota: q, requested: count/policyviolationreports=1, used: 5, limited: 5")).toContain(
+      "ResourceQuota",
+    );
     expect(hint('admission webhook "w.example" denied the request: no')).toContain("admission webhook");
     expect(
-      hint(
-        "policyviolationreports p is forbidden: ValidatingAdmissionPolicy 'x' with binding 'y' denied request: no",
-      ),
+      hint("policyviolationreports p is forbidden: ValidatingAdmissionPolicy 'x' with binding 'y' denied request: no"),
     ).toContain("admission policy");
     expect(hint('User "u" cannot update resource "policyviolationreports"')).toContain("RBAC");
     const body = createStatus("no way", "Forbidden", 403, { name: "p", ...REPORTS });
@@ -285,36 +267,21 @@ describe("an answer is classified", () => {
   });
 
   test("a message that quotes a whole object is cut", () => {
-    const error = classifyAnswer(CALL, {
-      status: 422,
-      body: createStatus("x".repeat(5000), "Invalid", 422),
-      nowMs: 0,
-    });
+    const error = classifyAnswer(CALL, { status: 422, body: createStatus("x".repeat(5000), "Invalid", 422), nowMs: 0 });
     expect(error.message).toHaveLength(CALL.path.length + "PUT : ".length + 600 + "… (422 Invalid)".length);
   });
 });
 
-const RETRY_AFTER: [title: string, header: string | undefined, body: string, expected: number | undefined][] =
-  [
-    ["seconds in the header", "7", "", 7000],
-    [
-      "seconds in the body",
-      undefined,
-      createStatus("wait", "TooManyRequests", 429, { retryAfterSeconds: 1 }),
-      1000,
-    ],
-    [
-      "the header before the body",
-      "2",
-      createStatus("wait", "TooManyRequests", 429, { retryAfterSeconds: 9 }),
-      2000,
-    ],
-    ["a date", "Mon, 23 Nov 2026 10:00:30 GMT", "", 30_000],
-    ["a date that is past", "Mon, 23 Nov 2026 09:00:00 GMT", "", 0],
-    ["no more than five minutes", "86400", "", 300_000],
-    ["nonsense", "soon", "", undefined],
-    ["nothing", undefined, "", undefined],
-  ];
+const RETRY_AFTER: [title: string, header: string | undefined, body: string, expected: number | undefined][] = [
+  ["seconds in the header", "7", "", 7000],
+  ["seconds in the body", undefined, createStatus("wait", "TooManyRequests", 429, { retryAfterSeconds: 1 }), 1000],
+  ["the header before the body", "2", createStatus("wait", "TooManyRequests", 429, { retryAfterSeconds: 9 }), 2000],
+  ["a date", "Mon, 23 Nov 2026 10:00:30 GMT", "", 30_000],
+  ["a date that is past", "Mon, 23 Nov 2026 09:00:00 GMT", "", 0],
+  ["no more than five minutes", "86400", "", 300_000],
+  ["nonsense", "soon", "", undefined],
+  ["nothing", undefined, "", undefined],
+];
 
 test.each(RETRY_AFTER)("Retry-After: %s", (_title, retryAfter, body, expected) => {
   const nowMs = Date.UTC(2026, 10, 23, 10);

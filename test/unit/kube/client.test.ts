@@ -13,12 +13,7 @@ import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { KubeConfig } from "@kubernetes/client-node";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import {
-  type KubeCall,
-  KubeClient,
-  type KubeClientOptions,
-  METADATA_ONLY,
-} from "../../../src/kube/client.ts";
+import { type KubeCall, KubeClient, type KubeClientOptions, METADATA_ONLY } from "../../../src/kube/client.ts";
 import { FakeClock } from "../../support/fake-clock.ts";
 import { catchApiError } from "../../support/kube-clients.ts";
 
@@ -100,10 +95,7 @@ describe("what is sent", () => {
       response.end("{}");
     };
     await createClient().request({ ...GET, accept: METADATA_ONLY });
-    expect(seen).toEqual({
-      accept: "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1",
-      type: undefined,
-    });
+    expect(seen).toEqual({ accept: "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1", type: undefined });
     await createClient().request({ ...PUT, method: "PATCH", contentType: "application/merge-patch+json" });
     expect(seen).toEqual({ accept: "application/json", type: "application/merge-patch+json" });
   });
@@ -233,9 +225,7 @@ describe("answers that can't be read", () => {
 
   test("said to be compressed and is not", async () => {
     handler = (_request, response) => response.setHeader("content-encoding", "gzip").end('{"a":1}');
-    expect((await catchApiError(createClient().request({ ...GET, mayCompress: true }))).code).toBe(
-      "NotAnswered",
-    );
+    expect((await catchApiError(createClient().request({ ...GET, mayCompress: true }))).code).toBe("NotAnswered");
   });
 
   test("no JSON", async () => {
@@ -265,10 +255,7 @@ describe("answers that can't be read", () => {
 
 describe("credentials", () => {
   test("that can't be had are Unauthorized, and nothing is sent", async () => {
-    const one = createClient(
-      {},
-      { authProvider: { name: "tokenFile", config: { tokenFile: "/no/such/token" } } },
-    );
+    const one = createClient({}, { authProvider: { name: "tokenFile", config: { tokenFile: "/no/such/token" } } });
     const error = await catchApiError(one.request(GET));
     expect(error.code).toBe("Unauthorized");
     expect(error.message).toContain("/no/such/token");

@@ -9,13 +9,7 @@ import { silentLogger } from "../../../src/lib/logger.ts";
 import { PolicyWatch } from "../../../src/policies/policy-watch.ts";
 import { FakeClock } from "../../support/fake-clock.ts";
 
-const OBSERVER: FollowObserver = {
-  onListing() {},
-  onObject() {},
-  onListed() {},
-  onRemoved() {},
-  onProblem() {},
-};
+const OBSERVER: FollowObserver = { onListing() {}, onObject() {}, onListed() {}, onRemoved() {}, onProblem() {} };
 
 /** A client whose lists are empty, and whose watches do as `watch` says. */
 function createClient(
@@ -76,9 +70,7 @@ test("a watch without a bookmark is given up within three minutes", async () => 
 
 test("a list that fails takes no policy for absent where there are more than are kept", async () => {
   const clock = new FakeClock();
-  const policy = (n: number) => ({
-    metadata: { name: `p${n}`, namespace: "shop", uid: `u${n}`, generation: 1 },
-  });
+  const policy = (n: number) => ({ metadata: { name: `p${n}`, namespace: "shop", uid: `u${n}`, generation: 1 } });
   let fails = false;
   const client = createClient(
     async function* ({ onOpen }) {

@@ -24,9 +24,7 @@ function write(name: string, text: string): string {
   return path;
 }
 
-function renderKubeconfig(
-  parts: { server?: string; user?: string; context?: string; extra?: string } = {},
-): string {
+function renderKubeconfig(parts: { server?: string; user?: string; context?: string; extra?: string } = {}): string {
   return `apiVersion: v1
 kind: Config
 current-context: ${parts.context ?? "dev"}
@@ -76,10 +74,7 @@ describe("which one", () => {
 
   test("$KUBECONFIG goes before the pod's ServiceAccount", () => {
     const path = write("a", renderKubeconfig());
-    const loaded = loadKubeConfig({
-      env: { ...POD, KUBECONFIG: path },
-      serviceAccountDir: createServiceAccount(),
-    });
+    const loaded = loadKubeConfig({ env: { ...POD, KUBECONFIG: path }, serviceAccountDir: createServiceAccount() });
     expect(loaded.server).toBe("https://one.example:6443");
   });
 
@@ -95,11 +90,7 @@ describe("which one", () => {
     write(".kube/config", renderKubeconfig());
     const accountDir = createServiceAccount();
     const loaded = loadKubeConfig({ env: { ...POD, HOME: directory }, serviceAccountDir: accountDir });
-    expect(loaded).toMatchObject({
-      server: "https://10.96.0.1:443",
-      source: "in-cluster",
-      namespace: "kubearmor",
-    });
+    expect(loaded).toMatchObject({ server: "https://10.96.0.1:443", source: "in-cluster", namespace: "kubearmor" });
     expect(loaded.config.getCurrentCluster()?.caFile).toBe(join(accountDir, "ca.crt"));
     expect(loaded.config.getCurrentUser()?.authProvider).toEqual({
       name: "tokenFile",
@@ -109,17 +100,12 @@ describe("which one", () => {
 
   test("an IPv6 service address gets its brackets", () => {
     const env = { KUBERNETES_SERVICE_HOST: "fd00::1", KUBERNETES_SERVICE_PORT: "6443" };
-    expect(loadKubeConfig({ env, serviceAccountDir: createServiceAccount() }).server).toBe(
-      "https://[fd00::1]:6443",
-    );
+    expect(loadKubeConfig({ env, serviceAccountDir: createServiceAccount() }).server).toBe("https://[fd00::1]:6443");
   });
 
   test("a pod without a token falls back to ~/.kube/config", () => {
     const path = write(".kube/config", renderKubeconfig());
-    const loaded = loadKubeConfig({
-      env: { ...POD, HOME: directory },
-      serviceAccountDir: join(directory, "none"),
-    });
+    const loaded = loadKubeConfig({ env: { ...POD, HOME: directory }, serviceAccountDir: join(directory, "none") });
     expect(loaded.source).toBe(path);
   });
 
@@ -136,16 +122,10 @@ describe("which one", () => {
 
 describe("what the client library overlooks", () => {
   test("paths are taken from the kubeconfig's folder", () => {
-    const path = write(
-      "a",
-      renderKubeconfig({ user: "{client-certificate: c.crt, client-key: /abs/c.key}" }),
-    );
+    const path = write("a", renderKubeconfig({ user: "{client-certificate: c.crt, client-key: /abs/c.key}" }));
     const { config } = loadKubeConfig({ path, env: {} });
     expect(config.getCurrentCluster()?.caFile).toBe(join(directory, "ca.crt"));
-    expect(config.getCurrentUser()).toMatchObject({
-      certFile: join(directory, "c.crt"),
-      keyFile: "/abs/c.key",
-    });
+    expect(config.getCurrentUser()).toMatchObject({ certFile: join(directory, "c.crt"), keyFile: "/abs/c.key" });
   });
 
   test("tokenFile is read again and again, and wins over token", () => {
@@ -188,8 +168,7 @@ describe("what the client library overlooks", () => {
 
 describe("impersonation", () => {
   test("beyond the user becomes headers", () => {
-    const user =
-      "{as: bob, as-groups: [dev, ops], as-uid: '7', as-user-extra: {Example.com/Team: [blue]}, token: t}";
+    const user = "{as: bob, as-groups: [dev, ops], as-uid: '7', as-user-extra: {Example.com/Team: [blue]}, token: t}";
     const { headers } = loadKubeConfig({ path: write("a", renderKubeconfig({ user })), env: {} });
     expect(headers).toEqual({
       "Impersonate-Group": ["dev", "ops"],
@@ -220,10 +199,7 @@ describe("the proxy", () => {
     loadKubeConfig({ path: write("a", renderKubeconfig(server === undefined ? {} : { server })), env }).proxy;
 
   test("is that of the cluster, else that of the environment", () => {
-    const text = renderKubeconfig().replace(
-      "certificate-authority:",
-      "proxy-url: http://p:1, certificate-authority:",
-    );
+    const text = renderKubeconfig().replace("certificate-authority:", "proxy-url: http://p:1, certificate-authority:");
     const env = { HTTPS_PROXY: "http://q:2" };
     expect(loadKubeConfig({ path: write("b", text), env }).proxy).toBe("http://p:1");
     expect(proxyOf(env)).toBe("http://q:2");
@@ -286,10 +262,7 @@ const BROKEN: [title: string, text: string, message: string][] = [
   ],
   [
     "a SOCKS 4 proxy",
-    renderKubeconfig().replace(
-      "certificate-authority:",
-      "proxy-url: socks4://127.0.0.1:1080, certificate-authority:",
-    ),
+    renderKubeconfig().replace("certificate-authority:", "proxy-url: socks4://127.0.0.1:1080, certificate-authority:"),
     "the proxy socks4:// is not supported (proxy-url, or HTTPS_PROXY in the environment); use an http, https or socks5 proxy",
   ],
   ["no mapping", "just text", "this is no kubeconfig (a mapping with clusters, users and contexts)"],
@@ -319,9 +292,7 @@ test("a file that is not there is named", () => {
   expect(catchMessage(() => loadKubeConfig({ path: "/no/such/file", env: {} }))).toBe(
     "cannot read the kubeconfig /no/such/file: there is no such file; pass --kubeconfig FILE",
   );
-  expect(catchMessage(() => loadKubeConfig({ env: { KUBECONFIG: "/no/such/file" } }))).toContain(
-    "/no/such/file",
-  );
+  expect(catchMessage(() => loadKubeConfig({ env: { KUBECONFIG: "/no/such/file" } }))).toContain("/no/such/file");
 });
 
 test("a directory is named", () => {

@@ -70,20 +70,15 @@ function createClient(proxy: string): KubeClient {
 
 const GET = { method: "GET", path: "/api/v1/pods" } as const;
 
-test.each(["socks5", "socks5h"])(
-  "the API server is reached through a %s proxy, by its name",
-  async (scheme) => {
-    const asked: string[] = [];
-    const server = createHttps({ cert: TLS.pem, key: TLS.keyPem }, (_request, response) =>
-      response.end("{}"),
-    );
-    const port = await listen(server);
-    ends.push(() => server.closeAllConnections());
-    const proxy = await listen(createServer((socket) => void serveSocks(socket, port, asked)));
-    expect(await createClient(`${scheme}://127.0.0.1:${proxy}`).request(GET)).toEqual({});
-    expect(asked).toEqual(["api.example"]);
-  },
-);
+test.each(["socks5", "socks5h"])("the API server is reached through a %s proxy, by its name", async (scheme) => {
+  const asked: string[] = [];
+  const server = createHttps({ cert: TLS.pem, key: TLS.keyPem }, (_request, response) => response.end("{}"));
+  const port = await listen(server);
+  ends.push(() => server.closeAllConnections());
+  const proxy = await listen(createServer((socket) => void serveSocks(socket, port, asked)));
+  expect(await createClient(`${scheme}://127.0.0.1:${proxy}`).request(GET)).toEqual({});
+  expect(asked).toEqual(["api.example"]);
+});
 
 /** Answers CONNECT with 407. */
 function refuseHttp(): Server {

@@ -48,8 +48,7 @@ export class Election {
   ): Replica {
     const connection = new LeaseConnection(this.world, process, this.server);
     const logged: Logged[] = [];
-    const at = (level: string) => (fields: object, message: string) =>
-      void logged.push({ level, fields, message });
+    const at = (level: string) => (fields: object, message: string) => void logged.push({ level, fields, message });
     const logger: Logger = { debug() {}, info: at("info"), warn: at("warn"), error: at("error") };
     const elector = new LeaderElector(
       { namespace: "security", name: "operator", identity, ...DEFAULTS, ...options },
@@ -77,10 +76,7 @@ export class Election {
   }
 
   /** A candidate that leads since 2 ms after it asked: a GET and a POST or PUT took 4 ms of the world's time. */
-  async createLeader(
-    identity: string,
-    options: Partial<LeaderElectorOptions & ClaimFacts> = {},
-  ): Promise<Replica> {
+  async createLeader(identity: string, options: Partial<LeaderElectorOptions & ClaimFacts> = {}): Promise<Replica> {
     const leader = this.createCandidate(identity, options);
     void leader.run();
     await this.world.advance(10);

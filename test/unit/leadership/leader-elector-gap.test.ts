@@ -43,8 +43,7 @@ describe("a candidate that would have a gap", () => {
     for (const { connection } of [b, c]) connection.weather = () => ({ error: unavailable });
     await election.world.advance(60_000);
     // b has not seen the last sign of life of a, and c has. A request of b is under way, and hangs for 5 s.
-    b.connection.weather = ({ method }) =>
-      method === "GET" && election.nowMs < 67_000 ? { lost: "request" } : {};
+    b.connection.weather = ({ method }) => (method === "GET" && election.nowMs < 67_000 ? { lost: "request" } : {});
     await election.world.advance(4400);
     c.connection.weather = () => ({});
     await election.world.advance(60_000);
@@ -126,8 +125,7 @@ describe("a candidate that would have a gap", () => {
 });
 
 describe("a leader that misses alerts", () => {
-  const missing = () =>
-    election.server.lease?.metadata.annotations?.["reports.kubearmor.com/alerts-missing-since"];
+  const missing = () => election.server.lease?.metadata.annotations?.["reports.kubearmor.com/alerts-missing-since"];
 
   test("says so in its Lease as long as it does, and no longer than it leads", async () => {
     let sinceMs: number | undefined;

@@ -344,9 +344,7 @@ describe("trouble", () => {
     void a.run();
     await election.world.advance(10);
     expect(a.elector.isLeader).toBe(false);
-    expect(a.elector.problem).toBe(
-      "the API server stored another Lease than was sent; does a webhook change it?",
-    );
+    expect(a.elector.problem).toBe("the API server stored another Lease than was sent; does a webhook change it?");
   });
 
   test("that is no Lease is reported as such", async () => {

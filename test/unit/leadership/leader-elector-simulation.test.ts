@@ -76,8 +76,7 @@ class Simulation {
     process.skewMs = (this.random() - 0.5) * 86_400_000;
     // Not caught up now and then: it leaves the Lease to the others for a while.
     const candidate = this.election.createCandidate(identity, { isWarm: () => this.random() < 0.5 }, process);
-    candidate.connection.weather = () =>
-      drawWeather(this.random, () => this.election.nowMs < this.#badUntilMs);
+    candidate.connection.weather = () => drawWeather(this.random, () => this.election.nowMs < this.#badUntilMs);
     this.candidates.push(candidate);
     void this.#leadWhenPossible(candidate);
   }
@@ -96,8 +95,7 @@ class Simulation {
   #check(beginner?: Replica): void {
     // One that stands still can't act on what it did not learn; its clock must say so when it goes on.
     const leaders = this.candidates.filter(
-      ({ elector, terms, process }) =>
-        elector.isLeader || (!process.isFrozen && terms.at(-1)?.aborted === false),
+      ({ elector, terms, process }) => elector.isLeader || (!process.isFrozen && terms.at(-1)?.aborted === false),
     );
     if (leaders.length <= 1) return;
     const names = leaders.map(({ identity }) => identity).join(" and ");

@@ -53,8 +53,7 @@ describe("alerts that a standby forgot", () => {
     unreported.observe(report(10, 1000));
     // Three came before this replica began to read.
     unreported.observe(report(13, 2000));
-    for (let i = 0; i < 5; i++)
-      unreported.add(violation(alert({ UpdatedTime: formatTimeAt(3000 + i) })), true);
+    for (let i = 0; i < 5; i++) unreported.add(violation(alert({ UpdatedTime: formatTimeAt(3000 + i) })), true);
     const forgotten = unreported.forgottenTotal;
     expect(forgotten).toBeGreaterThan(0);
     unreported.settle();
@@ -65,8 +64,7 @@ describe("alerts that a standby forgot", () => {
     const unreported = new UnreportedAlerts({ ...LIMITS, maxAlerts: 4 });
     unreported.observe(report(10, 1000));
     unreported.settle();
-    for (let i = 0; i < 5; i++)
-      unreported.add(violation(alert({ UpdatedTime: formatTimeAt(3000 + i) })), true);
+    for (let i = 0; i < 5; i++) unreported.add(violation(alert({ UpdatedTime: formatTimeAt(3000 + i) })), true);
     expect(drain(unreported, [report(15, 3004)])).toEqual([]);
   });
 });
@@ -75,12 +73,7 @@ describe("the bounds of a standby", () => {
   /** One alert each of `count` violations. */
   function fill(unreported: UnreportedAlerts, count: number): void {
     for (let i = 0; i < count; i++) {
-      const fields = {
-        Operation: "File",
-        Source: "/bin/x",
-        Resource: `/srv/f${i}x`,
-        UpdatedTime: formatTimeAt(i),
-      };
+      const fields = { Operation: "File", Source: "/bin/x", Resource: `/srv/f${i}x`, UpdatedTime: formatTimeAt(i) };
       unreported.add(violation(alert(fields)), true);
     }
   }

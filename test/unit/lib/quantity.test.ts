@@ -21,24 +21,12 @@ test.each([
   expect(parseDuration(text)).toBe(ms);
 });
 
-test.each([
-  "",
-  "30",
-  "d",
-  "30 d",
-  "-1s",
-  "1m1h",
-  "1s1s",
-  "1e3s",
-  "1.s",
-  ".5s",
-  "1y",
-  "0.5ms",
-  "30D",
-  "9999999999999d",
-])("%j is not a duration", (text) => {
-  expect(parseDuration(text)).toBeUndefined();
-});
+test.each(["", "30", "d", "30 d", "-1s", "1m1h", "1s1s", "1e3s", "1.s", ".5s", "1y", "0.5ms", "30D", "9999999999999d"])(
+  "%j is not a duration",
+  (text) => {
+    expect(parseDuration(text)).toBeUndefined();
+  },
+);
 
 test.each([
   ["256Mi", 268_435_456],
@@ -57,13 +45,7 @@ test.each(["", "256", "Mi", "256 Mi", "256MB", "256mi", "-1Mi", "1Mi1Ki", "0.3Ki
 );
 
 test("values are written with the largest unit that divides them", () => {
-  expect([0, 200, 90_000, 3_600_000, 2_592_000_000].map(formatDuration)).toEqual([
-    "0ms",
-    "200ms",
-    "90s",
-    "1h",
-    "30d",
-  ]);
+  expect([0, 200, 90_000, 3_600_000, 2_592_000_000].map(formatDuration)).toEqual(["0ms", "200ms", "90s", "1h", "30d"]);
   expect([0, 1500, 2048, 268_435_456].map(formatSize)).toEqual(["0", "1500", "2Ki", "256Mi"]);
 });
 

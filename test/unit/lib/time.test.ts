@@ -3,13 +3,7 @@
 
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import {
-  formatMicroTime,
-  hasMicroseconds,
-  parseMicroTime,
-  secondsToUs,
-  TimeReader,
-} from "../../../src/lib/time.ts";
+import { formatMicroTime, hasMicroseconds, parseMicroTime, secondsToUs, TimeReader } from "../../../src/lib/time.ts";
 import { runs } from "../../support/gen.ts";
 
 describe("parseMicroTime", () => {
@@ -116,9 +110,7 @@ describe("formatMicroTime", () => {
     fc.assert(
       fc.property(fc.array(fc.integer({ min: 1, max: Number.MAX_SAFE_INTEGER })), (times) => {
         const written = times.map((us) => formatMicroTime(us - (us % 1000)));
-        expect(written).toEqual(
-          times.map((us) => `${new Date(Math.floor(us / 1000)).toISOString().slice(0, -1)}000Z`),
-        );
+        expect(written).toEqual(times.map((us) => `${new Date(Math.floor(us / 1000)).toISOString().slice(0, -1)}000Z`));
       }),
       runs(300),
     );

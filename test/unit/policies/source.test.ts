@@ -18,12 +18,7 @@ const SELF = "security.kubearmor.com/KubeArmorPolicy:shop/no-shells";
 describe("the source of a policy", () => {
   it.each([
     ["nothing", {}, {}, undefined],
-    [
-      "Argo CD's tracking id",
-      {},
-      { [TRACKING]: `web:${SELF}` },
-      { tool: "ArgoCD", kind: "Application", name: "web" },
-    ],
+    ["Argo CD's tracking id", {}, { [TRACKING]: `web:${SELF}` }, { tool: "ArgoCD", kind: "Application", name: "web" }],
     [
       "Argo CD's tracking id of an application in any namespace",
       { "app.kubernetes.io/instance": "other" },
@@ -50,10 +45,7 @@ describe("the source of a policy", () => {
     ],
     [
       "Flux's Kustomization",
-      {
-        "kustomize.toolkit.fluxcd.io/name": "policies",
-        "kustomize.toolkit.fluxcd.io/namespace": "flux-system",
-      },
+      { "kustomize.toolkit.fluxcd.io/name": "policies", "kustomize.toolkit.fluxcd.io/namespace": "flux-system" },
       {},
       { tool: "Flux", kind: "Kustomization", name: "policies", namespace: "flux-system" },
     ],
@@ -79,9 +71,7 @@ describe("the source of a policy", () => {
     ["text that is no name", {}, { "meta.helm.sh/release-name": "a\u001b[2Jb" }, undefined],
     ["a name that every object has", {}, { __proto__: "web" }, undefined],
   ])("%s", (_what, labels, annotations, expected) => {
-    expect(parseSource(labels as Record<string, string>, annotations as Record<string, string>)).toEqual(
-      expected,
-    );
+    expect(parseSource(labels as Record<string, string>, annotations as Record<string, string>)).toEqual(expected);
   });
 });
 
@@ -108,9 +98,7 @@ describe("when a policy was changed", () => {
     const creationTimestamp = "2026-11-23T08:00:00Z";
     expect(changedAt({ creationTimestamp, generation: 1 })).toBe("2026-11-23T08:00:00.000000Z");
     expect(changedAt({ creationTimestamp })).toBeUndefined();
-    expect(
-      changedAt({ managedFields: [null, 7, { time: "soon", fieldsV1: { "f:spec": {} } }] }),
-    ).toBeUndefined();
+    expect(changedAt({ managedFields: [null, 7, { time: "soon", fieldsV1: { "f:spec": {} } }] })).toBeUndefined();
   });
 });
 

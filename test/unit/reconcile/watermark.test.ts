@@ -32,11 +32,9 @@ describe("marks", () => {
 
   it("show each writer its last persisted set, also after writes of others", () => {
     const stored = createMetadata("b/2 a/17");
-    expect([
-      findPersistedSeq(stored, "a"),
-      findPersistedSeq(stored, "b"),
-      findPersistedSeq(stored, "c"),
-    ]).toEqual([17, 2, 0]);
+    expect([findPersistedSeq(stored, "a"), findPersistedSeq(stored, "b"), findPersistedSeq(stored, "c")]).toEqual([
+      17, 2, 0,
+    ]);
   });
 
   it("show by their last write alone that two objects hold the same counts", () => {

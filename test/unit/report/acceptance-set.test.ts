@@ -58,8 +58,7 @@ describe("a set of acceptances", () => {
   it("yields before the event loop is held for long, for globs made to be slow", () => {
     const set = createSet();
     const slow = `/x${"*a".repeat(31)}*`;
-    for (let i = 0; i < 100; i++)
-      set.put(createAcceptance(`a${i}`, { resource: slow, source: slow }), undefined);
+    for (let i = 0; i < 100; i++) set.put(createAcceptance(`a${i}`, { resource: slow, source: slow }), undefined);
     const subjects = Array.from({ length: 300 }, (_, i) => createSubject(`/x${"a".repeat(505)}${i}`));
     // A violation costs about 100 globs x 512 characters x 1 word: a slice has one violation or two.
     expect([...set.refresh(subjects)].length).toBeGreaterThanOrEqual(150);
@@ -105,10 +104,7 @@ describe("a set of acceptances", () => {
         set,
         ["/etc/a", "/etc/b", "/bin"].map((each) => createSubject(each)),
       ),
-    ).toEqual({
-      all: { violations: 3, occurrences: 21 },
-      etc: { violations: 2, occurrences: 14 },
-    });
+    ).toEqual({ all: { violations: 3, occurrences: 21 }, etc: { violations: 2, occurrences: 14 } });
   });
 
   it("matches the path that is meant", () => {

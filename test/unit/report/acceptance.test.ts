@@ -41,11 +41,7 @@ function writeReport(
   if (!ledger) throw new Error("no report");
   ledger.write.take();
   const options = renderOptions();
-  const body = renderReport(ledger, {
-    ...options,
-    limits: { ...options.limits, maxViolations },
-    acceptances,
-  });
+  const body = renderReport(ledger, { ...options, limits: { ...options.limits, maxViolations }, acceptances });
   let events = 0;
   runAtOnce(
     recordEventUpdates(ledger, buildReport(ledger, body, undefined, undefined), () => {
@@ -56,11 +52,7 @@ function writeReport(
 }
 
 const APT = alert({ UpdatedTime: formatTimeAt(0) });
-const CURL = alert({
-  ProcessName: "/usr/bin/curl",
-  Resource: "/usr/bin/curl x",
-  UpdatedTime: formatTimeAt(1),
-});
+const CURL = alert({ ProcessName: "/usr/bin/curl", Resource: "/usr/bin/curl x", UpdatedTime: formatTimeAt(1) });
 const READ = alert({
   Operation: "File",
   Resource: "/etc/shadow",
@@ -108,9 +100,11 @@ describe("what is accepted", () => {
 
   it("is covered by the first of several", () => {
     const both = [createAcceptance("a", {}), createAcceptance("b", {})];
-    expect(
-      writeReport(ALL, createCatalog("shop", both)).body.violations.map(({ accepted }) => accepted?.by),
-    ).toEqual(["a", "a", "a"]);
+    expect(writeReport(ALL, createCatalog("shop", both)).body.violations.map(({ accepted }) => accepted?.by)).toEqual([
+      "a",
+      "a",
+      "a",
+    ]);
   });
 
   it("has no container, resource or source where the acceptance says so", () => {

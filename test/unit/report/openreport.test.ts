@@ -72,9 +72,7 @@ test("every field of a report with all fields", () => {
         scored: true,
         timestamp: { seconds: Date.UTC(2026, 10, 23, 12, 30, 41) / 1000, nanos: 4_210_000 },
         resources: [{ apiVersion: "apps/v1", kind: "Deployment", name: "wordpress", namespace: "shop" }],
-        message:
-          "apt was started. " +
-          "Process exec /usr/bin/apt by /bin/bash in container wordpress was prevented.",
+        message: "apt was started. " + "Process exec /usr/bin/apt by /bin/bash in container wordpress was prevented.",
         properties: {
           resultID: hashText("shop/harden-wordpress-pkg-mngr-exec/6f1c0a9be2d34c55"),
           violation: "6f1c0a9be2d34c55",
@@ -120,11 +118,7 @@ test("a cluster report becomes a ClusterReport, a node a resource without a name
   const report = addStoredMetadata(createFullClusterReport());
   const [first] = report.violations as [Violation];
   const onNode = { ...first, workload: { kind: "Node", name: "worker-1" }, namespace: undefined };
-  const mapped = toOpenReport(
-    { ...report, violations: [first, onNode as unknown as Violation] },
-    OPTIONS,
-    undefined,
-  );
+  const mapped = toOpenReport({ ...report, violations: [first, onNode as unknown as Violation] }, OPTIONS, undefined);
   expect(mapped).toMatchObject({ kind: "ClusterReport", metadata: { name: "kubearmor-host-shadow-file" } });
   expect(mapped.metadata).not.toHaveProperty("namespace");
   expect(mapped.metadata.ownerReferences[0]?.kind).toBe("ClusterPolicyViolationReport");
@@ -190,19 +184,13 @@ describe("resultID", () => {
       occurrences: violation.occurrences + 5,
       lastSeen: "2026-11-24T00:00:00.000000Z",
     }));
-    expect(toResults(later, { maxResults: 2 }).map((each) => each.properties["resultID"])).toEqual(
-      ids.slice(0, 2),
-    );
+    expect(toResults(later, { maxResults: 2 }).map((each) => each.properties["resultID"])).toEqual(ids.slice(0, 2));
   });
 });
 
 describe("message", () => {
   test("holds no count, time or pod, and stays while the violation repeats", () => {
-    const later = reportOf(1, () => ({
-      occurrences: 987,
-      lastSeen: "2027-01-01T00:00:00.000000Z",
-      pods: [],
-    }));
+    const later = reportOf(1, () => ({ occurrences: 987, lastSeen: "2027-01-01T00:00:00.000000Z", pods: [] }));
     const [before] = toResults(reportOf(1));
     expect(before?.message).not.toMatch(/120|118|2026|2q9wf|aks-/);
     expect(toResults(later)[0]?.message).toBe(before?.message);
@@ -211,10 +199,7 @@ describe("message", () => {
   test("is one sentence where the policy has no message, and needs no container, source or resource", () => {
     const report = reportOf(1, () => ({ container: "", source: "", resource: "" }));
     report.policy = { name: "p", kind: "DefaultPosture" };
-    expect(toResults(report)[0]).toMatchObject({
-      message: "Process was prevented.",
-      category: "DefaultPosture",
-    });
+    expect(toResults(report)[0]).toMatchObject({ message: "Process was prevented.", category: "DefaultPosture" });
   });
 });
 
@@ -227,10 +212,7 @@ describe("limits", () => {
   test("100 results by default, the last of which stands for the rest", () => {
     const { results, summary, configuration } = limited(undefined);
     expect(results).toHaveLength(100);
-    expect(results[99]).toMatchObject({
-      rule: "omitted",
-      properties: { violations: "51", occurrences: "102" },
-    });
+    expect(results[99]).toMatchObject({ rule: "omitted", properties: { violations: "51", occurrences: "102" } });
     expect(summary).toEqual({ pass: 0, fail: 50, warn: 50, error: 0, skip: 0 });
     expect(configuration).toBeUndefined();
     expect(toResults(reportOf(100))).toHaveLength(100);
@@ -239,9 +221,7 @@ describe("limits", () => {
 
   test("those of the stored copy are kept and come first, above and below the default", () => {
     expect(limited({ maxResults: 1000 }).results).toHaveLength(150);
-    expect(limited({ maxResults: 1 }).results).toMatchObject([
-      { rule: "omitted", properties: { violations: "150" } },
-    ]);
+    expect(limited({ maxResults: 1 }).results).toMatchObject([{ rule: "omitted", properties: { violations: "150" } }]);
     expect(limited({ maxResults: 0 }).results).toHaveLength(100);
     const filtered = limited({ maxResults: 10, statusFilter: ["fail"] });
     expect(filtered.results.map(({ result }) => result)).toEqual(Array(10).fill("fail"));
@@ -267,11 +247,7 @@ describe("limits", () => {
 });
 
 test("occurrences are marked where they are a lower bound, and pods beyond three are others", () => {
-  const pods = ["a", "b", "c", "d"].map((name) => ({
-    name,
-    occurrences: 1,
-    lastSeen: "2026-11-23T10:00:00.000000Z",
-  }));
+  const pods = ["a", "b", "c", "d"].map((name) => ({ name, occurrences: 1, lastSeen: "2026-11-23T10:00:00.000000Z" }));
   const report = reportOf(2, (_, i) => ({ pods, lowerBound: i === 1 }));
   report.coverage = { gaps: 0, throttleNotices: 0, lowerBound: false };
   const [exact, atLeast] = toResults(report).map((each) => each.properties);

@@ -27,11 +27,7 @@ const ALL = {
   "KubeArmorHostPolicy /host": HSP,
 };
 
-function createPolicyFacts(
-  name: string,
-  kind: PolicyKind = "KubeArmorPolicy",
-  namespace: string | undefined = "shop",
-) {
+function createPolicyFacts(name: string, kind: PolicyKind = "KubeArmorPolicy", namespace: string | undefined = "shop") {
   return { namespace, name, kind, lastUs: START_US };
 }
 
@@ -48,15 +44,8 @@ describe("the policy object of a report", () => {
       objects: [CSP],
     });
     expect(
-      findProvenance(
-        { ...createPolicyFacts("host", "KubeArmorHostPolicy"), namespace: undefined },
-        createCatalog(ALL),
-      ),
-    ).toEqual({
-      kind: "KubeArmorHostPolicy",
-      provenance: "Found",
-      objects: [HSP],
-    });
+      findProvenance({ ...createPolicyFacts("host", "KubeArmorHostPolicy"), namespace: undefined }, createCatalog(ALL)),
+    ).toEqual({ kind: "KubeArmorHostPolicy", provenance: "Found", objects: [HSP] });
   });
 
   it("is not guessed where two bear the name: both are listed, and the kind stays that of the alerts", () => {
@@ -73,9 +62,9 @@ describe("the policy object of a report", () => {
       provenance: "NotFound",
     });
     expect(findProvenance(createPolicyFacts("host"), createCatalog(ALL)).provenance).toBe("NotFound");
-    expect(
-      findProvenance(createPolicyFacts("wide", "KubeArmorHostPolicy"), createCatalog(ALL)).provenance,
-    ).toBe("NotFound");
+    expect(findProvenance(createPolicyFacts("wide", "KubeArmorHostPolicy"), createCatalog(ALL)).provenance).toBe(
+      "NotFound",
+    );
   });
 
   it("is unknown as long as one of the kinds is; an API without the kind has no objects of it", () => {
@@ -88,10 +77,7 @@ describe("the policy object of a report", () => {
     const older = createCatalog(ALL, { KubeArmorClusterPolicy: "unserved" });
     expect(findProvenance(createPolicyFacts("own"), older).provenance).toBe("Found");
     const none = createCatalog({}, { KubeArmorClusterPolicy: "unserved", KubeArmorPolicy: "unserved" });
-    expect(findProvenance(createPolicyFacts("own"), none)).toEqual({
-      kind: "KubeArmorPolicy",
-      provenance: "Unknown",
-    });
+    expect(findProvenance(createPolicyFacts("own"), none)).toEqual({ kind: "KubeArmorPolicy", provenance: "Unknown" });
   });
 
   it("was changed since when its time is after the newest occurrence", () => {

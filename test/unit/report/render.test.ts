@@ -10,10 +10,7 @@ import { findFaults } from "./report-check.ts";
 
 /** A file of its own for each name. */
 function createFileAlert(name: string, ...mods: Partial<Alert>[]): Alert {
-  return alert(
-    { Operation: "File", Source: "/bin/cat", ProcessName: "/bin/cat", Resource: `/etc/${name}` },
-    ...mods,
-  );
+  return alert({ Operation: "File", Source: "/bin/cat", ProcessName: "/bin/cat", Resource: `/etc/${name}` }, ...mods);
 }
 
 const ALLOWED = { Result: "Passed", Action: "Audit" };
@@ -119,9 +116,7 @@ describe("a report", () => {
   });
 
   it("leaves out what no alert had", () => {
-    const bare = report([
-      hostAlert({ Severity: "", Type: "", Action: "", Source: "", ProcessName: "", Resource: "" }),
-    ]);
+    const bare = report([hostAlert({ Severity: "", Type: "", Action: "", Source: "", ProcessName: "", Resource: "" })]);
     expect(bare.policy).toEqual({ name: "host-files", kind: "Unknown" });
     expect(Object.keys(bare.violations[0] ?? {})).toEqual([
       "id",
@@ -143,13 +138,7 @@ describe("policy facts", () => {
       createFileAlert("a", { Severity: "8", UpdatedTime: formatTimeAt(1) }),
       createFileAlert("b", { Severity: "3", Message: "newer", Tags: "B", UpdatedTime: formatTimeAt(20) }),
       createFileAlert("c", { Severity: "", Message: "older", Tags: "A", UpdatedTime: formatTimeAt(10) }),
-      createFileAlert("d", {
-        Severity: "",
-        Message: "",
-        Tags: "",
-        Type: "Odd",
-        UpdatedTime: formatTimeAt(30),
-      }),
+      createFileAlert("d", { Severity: "", Message: "", Tags: "", Type: "Odd", UpdatedTime: formatTimeAt(30) }),
     ]);
     expect(policy).toEqual({
       name: "no-package-managers",
@@ -179,12 +168,7 @@ describe("policy facts", () => {
   it("of a violation are written where they differ from the policy's", () => {
     const { policy, violations } = report([
       createFileAlert("keys", { Severity: "10", Message: "keys", Tags: "PCI", UpdatedTime: formatTimeAt(1) }),
-      createFileAlert("list", {
-        Severity: "1",
-        Message: "list",
-        Tags: "chatter",
-        UpdatedTime: formatTimeAt(2),
-      }),
+      createFileAlert("list", { Severity: "1", Message: "list", Tags: "chatter", UpdatedTime: formatTimeAt(2) }),
       createFileAlert("none", { Severity: "", Message: "", Tags: "", UpdatedTime: formatTimeAt(3) }),
     ]);
     expect(policy).toMatchObject({ severity: 10, message: "list", tags: ["chatter"] });
@@ -245,13 +229,8 @@ describe("the list", () => {
   });
 
   it("takes the newest alert as evidence, in any order", () => {
-    const alerts = [5, 9, 1].map((ms) =>
-      createFileAlert("a", { UpdatedTime: formatTimeAt(ms), TTY: `pts${ms}` }),
-    );
-    expect(report(alerts).violations[0]?.latest).toMatchObject({
-      time: "2026-11-23T10:00:00.009000Z",
-      tty: "pts9",
-    });
+    const alerts = [5, 9, 1].map((ms) => createFileAlert("a", { UpdatedTime: formatTimeAt(ms), TTY: `pts${ms}` }));
+    expect(report(alerts).violations[0]?.latest).toMatchObject({ time: "2026-11-23T10:00:00.009000Z", tty: "pts9" });
   });
 
   it("takes the same of two at the same microsecond, in any order", () => {
@@ -262,9 +241,7 @@ describe("the list", () => {
 
 describe("maxPodsPerViolation", () => {
   it("keeps the most recent pods, ties by name, and no count is lost", () => {
-    const pods = ["d", "b", "c", "a"].map((PodName) =>
-      createFileAlert("x", { PodName, UpdatedTime: formatTimeAt(1) }),
-    );
+    const pods = ["d", "b", "c", "a"].map((PodName) => createFileAlert("x", { PodName, UpdatedTime: formatTimeAt(1) }));
     const cut = report(
       [...pods, createFileAlert("x", { PodName: "z", UpdatedTime: formatTimeAt(2) })],
       renderOptions({ maxPodsPerViolation: 3 }),
@@ -359,9 +336,7 @@ describe("several reports", () => {
       hostAlert(),
       hostAlert({ HostName: "node-2" }),
     ]);
-    expect(
-      all.map(({ metadata, summary }) => [metadata.namespace, metadata.name, summary.occurrences]),
-    ).toEqual([
+    expect(all.map(({ metadata, summary }) => [metadata.namespace, metadata.name, summary.occurrences])).toEqual([
       [undefined, "host-files", 2],
       [undefined, "no-package-managers", 1],
       ["bank", "no-package-managers", 1],

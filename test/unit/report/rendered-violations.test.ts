@@ -88,14 +88,8 @@ describe("rendered violations", () => {
   });
 
   const step = fc.oneof(
-    {
-      weight: 6,
-      arbitrary: fc.record({ file: fc.nat(4), ms: fc.nat(50), severity: fc.constantFrom("", "2", "9") }),
-    },
-    {
-      weight: 4,
-      arbitrary: fc.constantFrom("write", "fail", "restart", "late", "delete", "evict", "expire"),
-    },
+    { weight: 6, arbitrary: fc.record({ file: fc.nat(4), ms: fc.nat(50), severity: fc.constantFrom("", "2", "9") }) },
+    { weight: 4, arbitrary: fc.constantFrom("write", "fail", "restart", "late", "delete", "evict", "expire") },
   );
 
   it("give the same bytes as rendering from scratch after any change of the report", () => {

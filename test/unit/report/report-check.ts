@@ -53,8 +53,7 @@ function checkObject(schema: Schema, value: unknown, path: string): string[] {
   if (typeof value !== "object" || value === null || Array.isArray(value)) return [`${path}: no object`];
   const missing = (schema.required ?? []).filter((name) => !Object.hasOwn(value, name));
   const members = Object.entries(value).flatMap(([name, member]) => {
-    const child =
-      schema.properties && Object.hasOwn(schema.properties, name) ? schema.properties[name] : undefined;
+    const child = schema.properties && Object.hasOwn(schema.properties, name) ? schema.properties[name] : undefined;
     return child ? checkSchema(child, member, `${path}.${name}`) : [`${path}.${name}: not in the schema`];
   });
   return [...missing.map((name) => `${path}.${name}: missing`), ...members];
@@ -84,8 +83,7 @@ function checkInteger(schema: Bounded, value: unknown, path: string): string[] {
 function checkText(value: unknown, path: string): string[] {
   if (typeof value === "string") {
     const faults: string[] = [];
-    if (/[\p{C}\u2028\u2029]/u.test(value))
-      faults.push(`${path}: unsafe character in ${JSON.stringify(value)}`);
+    if (/[\p{C}\u2028\u2029]/u.test(value)) faults.push(`${path}: unsafe character in ${JSON.stringify(value)}`);
     const maxBytes = /\.tags\[\d+\]$/.test(path) ? 256 : 512;
     if (Buffer.byteLength(value) > maxBytes) faults.push(`${path}: ${Buffer.byteLength(value)} bytes`);
     return faults;
@@ -131,8 +129,7 @@ function orderFaults({ summary, violations }: Report): string[] {
       faults.push(`${v.id} stands before ${next.id}`);
     }
     if (v.firstSeen > v.lastSeen) faults.push(`${v.id}: first after last`);
-    if (v.firstSeen < summary.firstSeen || v.lastSeen > summary.lastSeen)
-      faults.push(`${v.id}: outside the summary`);
+    if (v.firstSeen < summary.firstSeen || v.lastSeen > summary.lastSeen) faults.push(`${v.id}: outside the summary`);
   }
   return faults;
 }

@@ -83,10 +83,7 @@ test("a write sets the cluster's label, and removes it where no name is configur
     await sink.write({ ...plain, metadata: { ...plain.metadata, ...(labels ? { labels } : {}) } }, SIGNAL);
     return (JSON.parse(text) as Report).metadata.labels;
   };
-  expect(await sent("east", { team: "web" })).toEqual({
-    team: "web",
-    "reports.kubearmor.com/cluster": "east",
-  });
+  expect(await sent("east", { team: "web" })).toEqual({ team: "web", "reports.kubearmor.com/cluster": "east" });
   expect(await sent("west", { "reports.kubearmor.com/cluster": "east" })).toEqual({
     "reports.kubearmor.com/cluster": "west",
   });
@@ -121,10 +118,7 @@ test("what can be waited for says for how long, what can't says what to do", asy
     message: "m",
     retryAfterMs: 1500,
   });
-  expect(await createFailingSink("Unavailable").read({ name: "p" }, SIGNAL)).toEqual({
-    kind: "retry",
-    message: "m",
-  });
+  expect(await createFailingSink("Unavailable").read({ name: "p" }, SIGNAL)).toEqual({ kind: "retry", message: "m" });
   expect(await createFailingSink("NotServed").write(report(), SIGNAL)).toEqual({
     kind: "refused",
     reason: "not_served",
@@ -210,8 +204,7 @@ describe("the list", () => {
     let expired = 0;
     const sink = createSink(({ path, query }) => {
       if (path === CLUSTER) return { items: [] };
-      if (query?.["continue"] === undefined)
-        return { items: [createStored("a", "n")], metadata: { continue: "t" } };
+      if (query?.["continue"] === undefined) return { items: [createStored("a", "n")], metadata: { continue: "t" } };
       expired += 1;
       if (expired === 1) throw new ApiError("Expired", "m");
       return { items: [createStored("b", "n")] };
@@ -224,10 +217,7 @@ describe("the list", () => {
       if (query?.["continue"] === undefined) return { items: [], metadata: { continue: "t" } };
       throw new ApiError("Expired", "too old");
     });
-    await expect(collectNames(sink.list(SIGNAL))).rejects.toMatchObject({
-      name: "SinkError",
-      message: "too old",
-    });
+    await expect(collectNames(sink.list(SIGNAL))).rejects.toMatchObject({ name: "SinkError", message: "too old" });
   });
 
   test.each([
@@ -236,9 +226,7 @@ describe("the list", () => {
     ["Unavailable", false],
     ["NotAnswered", false],
   ] as const)("that ends as %s throws a SinkError, refused: %s", async (code, refused) => {
-    const error = await collectNames(createFailingSink(code, 2000).list(SIGNAL)).catch(
-      (thrown: unknown) => thrown,
-    );
+    const error = await collectNames(createFailingSink(code, 2000).list(SIGNAL)).catch((thrown: unknown) => thrown);
     expect(error).toBeInstanceOf(SinkError);
     expect(error).toMatchObject({ refused, retryAfterMs: 2000 });
   });

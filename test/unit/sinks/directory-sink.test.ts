@@ -95,8 +95,7 @@ coverage:
 
   test("and no temporary file stays", async () => {
     let stored = await writeReport(report("shop", "p", "1"));
-    for (const message of ["2", "3"])
-      stored = await writeReport({ ...stored, policy: { ...stored.policy, message } });
+    for (const message of ["2", "3"]) stored = await writeReport({ ...stored, policy: { ...stored.policy, message } });
     expect(readdirSync(join(directory, "shop/policyviolationreports"))).toEqual(["p.yaml"]);
   });
 
@@ -104,9 +103,7 @@ coverage:
     const { metadata } = await writeReport(report("shop", "p"));
     const ref = { namespace: "shop", name: "p" };
     const version = { uid: undefined, resourceVersion: metadata.resourceVersion };
-    expect(await sink.remove(ref, { ...version, resourceVersion: "another" }, SIGNAL)).toEqual({
-      kind: "conflict",
-    });
+    expect(await sink.remove(ref, { ...version, resourceVersion: "another" }, SIGNAL)).toEqual({ kind: "conflict" });
     expect(await sink.remove(ref, version, SIGNAL)).toEqual({ kind: "removed" });
     expect(await sink.remove(ref, version, SIGNAL)).toEqual({ kind: "absent" });
     expect(readdirSync(join(directory, "shop/policyviolationreports"))).toEqual([]);
@@ -129,10 +126,7 @@ describe("what is stored is what was read", () => {
       ["b", "x"],
     ] as const)
       stored.push(await writeReport(report(namespace, name)));
-    expect(await sink.read({ namespace: "b", name: "y" }, SIGNAL)).toEqual({
-      kind: "found",
-      report: stored[0],
-    });
+    expect(await sink.read({ namespace: "b", name: "y" }, SIGNAL)).toEqual({ kind: "found", report: stored[0] });
     expect(await sink.read({ name: "p" }, SIGNAL)).toEqual({ kind: "found", report: stored[1] });
     expect(await listReports()).toEqual([stored[1], stored[2], stored[3], stored[0]]);
   });
@@ -173,10 +167,7 @@ describe("the version that was read is the version that is replaced", () => {
   test("a second create is a conflict and changes nothing", async () => {
     const stored = await writeReport(report("shop", "p", "first"));
     expect(await sink.write(report("shop", "p", "second"), SIGNAL)).toEqual({ kind: "conflict" });
-    expect(await sink.read({ namespace: "shop", name: "p" }, SIGNAL)).toEqual({
-      kind: "found",
-      report: stored,
-    });
+    expect(await sink.read({ namespace: "shop", name: "p" }, SIGNAL)).toEqual({ kind: "found", report: stored });
   });
 
   test("a file that was edited is a conflict", async () => {

@@ -27,15 +27,8 @@ class OneReportApi implements ApiRequester, ApiStreamer {
   constructor(violations: number, answer: (copy: OpenReport, write: number) => void = () => {}) {
     const report = createFullReport("shop");
     const [first] = report.violations;
-    const many = Array.from({ length: violations }, (_, i) => ({
-      ...first!,
-      id: String(i).padStart(16, "0"),
-    }));
-    this.#report = {
-      ...report,
-      metadata: { ...report.metadata, uid: "u", resourceVersion: "1" },
-      violations: many,
-    };
+    const many = Array.from({ length: violations }, (_, i) => ({ ...first!, id: String(i).padStart(16, "0") }));
+    this.#report = { ...report, metadata: { ...report.metadata, uid: "u", resourceVersion: "1" }, violations: many };
     this.#answer = answer;
   }
 

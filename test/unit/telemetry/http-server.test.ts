@@ -81,9 +81,7 @@ test("a probe answers 200 or 503 with one line a check", async () => {
   });
   const healthy = await fetch(`${url}/healthz`);
   expect(healthy.status).toBe(200);
-  expect(await healthy.text()).toBe(
-    "[+]reports ok: 12 listed\n[+]stream ok\n[+]leader ok\nhealthz check passed\n",
-  );
+  expect(await healthy.text()).toBe("[+]reports ok: 12 listed\n[+]stream ok\n[+]leader ok\nhealthz check passed\n");
   const ready = await fetch(`${url}/readyz`);
   expect(ready.status).toBe(503);
   expect(await ready.text()).toBe(
@@ -128,18 +126,16 @@ test("a probe that throws is a 500 too", async () => {
 test("a client that never finishes its request is answered 408 and cut off", async () => {
   const { server } = await start({ requestTimeoutMs: 100 });
   expect(await sendRaw(server.port, "GET /metrics HTTP/1.1\r\nHost: x\r\n")).toMatch(/^HTTP\/1\.1 408 /);
-  expect(
-    await sendRaw(server.port, "POST /metrics HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nabc"),
-  ).toMatch(/^HTTP\/1\.1 405 /);
+  expect(await sendRaw(server.port, "POST /metrics HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nabc")).toMatch(
+    /^HTTP\/1\.1 405 /,
+  );
 });
 
 test("what is no HTTP is answered 400, oversized headers 431", async () => {
   const { server } = await start();
   expect(await sendRaw(server.port, "\x16\x03\x01 hello\r\n\r\n")).toMatch(/^HTTP\/1\.1 400 /);
   const headers = `X: ${"x".repeat(9000)}`;
-  expect(await sendRaw(server.port, `GET / HTTP/1.1\r\nHost: x\r\n${headers}\r\n\r\n`)).toMatch(
-    /^HTTP\/1\.1 431 /,
-  );
+  expect(await sendRaw(server.port, `GET / HTTP/1.1\r\nHost: x\r\n${headers}\r\n\r\n`)).toMatch(/^HTTP\/1\.1 431 /);
 });
 
 test("a port in use names the address, the setting and the way out", async () => {
@@ -191,9 +187,7 @@ test("of pipelined requests the first is answered and the connection closed", as
 test("a connection with a client that reads nothing is closed in the end", async () => {
   const clock = new FakeClock();
   const { server } = await start({ clock, render: async () => "x".repeat(8_000_000) });
-  const socket = connect(server.port, "127.0.0.1", () =>
-    socket.write("GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n"),
-  );
+  const socket = connect(server.port, "127.0.0.1", () => socket.write("GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n"));
   socket.pause();
   socket.on("error", () => {});
   while (clock.pending === 0) await new Promise((resolve) => setImmediate(resolve));

@@ -40,16 +40,7 @@ function createNumbers() {
       certificateExpiryMs: undefined as number | undefined,
       disconnects: { ok_end: 0, error: 0 },
     },
-    journal: {
-      isKept: false,
-      bytes: 0,
-      batches: 0,
-      rows: 0,
-      failures: 0,
-      recovered: 0,
-      waiting: 0,
-      ageMs: 0,
-    },
+    journal: { isKept: false, bytes: 0, batches: 0, rows: 0, failures: 0, recovered: 0, waiting: 0, ageMs: 0 },
     writes: { results: { written: 0, conflict: 0 }, removed: 0, queued: 0, paced: 0 },
     api: { requests: [] as { verb: string; code: string; count: number }[], retries: 0 },
     events: { sent: 0, suppressed: { rate: 0 }, lost: { queue_full: 0 } },
@@ -80,8 +71,7 @@ function setUp() {
     standby: () => state.standby,
   };
   const metrics = createMetrics({ source, version: "1.2.3", processMetrics: false });
-  const scrape = async () =>
-    (await metrics.render()).split("\n").filter((line) => line && !line.startsWith("#"));
+  const scrape = async () => (await metrics.render()).split("\n").filter((line) => line && !line.startsWith("#"));
   return { state, source, metrics, scrape };
 }
 
@@ -112,8 +102,7 @@ describe("scrape", () => {
     const names = metricGroups.flatMap(({ metrics }) => metrics.map(({ name }) => name));
     const present = new Set(lines.map((line) => /^\w+/.exec(line)?.[0]));
     // Of a report, a request and a write.
-    const later =
-      /_(?:occurrences_total|last_seen_timestamp_seconds|api_requests_total|write_duration_seconds)$/;
+    const later = /_(?:occurrences_total|last_seen_timestamp_seconds|api_requests_total|write_duration_seconds)$/;
     expect(names.filter((name) => !present.has(name) && !later.test(name))).toEqual([]);
     expect(lines).toContain('policy_violation_alerts_rejected_total{reason="invalid_json"} 0');
     expect(lines).toContain('policy_violation_policies_known{kind="KubeArmorPolicy"} 0');
@@ -121,13 +110,7 @@ describe("scrape", () => {
 
   test("each number comes from its own field, in seconds where the name says so", async () => {
     const { state, scrape } = setUp();
-    Object.assign(state.counters, {
-      received: 10,
-      counted: 4,
-      duplicates: 3,
-      throttleNotices: 2,
-      shortened: 6,
-    });
+    Object.assign(state.counters, { received: 10, counted: 4, duplicates: 3, throttleNotices: 2, shortened: 6 });
     state.counters.rejected.no_policy = 1;
     state.held = {
       unwrittenOccurrences: 11,

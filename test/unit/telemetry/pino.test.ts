@@ -58,10 +58,7 @@ test("a bug keeps its stack, an error of a class of its own does not", () => {
   }
   const { log, last } = captureLines();
   log.error({ err: new TypeError("x is not a function") }, "m");
-  expect(last()["err"]).toMatchObject({
-    name: "TypeError",
-    stack: expect.stringContaining("pino.test.ts") as string,
-  });
+  expect(last()["err"]).toMatchObject({ name: "TypeError", stack: expect.stringContaining("pino.test.ts") as string });
   log.error({ err: new SinkError("refused") }, "m");
   expect(last()["err"]).toEqual({ name: "SinkError", message: "refused" });
 });

@@ -11,9 +11,7 @@ function report(policy: string, prevented: number, lastSeenMs = 0): ReportCounts
 
 /** `policy prevented` of each row. */
 function formatRows(series: ReportSeries, ...reports: ReportCounts[]): string[] {
-  return series
-    .selectRows(reports)
-    .map(({ labels, outcomes }) => `${labels.policy} ${outcomes["Prevented"]}`);
+  return series.selectRows(reports).map(({ labels, outcomes }) => `${labels.policy} ${outcomes["Prevented"]}`);
 }
 
 test("each report has a row, and a cluster report no namespace that could be one", () => {

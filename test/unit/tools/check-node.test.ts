@@ -14,14 +14,7 @@ function runAs(version: string) {
   const claim = `Object.defineProperty(process, "versions", { value: { ...process.versions, node: "${version}" } })`;
   return spawnSync(
     process.execPath,
-    [
-      "--import",
-      `data:text/javascript,${encodeURIComponent(claim)}`,
-      "--import",
-      CHECK,
-      "-e",
-      "console.log('ran')",
-    ],
+    ["--import", `data:text/javascript,${encodeURIComponent(claim)}`, "--import", CHECK, "-e", "console.log('ran')"],
     { encoding: "utf8" },
   );
 }
@@ -42,9 +35,7 @@ describe("the check of the Node.js version", () => {
     mkdirSync(join(folder, "tools"));
     copyFileSync(CHECK, join(folder, "tools/check-node.mjs"));
     const check = join(folder, "tools/check-node.mjs");
-    const { status, stderr } = spawnSync(process.execPath, ["--import", check, "-e", ""], {
-      encoding: "utf8",
-    });
+    const { status, stderr } = spawnSync(process.execPath, ["--import", check, "-e", ""], { encoding: "utf8" });
     rmSync(folder, { recursive: true });
     const text = "error: the packages of this project are not installed: run `npm ci`\n";
     expect({ status, stderr }).toEqual({ status: 1, stderr: text });

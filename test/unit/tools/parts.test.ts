@@ -76,28 +76,19 @@ test("the folder of KUBEBUILDER_ASSETS comes before the cache, for the parts tha
 test("a file that can't be run is no part", () => {
   writeProgram(cachedHelm, "");
   chmodSync(cachedHelm, 0o644);
-  expect(getPaths(locateParts(["helm"]))).toEqual({
-    paths: {},
-    missing: "helm: not there; `npm run parts` gets it",
-  });
+  expect(getPaths(locateParts(["helm"]))).toEqual({ paths: {}, missing: "helm: not there; `npm run parts` gets it" });
 });
 
 test("parts that are missing for the same reason are reported together", () => {
-  expect(getPaths(locateParts(["etcd", "helm"])).missing).toBe(
-    "etcd, helm: not there; `npm run parts` gets it",
-  );
+  expect(getPaths(locateParts(["etcd", "helm"])).missing).toBe("etcd, helm: not there; `npm run parts` gets it");
 });
 
 test("a part that is not there is built once, and reported", async () => {
   useGo(`echo built >> ${join(dir, "builds")}; echo '#!/bin/sh' > "$out"; chmod +x "$out"`);
   const lines: string[] = [];
   const onProgress = (line: string) => void lines.push(line);
-  expect(await ensureParts({ names: ["helm"], onProgress })).toEqual({
-    helm: { path: cachedHelm, from: "build" },
-  });
-  expect(await ensureParts({ names: ["helm"], onProgress })).toEqual({
-    helm: { path: cachedHelm, from: "cache" },
-  });
+  expect(await ensureParts({ names: ["helm"], onProgress })).toEqual({ helm: { path: cachedHelm, from: "build" } });
+  expect(await ensureParts({ names: ["helm"], onProgress })).toEqual({ helm: { path: cachedHelm, from: "cache" } });
   expect(readFileSync(join(dir, "builds"), "utf8")).toBe("built\n");
   expect(lines).toEqual([
     "helm: building helm.sh/helm/v4/cmd/helm v4.3.1 with go1.26.8",
@@ -113,9 +104,7 @@ test("two that want the same part at the same time build it once", async () => {
 });
 
 test("a build that fails half-way leaves no part, and what go said is the reason", async () => {
-  useGo(
-    `echo half > "$out"; echo 'example.test/some/package' >&2; echo 'x.go:1:2: undefined: y' >&2; exit 1`,
-  );
+  useGo(`echo half > "$out"; echo 'example.test/some/package' >&2; echo 'x.go:1:2: undefined: y' >&2; exit 1`);
   expect(await ensureParts({ names: ["helm"] })).toEqual({
     helm: { missing: "go build failed: x.go:1:2: undefined: y" },
   });
@@ -169,8 +158,7 @@ test("an archive is unpacked only when its SHA-512 is the right one", () => {
 
 test("every staging module of Kubernetes is replaced at the version that belongs to it", () => {
   const { version, moduleDir } = getPartSource("kube-apiserver");
-  const staging =
-    readFileSync(join(moduleDir, "go.mod"), "utf8").match(/^\tk8s\.io\/\S+ => k8s\.io\/\S+ \S+$/gm) ?? [];
+  const staging = readFileSync(join(moduleDir, "go.mod"), "utf8").match(/^\tk8s\.io\/\S+ => k8s\.io\/\S+ \S+$/gm) ?? [];
   expect(version).toBe("v1.36.3");
   expect(staging.length).toBeGreaterThan(25);
   for (const line of staging) expect(line).toMatch(/^\t(k8s\.io\/[\w-]+) => \1 v0\.36\.3$/);

@@ -46,8 +46,7 @@ test("addresses follow the repository that releases", () => {
 });
 
 describe("the changelog", () => {
-  const text =
-    "# Changelog\n\n## [1.1.0] - x\n\n### Fixed\n- one\n  more\n- two\n\n## 1.0.0\n\n### Added\n- old\n";
+  const text = "# Changelog\n\n## [1.1.0] - x\n\n### Fixed\n- one\n  more\n- two\n\n## 1.0.0\n\n### Added\n- old\n";
 
   test("gives a version's section, and its entries in Artifact Hub's words", () => {
     expect(readChangelogSection("1.0.0", text)).toBe("### Added\n- old");
@@ -78,11 +77,7 @@ describe("the changelog", () => {
 });
 
 test("the chart of a release has the images, the changes and the addresses of its repository", () => {
-  const text = releaseChartFile(
-    readFileSync(join(CHART, "Chart.yaml"), "utf8"),
-    FACTS,
-    "### Added\n- new: one",
-  );
+  const text = releaseChartFile(readFileSync(join(CHART, "Chart.yaml"), "utf8"), FACTS, "### Added\n- new: one");
   const { home, icon, annotations } = parse(text);
   expect([home, icon]).toEqual([
     "https://github.com/Acme/pvo",
@@ -101,9 +96,7 @@ test("the chart of a release has the images, the changes and the addresses of it
 test("Chart.yaml names every CRD of the repository, with an example that has a known kind", () => {
   const { annotations } = parse(readFileSync(join(CHART, "Chart.yaml"), "utf8"));
   const crds = parse(annotations["artifacthub.io/crds"]) as { name: string; kind: string }[];
-  expect(crds.map(({ name }) => `${name.split(".")[0]}.yaml`).sort()).toEqual(
-    readdirSync(join(ROOT, "crds")).sort(),
-  );
+  expect(crds.map(({ name }) => `${name.split(".")[0]}.yaml`).sort()).toEqual(readdirSync(join(ROOT, "crds")).sort());
   const examples = parse(annotations["artifacthub.io/crdsExamples"]) as { kind: string }[];
   expect(examples.filter(({ kind }) => !crds.some((crd) => crd.kind === kind))).toEqual([]);
 });
@@ -203,18 +196,15 @@ test("the notes have the version's changes, and verify the identity of this repo
   expect(/--certificate-identity=(\S+)$/m.exec(notes)?.[1]).toBe(identity);
 });
 
-test.each(["ci", "release"])(
-  "the workflow %s pins its actions by commit and names their versions",
-  (name) => {
-    const text = readFileSync(join(ROOT, `.github/workflows/${name}.yaml`), "utf8");
-    const actions = [...text.matchAll(/uses: (.*)$/gm)].map(([, action = ""]) => action);
-    expect(actions.length).toBeGreaterThan(4);
-    expect(actions.filter((action) => !/^[\w/-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+$/.test(action))).toEqual([]);
-    // One action, one version.
-    const pins = new Set(actions);
-    expect(pins.size).toBe(new Set(actions.map((action) => action.split("@")[0])).size);
-  },
-);
+test.each(["ci", "release"])("the workflow %s pins its actions by commit and names their versions", (name) => {
+  const text = readFileSync(join(ROOT, `.github/workflows/${name}.yaml`), "utf8");
+  const actions = [...text.matchAll(/uses: (.*)$/gm)].map(([, action = ""]) => action);
+  expect(actions.length).toBeGreaterThan(4);
+  expect(actions.filter((action) => !/^[\w/-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+$/.test(action))).toEqual([]);
+  // One action, one version.
+  const pins = new Set(actions);
+  expect(pins.size).toBe(new Set(actions.map((action) => action.split("@")[0])).size);
+});
 
 test("the workflow calls scripts that exist", () => {
   const text = readFileSync(join(ROOT, ".github/workflows/release.yaml"), "utf8");

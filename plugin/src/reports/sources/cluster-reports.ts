@@ -121,8 +121,7 @@ export function createClusterReports(options: ClusterReportsOptions): ReportSour
       const path = `${BASE}/${place}${ACCEPTANCE_PLURAL}`;
       const found: Acceptance[] = [];
       try {
-        for await (const item of listItems(client, { path, pageSize: 500, signal }))
-          found.push(item as Acceptance);
+        for await (const item of listItems(client, { path, pageSize: 500, signal })) found.push(item as Acceptance);
       } catch (error) {
         throw toProblem(error, ACCEPTANCE_PLURAL, namespace);
       }
@@ -157,9 +156,7 @@ export function createClusterReports(options: ClusterReportsOptions): ReportSour
     async *list({ namespace }, onLeftOut) {
       // Requested at once: one round trip less.
       const ofHosts =
-        namespace === undefined
-          ? Array.fromAsync(listKind(CLUSTER_REPORT_PLURAL, undefined, onLeftOut))
-          : undefined;
+        namespace === undefined ? Array.fromAsync(listKind(CLUSTER_REPORT_PLURAL, undefined, onLeftOut)) : undefined;
       // Awaited below, unless the other list fails first.
       ofHosts?.catch(() => undefined);
       yield* listKind(REPORT_PLURAL, namespace, onLeftOut);

@@ -82,10 +82,7 @@ async function readReports(
     const path = join(directory, place, name);
     if (!name.endsWith(".yaml")) {
       const isData = /\.(?:ya?ml|json)(?:\.gz)?$/i.test(name);
-      skip(
-        relative(directory, path),
-        isData ? "may be a report, but only names in .yaml are read" : undefined,
-      );
+      skip(relative(directory, path), isData ? "may be a report, but only names in .yaml are read" : undefined);
       continue;
     }
     const file = await readReport(directory, path);
@@ -153,11 +150,7 @@ const INTERRUPTED = "ERR_SCRIPT_EXECUTION_INTERRUPTED";
 export function toReadProblem(path: string, error: unknown): PluginError {
   const code = (error as NodeJS.ErrnoException).code ?? "";
   if (code === INTERRUPTED) return new PluginError(EXIT.failed, `interrupted while reading ${path}.`, error);
-  return new PluginError(
-    EXIT.usage,
-    `cannot use ${path}: ${REASONS[code] ?? getErrorMessage(error)}.`,
-    error,
-  );
+  return new PluginError(EXIT.usage, `cannot use ${path}: ${REASONS[code] ?? getErrorMessage(error)}.`, error);
 }
 
 /** Throws when a file in the place of a report could not be read: what it holds is unknown. */
@@ -208,9 +201,7 @@ export function createDirectoryReports(directory: string): ReportSource {
       }
     },
     async read(namespace, name) {
-      return (await load()).find(
-        ({ metadata }) => metadata.namespace === namespace && metadata.name === name,
-      );
+      return (await load()).find(({ metadata }) => metadata.namespace === namespace && metadata.name === name);
     },
   };
 }

@@ -24,18 +24,11 @@ const severity = z.int().min(0).max(10);
 /** 11: never. */
 const threshold = z.int().min(1).max(11);
 /** A name of Kubernetes: it becomes a path, so nothing in it may lead out of a directory. */
-const name = text
-  .max(253)
-  .regex(/^[a-z0-9]([-a-z0-9]|\.(?!\.))*$/, "expected the name of a Kubernetes object");
+const name = text.max(253).regex(/^[a-z0-9]([-a-z0-9]|\.(?!\.))*$/, "expected the name of a Kubernetes object");
 
 const shares = { prevented: count, allowed: count, unknown: count };
 const history = z.array(
-  z.looseObject({
-    start: time,
-    prevented: count.optional(),
-    allowed: count.optional(),
-    unknown: count.optional(),
-  }),
+  z.looseObject({ start: time, prevented: count.optional(), allowed: count.optional(), unknown: count.optional() }),
 );
 
 const violation = z.looseObject({
@@ -58,28 +51,14 @@ const violation = z.looseObject({
   lowerBound: z.boolean().optional(),
   firstSeen: time,
   lastSeen: time,
-  pods: z
-    .array(z.looseObject({ name: text, node: text.optional(), occurrences: count, lastSeen: time }))
-    .optional(),
+  pods: z.array(z.looseObject({ name: text, node: text.optional(), occurrences: count, lastSeen: time })).optional(),
   latest: z
     .looseObject({
       time,
       ...Object.fromEntries(["pid", "ppid", "hostPid", "uid"].map((field) => [field, z.number().optional()])),
       ...Object.fromEntries(
         [
-          ...[
-            "node",
-            "pod",
-            "labels",
-            "image",
-            "command",
-            "source",
-            "resource",
-            "process",
-            "parent",
-            "user",
-            "cwd",
-          ],
+          ...["node", "pod", "labels", "image", "command", "source", "resource", "process", "parent", "user", "cwd"],
           ...["tty", "execId", "enforcer", "data", "result", "cluster", "kubearmorVersion"],
         ].map((field) => [field, text.optional()]),
       ),
@@ -105,9 +84,7 @@ const report = z.looseObject({
     severity: severity.optional(),
     tags: z.array(text).optional(),
     message: text.optional(),
-    objects: z
-      .array(z.looseObject({ kind: text.optional(), source: z.looseObject({}).optional() }))
-      .optional(),
+    objects: z.array(z.looseObject({ kind: text.optional(), source: z.looseObject({}).optional() })).optional(),
     changedSinceLastSeen: z.boolean().optional(),
   }),
   summary: z.looseObject({
@@ -125,9 +102,7 @@ const report = z.looseObject({
     lastSeen: time,
     accepted: accepted.optional(),
     open: open.optional(),
-    history: z
-      .looseObject({ hourly: history, daily: history, lowerBound: z.boolean().optional() })
-      .optional(),
+    history: z.looseObject({ hourly: history, daily: history, lowerBound: z.boolean().optional() }).optional(),
   }),
   violations: z.array(violation),
   omitted: z.looseObject({ violations: count, occurrences: count }).optional(),
@@ -155,10 +130,9 @@ const report = z.looseObject({
 
 /** A report of `export --summary` has neither counts nor last times; what it has is of the same form. */
 const summaryReport = report.extend({
-  summary: report.shape.summary.partial().extend({
-    accepted: accepted.partial().optional(),
-    open: open.partial().optional(),
-  }),
+  summary: report.shape.summary
+    .partial()
+    .extend({ accepted: accepted.partial().optional(), open: open.partial().optional() }),
   violations: z.array(violation.partial({ occurrences: true, lastSeen: true })),
   coverage: report.shape.coverage.partial(),
   omitted: z.looseObject({ violations: count }).optional(),
@@ -169,9 +143,7 @@ export function checkReport(value: unknown, { isSummary = false } = {}): Report 
   const result = (isSummary ? summaryReport : report).safeParse(value);
   if (!result.success) {
     const [issue] = result.error.issues;
-    const where = (issue?.path ?? [])
-      .map((key) => (typeof key === "number" ? `[${key}]` : `.${String(key)}`))
-      .join("");
+    const where = (issue?.path ?? []).map((key) => (typeof key === "number" ? `[${key}]` : `.${String(key)}`)).join("");
     return plain(`${where === "" ? "" : `${where.replace(/^\./, "")}: `}${issue?.message ?? "unknown form"}`);
   }
   const found = result.data as unknown as Report;
@@ -192,8 +164,7 @@ export function findContradiction(report: Report): string | undefined {
       return "violations: the totals have more than list, omitted and expired";
   }
   const isOutside = violations.some(
-    ({ firstSeen, lastSeen }) =>
-      toMs(firstSeen) < toMs(summary.firstSeen) || toMs(lastSeen) > toMs(summary.lastSeen),
+    ({ firstSeen, lastSeen }) => toMs(firstSeen) < toMs(summary.firstSeen) || toMs(lastSeen) > toMs(summary.lastSeen),
   );
   return isOutside ? "summary: does not cover the times of its violations" : undefined;
 }

@@ -117,8 +117,7 @@ function markLogin(marks: Marks, words: readonly Word[]): void {
     const [, , option, value] = words.slice(at, at + 4);
     const attached = /^-p(?=[^\d/.=:-][^/:]{3,}$)/.exec(option?.text ?? "");
     if (option && attached) marks.hide(marks.text.indexOf("-p", option.start) + 2, option.end);
-    else if (option?.text === "-p" && value && /^[^\d/.$-][^/:]{3,}$/.test(value.text))
-      hideBare(marks, value);
+    else if (option?.text === "-p" && value && /^[^\d/.$-][^/:]{3,}$/.test(value.text)) hideBare(marks, value);
   }
 }
 
@@ -139,8 +138,7 @@ function markBareName(marks: Marks, words: readonly Word[], at: number, classify
   const end = marks.valueEnd(next.start, ";");
   const value = marks.text.slice(next.start, end);
   if (isHarmless(value) || value === "PROMPT") return;
-  const isNamed =
-    BARE_NAMES.has(name) || (isSetting(words, at) && splitName(text).length > 1) || text === "_auth";
+  const isNamed = BARE_NAMES.has(name) || (isSetting(words, at) && splitName(text).length > 1) || text === "_auth";
   if (isNamed || (looksRandom(value) && !value.includes("="))) marks.hide(next.start, end);
 }
 
@@ -163,8 +161,7 @@ function markSql(marks: Marks, words: readonly Word[], at: number): void {
   const end = marks.valueEnd(next.start, ";");
   const value = marks.text.slice(next.start, end);
   const isClosing = isQuoted && value.length < 3;
-  if (!isClosing && (isQuoted ? unquote(value).trim() !== "" : looksRandom(value)))
-    marks.hide(next.start, end);
+  if (!isClosing && (isQuoted ? unquote(value).trim() !== "" : looksRandom(value))) marks.hide(next.start, end);
 }
 
 /** `IDENTIFIED BY`, `IDENTIFIED WITH plugin BY`. */

@@ -129,25 +129,14 @@ export const READS_WITH: ReadonlyMap<string, RegExp> = new Map([
 export const SECRET_FILES =
   /^(?:\.netrc|_netrc|\.pgpass|\.git-credentials|\.my\.cnf|\.htpasswd|\.vault-token|\.pypirc|shadow|id_[a-z0-9]+|\.dockercfg|\.s3cfg|\.smbcredentials)$/;
 /** Words after which the next one is a secret, in any command line. */
-export const BARE_NAMES = new Set([
-  "owner_pw",
-  "user_pw",
-  "input_pw",
-  "requirepass",
-  "masterauth",
-  "preshared-key",
-]);
+export const BARE_NAMES = new Set(["owner_pw", "user_pw", "input_pw", "requirepass", "masterauth", "preshared-key"]);
 
 export const PROGRAMS: ReadonlyMap<string, Program> = readTable();
 
 function readTable(): Map<string, Program> {
   const programs = new Map<
     string,
-    {
-      options: Map<string, string>;
-      commands: string[][];
-      after: { word: string; options: Map<string, string> }[];
-    }
+    { options: Map<string, string>; commands: string[][]; after: { word: string; options: Map<string, string> }[] }
   >();
   for (const line of TABLE.trim().split("\n")) {
     const [names = "", ...rest] = line.split(": ");

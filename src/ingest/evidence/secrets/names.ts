@@ -51,15 +51,7 @@ const SECRET_WORDS = new Set([
   "masterauth",
   "jaas",
 ]);
-const NO_SECRET_WORDS = new Set([
-  "bypass",
-  "compass",
-  "trespass",
-  "surpass",
-  "encompass",
-  "askpass",
-  "oldpwd",
-]);
+const NO_SECRET_WORDS = new Set(["bypass", "compass", "trespass", "surpass", "encompass", "askpass", "oldpwd"]);
 /** Words that make a key a secret; other keys are names of entries. */
 const KEY_KINDS = new Set(
   "access account api apikey app application auth authentication certificate client crypt customer data deploy enc encrypt encryption encryptor fernet hmac ingest jwt license licence master meili private rails registration root secret server service session shared sharing sign signing ssh storage subscription symmetric validation wallet webhook write admin".split(
@@ -84,9 +76,7 @@ const COUNTED = new Set(
   ),
 );
 /** `--ask-pass`, `existingSecret`: a switch, or the name of a secret that is kept elsewhere. */
-const SWITCHED = new Set(
-  "ask no without enable disable allow require get list existing automount".split(" "),
-);
+const SWITCHED = new Set("ask no without enable disable allow require get list existing automount".split(" "));
 
 const known = new Map<string, Strength>();
 const MAX_KNOWN = 4096;
@@ -125,8 +115,7 @@ function wordStrength(words: readonly string[], at: number, name: string): Stren
   if (word === "auth") return /_auth$/i.test(name) ? "strong" : "weak";
   if (word === "string" && previous === "connection") return "strong";
   if (word === "salt" && words.length > 1) return "strong";
-  if (word === "id" && (previous === "secret" || (previous === "key" && words[at - 2] === "access")))
-    return "strong";
+  if (word === "id" && (previous === "secret" || (previous === "key" && words[at - 2] === "access"))) return "strong";
   return WEAK_WORDS.has(word) && at === words.length - 1 ? "weak" : "none";
 }
 

@@ -154,11 +154,7 @@ function parametersEnd(text: string, at: number): number {
 
 function hasMore(text: string, end: number, name: string): boolean {
   const before = text[end - 1];
-  return (
-    before === ";" ||
-    before === "," ||
-    (/cookie/i.test(name) && /^\s+[\w.-]+=/.test(text.slice(end, end + 80)))
-  );
+  return before === ";" || before === "," || (/cookie/i.test(name) && /^\s+[\w.-]+=/.test(text.slice(end, end + 80)));
 }
 
 /** Marks `PASSWORD('x')`, as SQL has it. */

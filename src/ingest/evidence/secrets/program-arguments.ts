@@ -68,16 +68,9 @@ function findOption(
     if (option.startsWith("--")) continue;
     if (option.length === 2 || kind === "+") {
       if (text.startsWith(option))
-        return isAttached(text.slice(option.length), kind)
-          ? { option, kind, from: option.length }
-          : undefined;
+        return isAttached(text.slice(option.length), kind) ? { option, kind, from: option.length } : undefined;
       // -sSLu user:secret: short options in one word.
-      if (
-        option.length === 2 &&
-        /^-[A-Za-z]{2,6}$/.test(text) &&
-        text.endsWith(option[1] as string) &&
-        kind !== "+"
-      )
+      if (option.length === 2 && /^-[A-Za-z]{2,6}$/.test(text) && text.endsWith(option[1] as string) && kind !== "+")
         return { option, kind, from: text.length };
     }
   }
@@ -138,11 +131,7 @@ function markCommand(marks: Marks, args: readonly Word[], command: readonly stri
 function matchesLead(plain: readonly Word[], at: number, lead: readonly string[]): boolean {
   return lead.every((part, i) => {
     const text = (plain[at + i] as Word).text;
-    return (
-      part === "*" ||
-      part === text.toLowerCase() ||
-      (part.endsWith("*") && text.startsWith(part.slice(0, -1)))
-    );
+    return part === "*" || part === text.toLowerCase() || (part.endsWith("*") && text.startsWith(part.slice(0, -1)));
   });
 }
 

@@ -62,8 +62,7 @@ const MAX_TOKEN = 400;
 const PLACE_STEPS = 30;
 
 const byFirst = new Map<string, string[]>();
-for (const prefix of PREFIXES)
-  byFirst.set(prefix[0] as string, [...(byFirst.get(prefix[0] as string) ?? []), prefix]);
+for (const prefix of PREFIXES) byFirst.set(prefix[0] as string, [...(byFirst.get(prefix[0] as string) ?? []), prefix]);
 
 const RUN = /[A-Za-z0-9_.~+/=%-]{16,}/g;
 const LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ";

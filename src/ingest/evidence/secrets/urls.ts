@@ -41,9 +41,7 @@ function markUserinfo(marks: Marks, start: number): void {
 }
 
 function looksSecret(userinfo: string): boolean {
-  return (
-    (userinfo.length >= 20 && /\d/.test(userinfo) && /^[\w.-]+$/.test(userinfo)) || looksRandom(userinfo)
-  );
+  return (userinfo.length >= 20 && /\d/.test(userinfo) && /^[\w.-]+$/.test(userinfo)) || looksRandom(userinfo);
 }
 
 function hideUnlessVariable(marks: Marks, start: number, end: number): void {
@@ -68,8 +66,7 @@ function wordEnd(marks: Marks, start: number): number {
 }
 
 /** `user:password@host` and `domain/user:password@host` as a word; not an image with a tag and a digest. */
-const BARE =
-  /^["']?(?:[\w.-]{1,64}\/|:pserver:)?[\w.$%-]{1,64}:(?!\/)([^\s@"']{1,128})@(?!sha\d)[\w[][\w.:\]-]*/;
+const BARE = /^["']?(?:[\w.-]{1,64}\/|:pserver:)?[\w.$%-]{1,64}:(?!\/)([^\s@"']{1,128})@(?!sha\d)[\w[][\w.:\]-]*/;
 
 /** Marks the password of a word in the form `user:password@host`. */
 export function markBareUserinfo(marks: Marks, start: number, end: number): void {

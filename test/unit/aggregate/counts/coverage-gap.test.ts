@@ -35,8 +35,7 @@ function generateGap(): fc.Arbitrary<CoverageGap> {
     );
 }
 
-const generateGaps = () =>
-  fc.array(generateGap(), { maxLength: 25 }).map((all) => mergeCoverageGaps([], all));
+const generateGaps = () => fc.array(generateGap(), { maxLength: 25 }).map((all) => mergeCoverageGaps([], all));
 
 describe("merging coverageGaps", () => {
   it("is associative, commutative, idempotent and bounded", () => {

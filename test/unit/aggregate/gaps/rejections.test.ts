@@ -41,10 +41,7 @@ describe("rejected alerts", () => {
     for (let i = 0; i < 1500; i++) aggregator.gaps.addRejected({ namespace: `ns-${i}` }, START_US);
     aggregator.gaps.addRejected(undefined, START_US);
     aggregator.gaps.reportRejections();
-    const rejected = [...aggregator.ledgers.values()].map(({ namespace, counts }) => [
-      namespace,
-      counts.all.rejected,
-    ]);
+    const rejected = [...aggregator.ledgers.values()].map(({ namespace, counts }) => [namespace, counts.all.rejected]);
     expect(rejected).toEqual([
       ["ns-0", 2],
       ["ns-1499", 2],

@@ -55,11 +55,7 @@ describe("a count", () => {
     expect(ledger.entries.size).toBe(2);
     ledger.write.take();
     ledger.write.commit();
-    expect(ledger.counts.written).toMatchObject({
-      occurrences: 3,
-      firstUs: START_US,
-      lastUs: START_US + 5000,
-    });
+    expect(ledger.counts.written).toMatchObject({ occurrences: 3, firstUs: START_US, lastUs: START_US + 5000 });
   });
 
   it("that comes during a write stays out of it", () => {
@@ -221,11 +217,9 @@ describe("distinct things", () => {
       alert({ PodName: "web-2", HostName: "node-1" }),
       alert({ OwnerName: "db", PodName: "db-0" }),
     );
-    expect([
-      ledger.subjects.workloads.count,
-      ledger.subjects.pods.count,
-      ledger.subjects.nodes.count,
-    ]).toEqual([2, 3, 2]);
+    expect([ledger.subjects.workloads.count, ledger.subjects.pods.count, ledger.subjects.nodes.count]).toEqual([
+      2, 3, 2,
+    ]);
   });
 
   it("in the cluster report are pods by node, and hosts are no pods", () => {
@@ -234,11 +228,9 @@ describe("distinct things", () => {
     for (const each of [hostAlert(), hostAlert(), alert(pod), alert(pod, { HostName: "node-2" })]) {
       ledger.add(violation(each), true);
     }
-    expect([
-      ledger.subjects.workloads.count,
-      ledger.subjects.pods.count,
-      ledger.subjects.nodes.count,
-    ]).toEqual([2, 2, 2]);
+    expect([ledger.subjects.workloads.count, ledger.subjects.pods.count, ledger.subjects.nodes.count]).toEqual([
+      2, 2, 2,
+    ]);
     ledger.add(violation(alert(pod, { NamespaceName: "Unknown" })), true);
     expect(ledger.subjects.pods.count).toBe(3);
   });

@@ -67,9 +67,7 @@ it("rows that a journal could not take are read again, with their evidence", () 
   expect(change).toBeDefined();
   if (change) revertDrain(ledger, change);
   bed.send(FILE, { UpdatedTime: formatTimeAt(2), PID: 8 });
-  expect(drainRows(ledger).map(({ occurrences, evidence }) => [occurrences, evidence?.pid])).toEqual([
-    [2, 8],
-  ]);
+  expect(drainRows(ledger).map(({ occurrences, evidence }) => [occurrences, evidence?.pid])).toEqual([[2, 8]]);
   expect(ledger.counts.unwritten).toBe(2);
 });
 
@@ -81,13 +79,9 @@ it("the journal gets no evidence where the stored report has some of the last mi
   drainRows(ledger);
   bed.send(FILE, { UpdatedTime: formatTimeAt(59_000), PID: 2 });
   bed.send(FILE, OTHER_POD, { UpdatedTime: formatTimeAt(59_500), PID: 3 });
-  expect(drainRows(ledger).map(({ occurrences, evidence }) => [occurrences, evidence])).toEqual([
-    [2, undefined],
-  ]);
+  expect(drainRows(ledger).map(({ occurrences, evidence }) => [occurrences, evidence])).toEqual([[2, undefined]]);
   bed.send(FILE, { UpdatedTime: formatTimeAt(61_000), PID: 4 });
-  expect(drainRows(ledger).map(({ occurrences, evidence }) => [occurrences, evidence?.pid])).toEqual([
-    [3, 4],
-  ]);
+  expect(drainRows(ledger).map(({ occurrences, evidence }) => [occurrences, evidence?.pid])).toEqual([[3, 4]]);
 });
 
 it("retention keeps a violation with counts in a cell", () => {

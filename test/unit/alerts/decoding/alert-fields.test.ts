@@ -21,9 +21,7 @@ const root = loadSync(fileURLToPath(new URL("../../../../proto/kubearmor.proto",
 
 function readFields(message: string, type: string): Record<number, string> {
   const fields = root.lookupType(`feeder.${message}`).fieldsArray;
-  return Object.fromEntries(
-    fields.filter((f) => f.type === type && !f.repeated && !f.map).map((f) => [f.id, f.name]),
-  );
+  return Object.fromEntries(fields.filter((f) => f.type === type && !f.repeated && !f.map).map((f) => [f.id, f.name]));
 }
 
 it("knows every field of an alert but EventData, which is skipped", () => {
@@ -33,8 +31,7 @@ it("knows every field of an alert but EventData, which is skipped", () => {
   expect({ [OWNER_FIELD]: "Owner" }).toEqual(readFields("Alert", "Podowner"));
   expect({ [EXEC_EVENT_FIELD]: "ExecEvent" }).toEqual(readFields("Alert", "ExecEvent"));
   expect(root.lookupType("feeder.Alert").fields["ATags"]?.id).toBe(ATAGS_FIELD);
-  const known =
-    Object.keys(TEXT_FIELDS).length + Object.keys(INT32_FIELDS).length + ["Timestamp", "ATags"].length;
+  const known = Object.keys(TEXT_FIELDS).length + Object.keys(INT32_FIELDS).length + ["Timestamp", "ATags"].length;
   const nestedAndSkipped = ["Owner", "ExecEvent", "EventData"].length;
   expect(root.lookupType("feeder.Alert").fieldsArray).toHaveLength(known + nestedAndSkipped);
 });

@@ -17,17 +17,13 @@ const samples = readFileSync(new URL("../../../../samples/alerts.jsonl", import.
 describe("karmor's and the relay's spelling", () => {
   it("gives for every sample what the wire gives", () => {
     expect(samples).toHaveLength(26);
-    for (const sample of samples)
-      expect(parseJsonAlert(sample)).toEqual(readAlert(encodeAlert(parseAlert(sample))));
+    for (const sample of samples) expect(parseJsonAlert(sample)).toEqual(readAlert(encodeAlert(parseAlert(sample))));
   });
 
   it("reads the same from numbers as texts", () => {
     for (const sample of samples) {
       const texts = Object.fromEntries(
-        Object.entries(sample).map(([key, value]) => [
-          key,
-          typeof value === "number" ? String(value) : value,
-        ]),
+        Object.entries(sample).map(([key, value]) => [key, typeof value === "number" ? String(value) : value]),
       );
       expect(parseJsonAlert(texts)).toEqual(parseJsonAlert(sample));
     }
@@ -139,14 +135,7 @@ describe("the spelling of the daemon's own log", () => {
   it("is finished as the daemon does before it sends", () => {
     const firewall = { ...line, operation: "NetworkFirewall", severity: "0", tags: undefined, atags: ["x"] };
     expect(parseJsonAlert(firewall)).toMatchObject({ Type: "MatchedNetworkPolicy", Severity: "", ATags: [] });
-    const sent = {
-      UpdatedTime: "x",
-      Operation: "NetworkFirewall",
-      Type: "T",
-      Severity: "0",
-      Tags: "a",
-      ATags: ["b"],
-    };
+    const sent = { UpdatedTime: "x", Operation: "NetworkFirewall", Type: "T", Severity: "0", Tags: "a", ATags: ["b"] };
     expect(parseJsonAlert(sent)).toEqual({
       ...emptyAlert(),
       UpdatedTime: "x",
@@ -177,24 +166,12 @@ describe("odd values", () => {
     ["a broken number", { PID: 1.5, PPID: "1.5", UID: "x", HostPID: "" }, {}],
     ["an exponent for a number", { PID: 1e3, PPID: "1e3" }, { PID: 1000 }],
     ["a negative number", { UID: "-2" }, { UID: -2 }],
-    [
-      "numbers beyond 32 bits",
-      { PID: 2 ** 31, PPID: -(2 ** 31) - 1, UID: 2 ** 31 - 1 },
-      { UID: 2 ** 31 - 1 },
-    ],
+    ["numbers beyond 32 bits", { PID: 2 ** 31, PPID: -(2 ** 31) - 1, UID: 2 ** 31 - 1 }, { UID: 2 ** 31 - 1 }],
     ["a time beyond 53 bits", { Timestamp: "9007199254740993" }, {}],
     ["a time of 53 bits", { Timestamp: "-9007199254740991" }, { Timestamp: -9007199254740991 }],
-    [
-      "half a surrogate pair",
-      { PodName: "a\ud800b", ATags: ["\udc00"] },
-      { PodName: "a\ufffdb", ATags: ["\ufffd"] },
-    ],
+    ["half a surrogate pair", { PodName: "a\ud800b", ATags: ["\udc00"] }, { PodName: "a\ufffdb", ATags: ["\ufffd"] }],
     ["two spellings: that of the proto", { PodName: "a", podName: "b" }, { PodName: "a" }],
-    [
-      "two spellings that are not the proto's: the last one",
-      { podName: "a", podname: "b" },
-      { PodName: "b" },
-    ],
+    ["two spellings that are not the proto's: the last one", { podName: "a", podname: "b" }, { PodName: "b" }],
     ["two spellings, the last one useless", { PodName: "a", podName: null }, { PodName: "a" }],
   ])("%s", (_, value, expected) => {
     expect(parseJsonAlert(value)).toEqual({ ...emptyAlert(), ...expected });
@@ -205,9 +182,7 @@ describe("odd values", () => {
     const data = "syscall=SYS_UNLINKAT flags=AT_REMOVEDIR";
     expect(parseJsonAlert({ Operation: "File", EventData: event })).toMatchObject({ Data: data });
     expect(parseJsonAlert({ operation: "File", eventData: event })).toMatchObject({ Data: data });
-    expect(parseJsonAlert({ EventData: event, Data: "lsm=FILE_OPEN" })).toMatchObject({
-      Data: "lsm=FILE_OPEN",
-    });
+    expect(parseJsonAlert({ EventData: event, Data: "lsm=FILE_OPEN" })).toMatchObject({ Data: "lsm=FILE_OPEN" });
     expect(parseJsonAlert({ Operation: "File", EventData: ["x"] })).toMatchObject({ Data: "" });
   });
 

@@ -49,11 +49,7 @@ describe("a sound message", () => {
     ["int32, the smallest", encodeNumber(12, -(2n ** 31n)), { UID: -(2 ** 31) }],
     ["int32, the largest", encodeNumber(9, 2 ** 31 - 1), { HostPID: 2 ** 31 - 1 }],
     ["int32, only its lower 32 bits", encodeNumber(9, 2n ** 40n + 5n), { HostPID: 5 }],
-    [
-      "int32 that takes more bytes than it needs",
-      [...encodeTag(9, VARINT), 0x85, 0x80, 0x00],
-      { HostPID: 5 },
-    ],
+    ["int32 that takes more bytes than it needs", [...encodeTag(9, VARINT), 0x85, 0x80, 0x00], { HostPID: 5 }],
     ["int64 before 1970", encodeNumber(1, -62_135_596_800n), { Timestamp: -62_135_596_800 }],
     ["int64, the largest exact number", encodeNumber(1, 2n ** 53n - 1n), { Timestamp: 2 ** 53 - 1 }],
     ["int64, the smallest exact number", encodeNumber(1, -(2n ** 53n) + 1n), { Timestamp: -(2 ** 53) + 1 }],

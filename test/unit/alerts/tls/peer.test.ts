@@ -115,9 +115,7 @@ describe("a certificate with its subject as the issuer", () => {
 
   test("is good without any usage and constraint, as of an authority without any usage", async () => {
     const ca = issueAuthority({ extensions: [isCa] });
-    expect(
-      await getRefusal(issueLeaf({ issuer: ca, extensions: [encodeAltNames(HOST)] }), [ca]),
-    ).toBeUndefined();
+    expect(await getRefusal(issueLeaf({ issuer: ca, extensions: [encodeAltNames(HOST)] }), [ca])).toBeUndefined();
   });
 
   const strangerKey = issueAuthority({});
@@ -132,50 +130,20 @@ describe("a certificate with its subject as the issuer", () => {
   const unknown = encodeExtension("1.2.3.4", Buffer.from([0x05, 0]), true);
 
   test.each<[string, TestCertificate, readonly TestCertificate[], RegExp]>([
-    [
-      "signed by another key",
-      issueLeaf({ issuer: strangerKey }),
-      [CA],
-      /was not issued by the authority in ca\.crt/,
-    ],
-    [
-      "signed by itself",
-      issueCertificate({ subject: NAME, extensions: LEAF_EXTENSIONS }),
-      [CA],
-      /was not issued/,
-    ],
+    ["signed by another key", issueLeaf({ issuer: strangerKey }), [CA], /was not issued by the authority in ca\.crt/],
+    ["signed by itself", issueCertificate({ subject: NAME, extensions: LEAF_EXTENSIONS }), [CA], /was not issued/],
     ["that only claims the name", issueLeaf({ subject: "x", issuerName: "x" }), [CA], /was not issued/],
     ["of something that is no authority", issueLeaf({ issuer: noCa }), [noCa], /was not issued/],
-    [
-      "of something that does not say it is an authority",
-      issueLeaf({ issuer: bareCa }),
-      [bareCa],
-      /was not issued/,
-    ],
-    [
-      "of an authority that may not sign certificates",
-      issueLeaf({ issuer: noSigner }),
-      [noSigner],
-      /was not issued/,
-    ],
-    [
-      "of an authority for clients only",
-      issueLeaf({ issuer: clientsOnly }),
-      [clientsOnly],
-      /is not for servers/,
-    ],
+    ["of something that does not say it is an authority", issueLeaf({ issuer: bareCa }), [bareCa], /was not issued/],
+    ["of an authority that may not sign certificates", issueLeaf({ issuer: noSigner }), [noSigner], /was not issued/],
+    ["of an authority for clients only", issueLeaf({ issuer: clientsOnly }), [clientsOnly], /is not for servers/],
     [
       "of an authority that is limited to names",
       issueLeaf({ issuer: constrained }),
       [constrained],
       /name constraints of its authority are not supported/,
     ],
-    [
-      "of an authority that has expired",
-      issueLeaf({ issuer: expired }),
-      [expired],
-      /^ca\.crt expired on 20\d\d-/,
-    ],
+    ["of an authority that has expired", issueLeaf({ issuer: expired }), [expired], /^ca\.crt expired on 20\d\d-/],
     [
       "of an authority with a short key",
       // OpenSSL takes it for self-signed only when both keys are of one kind.
@@ -189,30 +157,15 @@ describe("a certificate with its subject as the issuer", () => {
       [CA],
       /is not accepted: (?:EE certificate key too weak|its RSA key of 1024 bits is too short)/,
     ],
-    [
-      "signed with SHA-1",
-      issueLeaf({ hash: "sha1" }),
-      [CA],
-      /the signature algorithm \S*(?:sha1|SHA1)\S* is too weak/,
-    ],
-    [
-      "that has expired",
-      issueLeaf({ to: YESTERDAY }),
-      [CA],
-      /certificate expired on 20\d\d-.*restart KubeArmor/,
-    ],
+    ["signed with SHA-1", issueLeaf({ hash: "sha1" }), [CA], /the signature algorithm \S*(?:sha1|SHA1)\S* is too weak/],
+    ["that has expired", issueLeaf({ to: YESTERDAY }), [CA], /certificate expired on 20\d\d-.*restart KubeArmor/],
     [
       "that is not valid yet",
       issueLeaf({ from: TOMORROW }),
       [CA],
       /is valid only from 20\d\d-.* on, and it is 20\d\d-.* here: check the clocks/,
     ],
-    [
-      "for clients",
-      issueLeaf({ extensions: [forClients, encodeAltNames(HOST)] }),
-      [CA],
-      /is not for servers/,
-    ],
+    ["for clients", issueLeaf({ extensions: [forClients, encodeAltNames(HOST)] }), [CA], /is not for servers/],
     [
       "whose key may sign certificates only",
       issueLeaf({ extensions: [keyUsage(0x04), encodeAltNames(HOST)] }),
@@ -263,12 +216,7 @@ describe("any other certificate", () => {
       [CA],
       /is not for \S+ but for a\.example, b\.example: set feed\.relay\.tls\.serverName/,
     ],
-    [
-      "of another authority",
-      other(),
-      [issueAuthority({ subject: "other" })],
-      /was not issued by the authority/,
-    ],
+    ["of another authority", other(), [issueAuthority({ subject: "other" })], /was not issued by the authority/],
     ["whose chain is incomplete", other({ issuer: between }), [CA], /was not issued by the authority/],
     ["that has expired", other({ to: YESTERDAY }), [CA], /certificate expired on 20\d\d-/],
     [

@@ -74,14 +74,7 @@ test("off makes no request", async () => {
 });
 
 test("auto is plaintext only where the Secret does not exist for certain", async () => {
-  const doubts: ApiErrorCode[] = [
-    "NotServed",
-    "Unavailable",
-    "NotAnswered",
-    "Throttled",
-    "Unauthorized",
-    "Unknown",
-  ];
+  const doubts: ApiErrorCode[] = ["NotServed", "Unavailable", "NotAnswered", "Throttled", "Unauthorized", "Unknown"];
   const { decided } = await decideSecurity({}, ...doubts, "Forbidden", "NotFound");
   expect(listKinds(decided)).toEqual([...doubts.map(() => "refused"), "refused", "plaintext"]);
   expect(decided[1]).toEqual({
@@ -117,10 +110,7 @@ test("secret insists on it", async () => {
 });
 
 test("files that are not there are named", async () => {
-  const { decided } = await decideSecurity(
-    { tls: { mode: "files", files: { ca: "/nowhere/ca.crt" } } },
-    SECRET,
-  );
+  const { decided } = await decideSecurity({ tls: { mode: "files", files: { ca: "/nowhere/ca.crt" } } }, SECRET);
   expect(decided).toEqual([
     { kind: "refused", message: expect.stringMatching(/^\/nowhere\/ca\.crt does not exist: mount it there/) },
   ]);

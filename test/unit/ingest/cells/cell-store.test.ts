@@ -11,10 +11,7 @@ import { renderReports } from "../fold-alerts.ts";
 const FILE = { Operation: "File", Resource: "/etc/shadow" };
 
 it("decodes the first alert of each kind only, however many kinds there are", () => {
-  const { aggregator, cells, counters, reader, send } = createBed({
-    maxCells: 30_000,
-    maxBytes: 100_000_000,
-  });
+  const { aggregator, cells, counters, reader, send } = createBed({ maxCells: 30_000, maxBytes: 100_000_000 });
   const kinds = 20_000;
   for (let i = 0; i < kinds; i++) send({ PodName: `web-${i}` });
   const before = reader.reads;
@@ -26,8 +23,7 @@ it("decodes the first alert of each kind only, however many kinds there are", ()
 
 it("reads no evidence to order alerts of the same second", () => {
   const { aggregator, reader, send } = createBed();
-  for (let i = 0; i < 1000; i++)
-    send(FILE, { UpdatedTime: "", Timestamp: START_MS / 1000, PID: 1 + (i % 7) });
+  for (let i = 0; i < 1000; i++) send(FILE, { UpdatedTime: "", Timestamp: START_MS / 1000, PID: 1 + (i % 7) });
   expect(aggregator.stats.unwritten).toBe(1000);
   expect(reader.reads).toBe(1);
 });
@@ -41,11 +37,7 @@ it("keeps as evidence the newest alert, as it was when its counts were taken", (
   send(FILE, { UpdatedTime: formatTimeAt(9), PID: 9, ContainerID: "other" });
   expect(aggregator.stats.unwritten).toBe(3);
   const [taken] = ledger.write.entries;
-  expect(taken?.inFlight?.latest?.read()).toMatchObject({
-    pid: 5,
-    containerId: "c0ffee",
-    time: formatTimeAt(5),
-  });
+  expect(taken?.inFlight?.latest?.read()).toMatchObject({ pid: 5, containerId: "c0ffee", time: formatTimeAt(5) });
   ledger.write.commit();
   const latest = renderReports(aggregator)[0]?.violations[0]?.latest;
   expect(latest).toMatchObject({ pid: 9, containerId: "other", time: formatTimeAt(9) });
@@ -90,10 +82,7 @@ it("forgets at its bounds the cells that were not used of late, after their coun
   // The busy one is forgotten now and then at most.
   expect(reader.reads).toBeLessThan(250);
   expect(aggregator.stats.unwritten).toBe(400);
-  expect(renderReports(aggregator)[0]?.violations[0]).toMatchObject({
-    occurrences: 400,
-    lastSeen: formatTimeAt(199),
-  });
+  expect(renderReports(aggregator)[0]?.violations[0]).toMatchObject({ occurrences: 400, lastSeen: formatTimeAt(199) });
 });
 
 it("forgets cells with the violations that they count for, and their memory", () => {

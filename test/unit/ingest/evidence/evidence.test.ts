@@ -64,8 +64,7 @@ const CARRIED: Record<keyof Alert, string | { not: string }> = {
 function createTellingAlert(): Alert {
   const values: Record<string, unknown> = {};
   for (const [i, [name, value]] of Object.entries(emptyAlert()).entries()) {
-    values[name] =
-      typeof value === "string" ? `x-${name.toLowerCase()}` : typeof value === "number" ? 1000 + i : [];
+    values[name] = typeof value === "string" ? `x-${name.toLowerCase()}` : typeof value === "number" ? 1000 + i : [];
   }
   return {
     ...(values as unknown as Alert),
@@ -145,9 +144,7 @@ describe("every field of an alert", () => {
       hashes: true,
     };
     const started = violation(alert({ Source: "/bin/bash -c x" })).evidence;
-    expect(new Set([...Object.keys(v?.latest ?? {}), ...Object.keys(started)])).toEqual(
-      new Set(Object.keys(names)),
-    );
+    expect(new Set([...Object.keys(v?.latest ?? {}), ...Object.keys(started)])).toEqual(new Set(Object.keys(names)));
   });
 });
 
@@ -161,12 +158,7 @@ describe("command, source and resource", () => {
     ["whose starter is told as its path only", { Source: "/bin/bash" }, { command: "/usr/bin/apt update" }],
     [
       "of an opened file",
-      {
-        Operation: "File",
-        Source: "/bin/cat /proc/7/maps",
-        ProcessName: "/bin/cat",
-        Resource: "/proc/7/maps",
-      },
+      { Operation: "File", Source: "/bin/cat /proc/7/maps", ProcessName: "/bin/cat", Resource: "/proc/7/maps" },
       { command: "/bin/cat /proc/7/maps", resource: "/proc/7/maps" },
     ],
     [
@@ -217,16 +209,8 @@ describe("numbers", () => {
     ["root is a user where there was a process", { PID: 0, HostPID: 9, UID: 0 }, { hostPid: 9, uid: 0 }],
     ["root is nobody where there was none", { PID: 0, HostPID: 0, UID: 0 }, {}],
     ["a negative uid is a large one", { PID: 0, HostPID: 0, UID: -2 }, { uid: -2 }],
-    [
-      "what no pid is, is absent",
-      { PID: -1, PPID: 1.5, HostPID: 2 ** 31, HostPPID: Number.NaN, UID: 1e300 },
-      {},
-    ],
-    [
-      "the largest",
-      { PID: 2 ** 31 - 1, HostPID: 0, UID: -(2 ** 31) },
-      { pid: 2_147_483_647, uid: -2_147_483_648 },
-    ],
+    ["what no pid is, is absent", { PID: -1, PPID: 1.5, HostPID: 2 ** 31, HostPPID: Number.NaN, UID: 1e300 }, {}],
+    ["the largest", { PID: 2 ** 31 - 1, HostPID: 0, UID: -(2 ** 31) }, { pid: 2_147_483_647, uid: -2_147_483_648 }],
   ])("%s", (_name, mods, told) => {
     const { pid, ppid, hostPid, hostPpid, uid } = violation(alert(mods)).evidence;
     expect(JSON.parse(JSON.stringify({ pid, ppid, hostPid, hostPpid, uid }))).toEqual(told);

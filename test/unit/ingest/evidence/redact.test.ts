@@ -303,9 +303,7 @@ describe("hostile text", () => {
   });
 
   it("hides no secret that comes after it", () => {
-    const before = fc.array(fc.oneof(generateHostileText(), fc.constantFrom(...HOSTILE_UNITS)), {
-      maxLength: 6,
-    });
+    const before = fc.array(fc.oneof(generateHostileText(), fc.constantFrom(...HOSTILE_UNITS)), { maxLength: 6 });
     fc.assert(
       fc.property(before, fc.constantFrom("PGPASSWORD=", "--token ", "token: "), (parts, form) => {
         const line = `${sanitize(parts.join(""), 512)} ${form}s3same x`;

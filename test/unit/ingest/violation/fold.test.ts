@@ -3,12 +3,7 @@
 
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import {
-  foldExecutable,
-  foldPath,
-  foldPodName,
-  foldWorkload,
-} from "../../../../src/ingest/violation/fold.ts";
+import { foldExecutable, foldPath, foldPodName, foldWorkload } from "../../../../src/ingest/violation/fold.ts";
 import { sanitize } from "../../../../src/lib/sanitize.ts";
 import { generateHostileText, runs } from "../../../support/gen.ts";
 
@@ -40,11 +35,7 @@ describe("foldPath folds", () => {
     ["the shadow utilities", "/etc/passwd.347", "/etc/passwd.*"],
     ["the shadow utilities in a host's folder", "/host/etc/gshadow.9", "/host/etc/gshadow.*"],
     ["git's objects", "/repo/.git/objects/ab/tmp_obj_Xa1b2C", "/repo/.git/objects/*/tmp_obj_*"],
-    [
-      "git's objects by hash",
-      "/r/x.git/objects/0f/0123456789abcdef0123456789abcdef012345",
-      "/r/x.git/objects/*/*",
-    ],
+    ["git's objects by hash", "/r/x.git/objects/0f/0123456789abcdef0123456789abcdef012345", "/r/x.git/objects/*/*"],
     ["rsync", "/data/.file.txt.aB3dE9", "/data/.file.txt.*"],
     ["systemd", "/run/.#state0123456789abcdef", "/run/.#state*"],
     ["names with tmp", "/data/x.json.tmp.4711", "/data/x.json.tmp.*"],
@@ -63,18 +54,10 @@ describe("foldPath folds", () => {
       "/sys/fs/cgroup/kubepods-pod7c49573e_8a55_42a7_a721_4df6373d430a.slice/memory.max",
       "/sys/fs/cgroup/kubepods-pod*.slice/memory.max",
     ],
-    [
-      "the atomic writer's folders",
-      "/etc/secrets/..2023_11_28_19_49_07.625696123/key",
-      "/etc/secrets/..*/key",
-    ],
+    ["the atomic writer's folders", "/etc/secrets/..2023_11_28_19_49_07.625696123/key", "/etc/secrets/..*/key"],
     ["gcc", "/tmp/ccXl2Ba3.s", "/tmp/cc*.s"],
     ["php", "/tmp/phpQ9wErT", "/tmp/php*"],
-    [
-      "php's sessions",
-      "/var/lib/php/sessions/sess_0123456789abcdefghijklmnop",
-      "/var/lib/php/sessions/sess_*",
-    ],
+    ["php's sessions", "/var/lib/php/sessions/sess_0123456789abcdefghijklmnop", "/var/lib/php/sessions/sess_*"],
     ["ssh's agent", "/tmp/ssh-AbCdEfGh1234/agent.77", "/tmp/ssh-*/agent.*"],
     ["pip", "/tmp/pip-install-abcd1_34/x", "/tmp/pip-install-*/x"],
     ["rustc", "/tmp/rustcAbC123/lib.rmeta", "/tmp/rustc*/lib.rmeta"],
@@ -119,11 +102,7 @@ describe("foldPath folds", () => {
       "/run/systemd/transient/run-r*.scope",
     ],
     ["go's cache", `/root/.cache/go-build/ab/ab${"12cd".repeat(15)}-d`, "/root/.cache/go-build/*/*-d"],
-    [
-      "npm's cache",
-      `/c/_cacache/content-v2/sha512/ab/cd/${"ef01".repeat(31)}`,
-      "/c/_cacache/content-v2/sha512/*/*/*",
-    ],
+    ["npm's cache", `/c/_cacache/content-v2/sha512/ab/cd/${"ef01".repeat(31)}`, "/c/_cacache/content-v2/sha512/*/*/*"],
     ["pip's cache", `/c/pip/http-v2/a/b/c/d/e/abcde${"0f1".repeat(17)}`, "/c/pip/http-v2/*/*/*/*/*/*"],
     ["a registry", `/v2/blobs/sha256/0f/0f${"12cd".repeat(15)}/data`, "/v2/blobs/sha256/*/*/data"],
     ["a slash at the end", "/etc/nginx/", "/etc/nginx"],

@@ -45,18 +45,10 @@ describe("the resource of a Network alert", () => {
     ["connect", "IPv6-ICMP", "protocol=icmpv6"],
     ["accept", "\ufffd", "\ufffd"],
     ["resolve", "igmp", "igmp"],
-    [
-      "socket",
-      "domain=AF_NETLINK type=SOCK_RAW protocol=TCP",
-      "family=AF_NETLINK type=SOCK_RAW protocol=xfrm",
-    ],
+    ["socket", "domain=AF_NETLINK type=SOCK_RAW protocol=TCP", "family=AF_NETLINK type=SOCK_RAW protocol=xfrm"],
     ["socket", "domain=AF_PACKET type=SOCK_RAW protocol=768", "family=AF_PACKET type=SOCK_RAW protocol=768"],
     ["socket", "type=SOCK_STREAM", "protocol=stream"],
-    [
-      "socket",
-      "domain=AF_NETLINK type=SOCK_RAW|SOCK_CLOEXEC protocol=HOPOPT",
-      "family=AF_NETLINK type=SOCK_RAW",
-    ],
+    ["socket", "domain=AF_NETLINK type=SOCK_RAW|SOCK_CLOEXEC protocol=HOPOPT", "family=AF_NETLINK type=SOCK_RAW"],
     ["socket", "domain=AF_UNIX type=SOCK_STREAM protocol=0", "family=AF_UNIX type=SOCK_STREAM"],
     ["connect", "sun_path=/run/user/1000/bus sa_family=AF_UNIX", "family=AF_UNIX sun_path=/run/user/*/bus"],
     ["", "FD=3 Port=50000 type=SOCK_RAW", "protocol=raw"],
@@ -65,11 +57,7 @@ describe("the resource of a Network alert", () => {
     ["resolve", "google.com", "google.com"],
     // Addresses have many forms in IPv6.
     ["connect", "remoteip=2001:DB8:0:0::1 port=443 protocol=TCP", "protocol=tcp port=443 peer=2001:db8::1"],
-    [
-      "connect",
-      "remoteip=2001:0db8:0000::0001 port=443 protocol=TCP",
-      "protocol=tcp port=443 peer=2001:db8::1",
-    ],
+    ["connect", "remoteip=2001:0db8:0000::0001 port=443 protocol=TCP", "protocol=tcp port=443 peer=2001:db8::1"],
     ["connect", "remoteip=[2001:db8::1] port=443 protocol=TCP", "protocol=tcp port=443 peer=2001:db8::1"],
     ["connect", "remoteip=fe80::1%eth0 port=443 protocol=TCP", "protocol=tcp port=443 peer=fe80::1"],
     ["connect", "remoteip=0:0:0:0:0:ffff:a00:a port=53 protocol=TCP", "protocol=tcp port=53 peer=10.0.0.10"],
@@ -83,14 +71,7 @@ describe("the resource of a Network alert", () => {
   });
 
   it("is the same in any order of the tokens, and in its own form", () => {
-    const tokens = [
-      "sa_family=AF_INET",
-      "sin_port=53",
-      "sin_addr=10.0.0.10",
-      "fd=7",
-      "protocol=UDP",
-      "x=/proc/7/y",
-    ];
+    const tokens = ["sa_family=AF_INET", "sin_port=53", "sin_addr=10.0.0.10", "fd=7", "protocol=UDP", "x=/proc/7/y"];
     const verbs = fc.constantFrom("connect", "bind", "send", "");
     fc.assert(
       fc.property(fc.shuffledSubarray(tokens, { minLength: tokens.length }), verbs, (shuffled, verb) => {
@@ -115,11 +96,7 @@ describe("the resource of a NetworkFirewall alert", () => {
     ["egress", packet(40001, 50051), "protocol=tcp port=50051 peer=198.51.100.1"],
     ["ingress", packet(0, 0, "Protocol=ICMP"), "protocol=icmp"],
     ["ingress", packet(0, 0, "Protocol=Proto-47"), "protocol=proto-47"],
-    [
-      "ingress",
-      packet(1, 22, "Protocol=TCP QuotaLevel=pod QuotaLimit=1mbytes"),
-      "protocol=tcp port=22 quota=pod",
-    ],
+    ["ingress", packet(1, 22, "Protocol=TCP QuotaLevel=pod QuotaLimit=1mbytes"), "protocol=tcp port=22 quota=pod"],
     ["ingress", "", ""],
     [
       "egress",

@@ -17,21 +17,9 @@ describe("the workload of an alert", () => {
     ["no owner", NO_OWNER, "Pod/web-1"],
     ["a bare pod", { OwnerRef: "", OwnerName: "web-1" }, "Pod/web-1"],
     ["an owner without a kind", { OwnerRef: "", OwnerName: "web" }, "Unknown/web"],
-    [
-      "a container without namespace and pod",
-      { ...NO_POD, ContainerID: ID, ContainerName: "web" },
-      "Container/web",
-    ],
-    [
-      "a container that has only its id",
-      { ...NO_POD, ContainerID: ID, ContainerName: ID },
-      "Container/Unknown",
-    ],
-    [
-      "a container outside Kubernetes",
-      { ...NO_OWNER, NamespaceName: "container_namespace" },
-      "Container/web-1",
-    ],
+    ["a container without namespace and pod", { ...NO_POD, ContainerID: ID, ContainerName: "web" }, "Container/web"],
+    ["a container that has only its id", { ...NO_POD, ContainerID: ID, ContainerName: ID }, "Container/Unknown"],
+    ["a container outside Kubernetes", { ...NO_OWNER, NamespaceName: "container_namespace" }, "Container/web-1"],
     [
       "a container of which KubeArmor knows no labels",
       { ...NO_OWNER, NamespaceName: "Unknown", PodName: "Unknown", ContainerName: "web" },

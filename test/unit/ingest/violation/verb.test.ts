@@ -34,16 +34,8 @@ describe("the verb of a preset without data", () => {
 
 describe("the verb is the same for every enforcer", () => {
   it.each([
-    [
-      "exec",
-      "Process",
-      ["syscall=SYS_EXECVE", "syscall=SYS_EXECVEAT fd=-100 flag=", "lsm=SECURITY_BPRM_CHECK"],
-    ],
-    [
-      "open",
-      "File",
-      ["lsm=FILE_OPEN", "syscall=SYS_OPEN flags=O_RDONLY", "syscall=SYS_OPENAT fd=3 flags=O_WRONLY"],
-    ],
+    ["exec", "Process", ["syscall=SYS_EXECVE", "syscall=SYS_EXECVEAT fd=-100 flag=", "lsm=SECURITY_BPRM_CHECK"]],
+    ["open", "File", ["lsm=FILE_OPEN", "syscall=SYS_OPEN flags=O_RDONLY", "syscall=SYS_OPENAT fd=3 flags=O_WRONLY"]],
     ["write", "File", ["lsm=FILE_PERMISSION", "syscall=SYS_WRITE"]],
     ["unlink", "File", ["lsm=FILE_UNLINK", "syscall=SYS_UNLINK", "syscall=SYS_UNLINKAT flags="]],
     ["rmdir", "File", ["lsm=FILE_RMDIR", "syscall=SYS_RMDIR", "syscall=SYS_UNLINKAT flags=AT_REMOVEDIR"]],
@@ -53,23 +45,11 @@ describe("the verb is the same for every enforcer", () => {
     ["link", "File", ["lsm=FILE_LINK", "syscall=SYS_LINKAT"]],
     ["symlink", "File", ["lsm=FILE_SYMLINK", "syscall=SYS_SYMLINKAT"]],
     ["chmod", "File", ["lsm=FILE_CHMOD", "syscall=SYS_FCHMODAT", "syscall=SYS_FCHMOD"]],
-    [
-      "chown",
-      "File",
-      ["lsm=FILE_CHOWN", "syscall=SYS_CHOWN userid=0 group=0", "syscall=SYS_FCHOWNAT userid=0"],
-    ],
+    ["chown", "File", ["lsm=FILE_CHOWN", "syscall=SYS_CHOWN userid=0 group=0", "syscall=SYS_FCHOWNAT userid=0"]],
     ["truncate", "File", ["lsm=FILE_TRUNCATE", "syscall=SYS_FTRUNCATE"]],
     ["socket", "Network", ["lsm=SOCKET_CREATE type=SOCK_RAW", "syscall=SYS_SOCKET"]],
-    [
-      "connect",
-      "Network",
-      ["lsm=SOCKET_CONNECT", "syscall=SYS_CONNECT fd=3", "kprobe=tcp_connect domain=AF_INET"],
-    ],
-    [
-      "accept",
-      "Network",
-      ["lsm=SOCKET_ACCEPT", "syscall=SYS_ACCEPT fd=3", "kprobe=tcp_accept domain=AF_INET"],
-    ],
+    ["connect", "Network", ["lsm=SOCKET_CONNECT", "syscall=SYS_CONNECT fd=3", "kprobe=tcp_connect domain=AF_INET"]],
+    ["accept", "Network", ["lsm=SOCKET_ACCEPT", "syscall=SYS_ACCEPT fd=3", "kprobe=tcp_accept domain=AF_INET"]],
     [
       "resolve",
       "Network",
@@ -124,15 +104,11 @@ describe("the verb", () => {
 
   it("is a short plain word for any data", () => {
     fc.assert(
-      fc.property(
-        fc.constantFrom("Process", "File", "Network", "Syscall", ""),
-        generateHostileText(),
-        (op, text) => {
-          for (const data of [text, `syscall=${text}`, `lsm=${text}`, `kprobe=${text}`]) {
-            expect(verb(op, data)).toMatch(/^[a-z0-9_-]{0,32}$/);
-          }
-        },
-      ),
+      fc.property(fc.constantFrom("Process", "File", "Network", "Syscall", ""), generateHostileText(), (op, text) => {
+        for (const data of [text, `syscall=${text}`, `lsm=${text}`, `kprobe=${text}`]) {
+          expect(verb(op, data)).toMatch(/^[a-z0-9_-]{0,32}$/);
+        }
+      }),
       runs(1000),
     );
   });

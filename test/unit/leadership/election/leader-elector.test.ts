@@ -113,10 +113,7 @@ describe("a candidate", () => {
     for (let second = 10; second < 60; second += 10) {
       await election.world.advance(10_000);
       const lease = createForeignLease("z");
-      election.server.set({
-        ...lease,
-        spec: { ...lease.spec, renewTime: `1999-01-01T00:00:${second}.000000Z` },
-      });
+      election.server.set({ ...lease, spec: { ...lease.spec, renewTime: `1999-01-01T00:00:${second}.000000Z` } });
     }
     await election.world.advance(14_000);
     expect(a.elector.isLeader).toBe(false);
@@ -232,12 +229,8 @@ describe("a leader", () => {
     const a = await election.createLeader("a");
     await election.world.advance(20_000);
     // A period begins when a renewal is sent; the first, when leading began.
-    expect(a.connection.requests.slice(2).map(({ request }) => request.method)).toEqual(
-      Array(10).fill("PUT"),
-    );
-    expect(a.connection.requests.slice(-2).map(({ atMs }) => atMs - election.startMs)).toEqual([
-      18_004, 20_004,
-    ]);
+    expect(a.connection.requests.slice(2).map(({ request }) => request.method)).toEqual(Array(10).fill("PUT"));
+    expect(a.connection.requests.slice(-2).map(({ atMs }) => atMs - election.startMs)).toEqual([18_004, 20_004]);
     expect(a.elector.isLeader).toBe(true);
     expect(election.record).toEqual({
       holderIdentity: "a",

@@ -23,9 +23,7 @@ async function look(seconds: number, changes: Record<string, Partial<ListedLease
     await clock.advance(2000);
     const renewTime = new Date(clock.nowMs()).toISOString();
     const leases = NAMES.filter((name) => !(name in changes) || changes[name] !== undefined);
-    parts.observe(
-      leases.map((name) => ({ name, identity: "pod", renewTime, missingSince: "", ...changes[name] })),
-    );
+    parts.observe(leases.map((name) => ({ name, identity: "pod", renewTime, missingSince: "", ...changes[name] })));
   }
   return parts.missingSinceMs === undefined ? undefined : new Date(parts.missingSinceMs).toISOString();
 }

@@ -5,12 +5,7 @@ import { describe, expect, it } from "vitest";
 import { Aggregator } from "../../../../src/aggregate/aggregator.ts";
 import { reportKey } from "../../../../src/ingest/violation/violation.ts";
 import { renderReport } from "../../../../src/report/render.ts";
-import {
-  type Delta,
-  drainReport,
-  type ReportDelta,
-  toCounted,
-} from "../../../../src/scale/messages/delta.ts";
+import { type Delta, drainReport, type ReportDelta, toCounted } from "../../../../src/scale/messages/delta.ts";
 import { decodeDelta, encodeDelta } from "../../../../src/scale/messages/delta-codec.ts";
 import { packReports, splitReport } from "../../../../src/scale/messages/delta-split.ts";
 import { alert, formatTimeAt, MEMORY, renderOptions, violation } from "../../../support/gen.ts";
@@ -20,11 +15,7 @@ const KEY = reportKey("shop", "no-package-managers");
 function count(aggregator: Aggregator, from: number, to: number): void {
   for (let i = from; i < to; i++) {
     const path = `/opt/${"abcdefghij"[i % 10]}`;
-    const fields = {
-      UpdatedTime: formatTimeAt(i * 10),
-      PodName: `web-${i % 3}`,
-      Severity: String((i % 9) + 1),
-    };
+    const fields = { UpdatedTime: formatTimeAt(i * 10), PodName: `web-${i % 3}`, Severity: String((i % 9) + 1) };
     aggregator.add(violation(alert(fields, { Resource: path, ProcessName: path })));
   }
 }
@@ -58,28 +49,25 @@ function render(aggregator: Aggregator): unknown {
 }
 
 describe("a delta", () => {
-  it.each([1_000_000, 4000, 1])(
-    "gives the report that one process would write, in parts of %d bytes",
-    (maxBytes) => {
-      const reader = createAggregator();
-      const owner = createAggregator();
-      for (const [from, to] of [
-        [0, 30],
-        [30, 31],
-        [31, 200],
-      ] as const) {
-        count(reader, from, to);
-        for (const part of splitReport(drain(reader), maxBytes)) {
-          const decoded = decodeDelta(encodeDelta(toDelta([part])));
-          if (decoded.kind !== "delta") throw new Error(decoded.detail);
-          for (const report of decoded.delta.reports) absorb(owner, report);
-        }
+  it.each([1_000_000, 4000, 1])("gives the report that one process would write, in parts of %d bytes", (maxBytes) => {
+    const reader = createAggregator();
+    const owner = createAggregator();
+    for (const [from, to] of [
+      [0, 30],
+      [30, 31],
+      [31, 200],
+    ] as const) {
+      count(reader, from, to);
+      for (const part of splitReport(drain(reader), maxBytes)) {
+        const decoded = decodeDelta(encodeDelta(toDelta([part])));
+        if (decoded.kind !== "delta") throw new Error(decoded.detail);
+        for (const report of decoded.delta.reports) absorb(owner, report);
       }
-      const expected = createAggregator();
-      count(expected, 0, 200);
-      expect(render(owner)).toEqual(render(expected));
-    },
-  );
+    }
+    const expected = createAggregator();
+    count(expected, 0, 200);
+    expect(render(owner)).toEqual(render(expected));
+  });
 
   it("is split into parts that agree with themselves", () => {
     const reader = createAggregator();
@@ -91,8 +79,7 @@ describe("a delta", () => {
     expect(sum).toBe(whole.totals.occurrences);
     for (const { totals, violations } of parts)
       expect(totals.prevented).toBe(violations.reduce((total, { occurrences }) => total + occurrences, 0));
-    for (const group of packReports([whole, whole], 3000))
-      expect(JSON.stringify(group).length).toBeLessThan(6000);
+    for (const group of packReports([whole, whole], 3000)) expect(JSON.stringify(group).length).toBeLessThan(6000);
   });
 
   it("with one violation of many pods is split by its pods", () => {

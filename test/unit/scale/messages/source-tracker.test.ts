@@ -18,9 +18,7 @@ describe("SourceTracker", () => {
   it("finds every occurrence that is missing, and counts none twice", () => {
     fc.assert(
       fc.property(
-        fc.array(fc.tuple(fc.integer({ min: 0, max: 9 }), fc.constantFrom("once", "twice", "lost")), {
-          minLength: 1,
-        }),
+        fc.array(fc.tuple(fc.integer({ min: 0, max: 9 }), fc.constantFrom("once", "twice", "lost")), { minLength: 1 }),
         (lots) => {
           const all = createMessages(lots.map(([count]) => count));
           const tracker = new SourceTracker();
@@ -49,11 +47,7 @@ describe("SourceTracker", () => {
     first.accept(all[1] as SourceMessage);
     const second = new SourceTracker(structuredClone(first.snapshot()));
     expect(second.accept(all[1] as SourceMessage)).toEqual({ kind: "duplicate" });
-    expect(second.accept(all[3] as SourceMessage)).toEqual({
-      kind: "after_gap",
-      occurrences: 3,
-      fromUs: 1,
-    });
+    expect(second.accept(all[3] as SourceMessage)).toEqual({ kind: "after_gap", occurrences: 3, fromUs: 1 });
   });
 
   it("does not know how many are missing of a source that it has not seen", () => {

@@ -6,11 +6,7 @@ import { Aggregator } from "../../../../src/aggregate/aggregator.ts";
 import { reportKey } from "../../../../src/ingest/violation/violation.ts";
 import { type Delta, drainReport, type ReportDelta, SKEW_US } from "../../../../src/scale/messages/delta.ts";
 import { encodeDelta } from "../../../../src/scale/messages/delta-codec.ts";
-import {
-  PartitionCounters,
-  PartitionState,
-  PositionNumbers,
-} from "../../../../src/scale/owner/partition-state.ts";
+import { PartitionCounters, PartitionState, PositionNumbers } from "../../../../src/scale/owner/partition-state.ts";
 import { alert, MEMORY, START_MS, START_US, violation } from "../../../support/gen.ts";
 
 const KEY = reportKey("shop", "no-package-managers");
@@ -127,21 +123,12 @@ describe("PartitionState", () => {
     const { totals, apply } = createState();
     const reader = new TestReader();
     apply(1, reader.write(5));
-    const gap = {
-      type: "gap",
-      kind: "NodeDown",
-      fromUs: START_US,
-      toUs: START_US + 5,
-      nodes: 2,
-      count: 0,
-    } as const;
+    const gap = { type: "gap", kind: "NodeDown", fromUs: START_US, toUs: START_US + 5, nodes: 2, count: 0 } as const;
     apply(2, reader.write(0, { notices: [{ ...gap, isNew: true }] }));
     apply(3, reader.write(0, { notices: [{ ...gap, toUs: START_US + 9, isNew: false }] }));
     apply(
       4,
-      reader.write(0, {
-        notices: [{ type: "rejected", scope: { namespace: "shop" }, count: 2, atUs: START_US }],
-      }),
+      reader.write(0, { notices: [{ type: "rejected", scope: { namespace: "shop" }, count: 2, atUs: START_US }] }),
     );
     expect(totals()).toMatchObject({ gaps: 1, rejected: 2 });
     expect(totals()?.coverageGaps.find(({ kind }) => kind === "NodeDown")).toMatchObject({
@@ -176,10 +163,7 @@ describe("PartitionState", () => {
       const read = [{ ...shards[0], index: 0, desired: 2, connected: 2, missingSinceUs: null }];
       apply(4, reader.write(0, { shards: read, notices: [{ ...begin, toUs, nodes: 2, isNew: false }] }));
       expect(totals()).toMatchObject({ gaps: 1, coverageGaps: [{ fromUs: START_US, toUs, nodes: 2 }] });
-      const later = apply(
-        5,
-        reader.write(0, { shards: read, reports: [createReport(1, { PolicyName: "b" })] }),
-      );
+      const later = apply(5, reader.write(0, { shards: read, reports: [createReport(1, { PolicyName: "b" })] }));
       expect(later).toBeUndefined();
     });
 
@@ -199,10 +183,7 @@ describe("PartitionState", () => {
       before.apply(1, reader.write(5, { shards, notices: [begin] }));
       before.state.endUnknownGaps(START_MS + 1000);
       expect(before.totals()?.coverageGaps).toMatchObject([{ toUs: undefined }]);
-      before.apply(
-        2,
-        reader.write(0, { shards, notices: [{ ...begin, fromUs: START_US + 1, isNew: true }] }),
-      );
+      before.apply(2, reader.write(0, { shards, notices: [{ ...begin, fromUs: START_US + 1, isNew: true }] }));
       before.state.endUnknownGaps(START_MS + 1000);
       expect(before.totals()?.coverageGaps).toMatchObject([
         { fromUs: START_US + 1, toUs: (START_MS + 1000) * 1000 },
@@ -219,15 +200,7 @@ describe("PartitionState", () => {
     apply(1, reader.write(5, { shards: [shard(0)] }));
     expect(since()).toBeUndefined();
     const toUs = START_US + 7;
-    const gap = {
-      type: "gap",
-      kind: "NotRunning",
-      fromUs: null,
-      toUs,
-      nodes: 1,
-      count: 0,
-      isNew: true,
-    } as const;
+    const gap = { type: "gap", kind: "NotRunning", fromUs: null, toUs, nodes: 1, count: 0, isNew: true } as const;
     apply(2, reader.write(5, { shards: [shard(0), shard(1)], notices: [gap] }));
     expect(since()).toBe(toUs);
     apply(3, reader.write(0, { shards: [{ ...shard(0), missingSinceUs: START_US }, shard(1)] }));

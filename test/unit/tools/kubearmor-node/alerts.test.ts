@@ -2,13 +2,7 @@
 // Copyright The policy-violation-operator Authors
 
 import { describe, expect, it } from "vitest";
-import {
-  makeAlert,
-  parseAlert,
-  readAlerts,
-  restamp,
-  spread,
-} from "../../../../tools/kubearmor-node/alerts.ts";
+import { makeAlert, parseAlert, readAlerts, restamp, spread } from "../../../../tools/kubearmor-node/alerts.ts";
 import { createAlertTemplate, decodeAlert, encodeAlert } from "../../../../tools/kubearmor-node/wire.ts";
 
 const samples = readAlerts(new URL("../../../../samples/alerts.jsonl", import.meta.url));
@@ -23,11 +17,7 @@ describe("readAlerts", () => {
       PolicyName: "block-pkg-mgmt-tools-exec",
       HostPID: 3_341_928,
     });
-    expect(samples[8]?.Owner).toEqual({
-      Ref: "Deployment",
-      Name: "ubuntu-1-deployment",
-      Namespace: "multiubuntu",
-    });
+    expect(samples[8]?.Owner).toEqual({ Ref: "Deployment", Name: "ubuntu-1-deployment", Namespace: "multiubuntu" });
   });
 });
 

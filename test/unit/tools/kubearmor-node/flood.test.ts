@@ -8,10 +8,7 @@ import { decodeAlert } from "../../../../tools/kubearmor-node/wire.ts";
 
 async function collectFlood(options: FloodOptions): Promise<WireAlert[]> {
   const alerts: WireAlert[] = [];
-  const pushed = await flood(
-    { pushRaw: (bytes) => alerts.push(decodeAlert(bytes)), room: () => undefined },
-    options,
-  );
+  const pushed = await flood({ pushRaw: (bytes) => alerts.push(decodeAlert(bytes)), room: () => undefined }, options);
   expect(pushed).toBe(alerts.length);
   return alerts;
 }

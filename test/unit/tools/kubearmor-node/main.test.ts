@@ -77,8 +77,7 @@ it("at a rate goes round the samples with fresh times until SIGTERM, and answers
   const stats = await program.line();
   expect(stats).toMatchObject({ reason: "signal", clients: 1, dropped: 0 });
   expect(stats["offered"]).toBeGreaterThanOrEqual(60);
-  for (const alert of stream.alerts)
-    expect(Date.parse(alert.UpdatedTime!)).toBeGreaterThanOrEqual(startMs - 1);
+  for (const alert of stream.alerts) expect(Date.parse(alert.UpdatedTime!)).toBeGreaterThanOrEqual(startMs - 1);
   expect(new Set(stream.alerts.map((alert) => alert.UpdatedTime)).size).toBe(stream.alerts.length);
   program.child.kill("SIGTERM");
   expect(await program.line()).toMatchObject({ reason: "exit" });

@@ -189,14 +189,7 @@ describe("stop and start", () => {
     node.push(makeAlert());
     await again.received(1);
     await node.waitUntilDrained();
-    expect(node.getStats()).toMatchObject({
-      pushed: 3,
-      unheard: 1,
-      offered: 2,
-      sent: 2,
-      clients: 1,
-      clientsSeen: 2,
-    });
+    expect(node.getStats()).toMatchObject({ pushed: 3, unheard: 1, offered: 2, sent: 2, clients: 1, clientsSeen: 2 });
   });
 
   it("stops without a GOAWAY, as a killed process does", async () => {
