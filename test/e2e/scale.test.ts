@@ -142,6 +142,11 @@ describe.skipIf(isLeftOut)(`scale (${missing ?? "real parts"})`, { timeout: 400_
       const lease = "policy-violation-operator";
       return await cluster.kubectl(["get", "lease", lease, "-n", "kubearmor", "-o", path]);
     };
+    await eventually("a Lease of the operator", async () =>
+      (await cluster.kubectl(["get", "leases", "-n", "kubearmor", "-o", "name"])).includes(
+        "/policy-violation-operator\n",
+      ),
+    );
     await eventually("nothing is missing", async () => (await missing()) === "");
     await run.readers[0]?.kill();
     await eventually("the time of the last reader", async () => (await missing()) !== "");
