@@ -14,7 +14,7 @@ import { createSqliteJournal } from "../journal/sqlite-journal.ts";
 import { KubeClient } from "../kube/client.ts";
 import type { LoadedKubeConfig } from "../kube/kubeconfig.ts";
 import { LeaderElector } from "../leadership/election/leader-elector.ts";
-import { guardSink, ONLY_REPLICA, Replica } from "../leadership/replica.ts";
+import { guardLeader, ONLY_REPLICA, Replica } from "../leadership/replica.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Logger } from "../lib/logger.ts";
 import { createClusterSink } from "../sinks/cluster-sink.ts";
@@ -172,7 +172,7 @@ function createPipeline(
   const memory = limitToHeap(config.memory, getHeapStatistics().heap_size_limit, logger);
   return new Pipeline(toPipelineOptions({ ...config, memory }, writerId), {
     ...{ journaling, clock, logger, ...context.catalogs },
-    sink: elector ? guardSink(sink, elector) : sink,
+    sink: elector ? guardLeader(sink, elector) : sink,
     events: recorder ?? { record() {} },
     self: ownObject(config),
     otherNowMs: () => client.serverNowMs(),

@@ -6,6 +6,7 @@
 
 import type { Config } from "../config/config.ts";
 import type { Clock } from "../lib/clock.ts";
+import { guardSink } from "../sinks/guarded-sink.ts";
 import type { ReportObserver, ReportSink, ReportWatch } from "../sinks/report-sink.ts";
 import type { LeaderElector } from "./election/leader-elector.ts";
 import type { PreviousLeader } from "./leader-takeover.ts";
@@ -53,15 +54,8 @@ const NOT_YET_WRITTEN = "the leader has yet to write what came before this repli
 const NOT_THE_LEADER = { kind: "retry", message: "not the leader" } as const;
 
 /** Passes writes only while this process leads, by its clock: after a stall it may have lost the Lease without notice. */
-export function guardSink(sink: ReportSink, elector: Pick<LeaderElector, "isLeader">): ReportSink {
-  return {
-    isMislabeled: (report) => sink.isMislabeled?.(report) === true,
-    list: (signal) => sink.list(signal),
-    read: (ref, signal) => sink.read(ref, signal),
-    write: async (report, signal) => (elector.isLeader ? await sink.write(report, signal) : NOT_THE_LEADER),
-    remove: async (ref, version, signal) =>
-      elector.isLeader ? await sink.remove(ref, version, signal) : NOT_THE_LEADER,
-  };
+export function guardLeader(sink: ReportSink, elector: Pick<LeaderElector, "isLeader">): ReportSink {
+  return guardSink(sink, () => elector.isLeader, NOT_THE_LEADER);
 }
 
 /** One of several replicas. */

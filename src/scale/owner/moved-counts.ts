@@ -21,6 +21,7 @@ import { RetryPolicy } from "../../lib/pacing/retry-policy.ts";
 import type { ReconcilerParts } from "../../reconcile/reconciler-parts.ts";
 import { ReportReconciler } from "../../reconcile/report-reconciler.ts";
 import { rebaseOn } from "../../report/parse.ts";
+import { overrideSink } from "../../sinks/guarded-sink.ts";
 import type { ReportSink } from "../../sinks/report-sink.ts";
 import { formatMoved, parseMoved } from "./moved-marks.ts";
 import { RecentPositions } from "./recent-positions.ts";
@@ -183,11 +184,7 @@ export class MovedCounts {
 
   /** Writes the positions with the counts. */
   #mark(sink: ReportSink, sent: ReadonlyMap<string, number>): ReportSink {
-    return {
-      isMislabeled: (report) => sink.isMislabeled?.(report) === true,
-      list: (signal) => sink.list(signal),
-      read: (ref, signal) => sink.read(ref, signal),
-      remove: (...args) => sink.remove(...args),
+    return overrideSink(sink, {
       write: async (report, signal) => {
         if (this.#isOver) return OVERTAKEN;
         const { metadata } = report;
@@ -197,7 +194,7 @@ export class MovedCounts {
         };
         return await sink.write({ ...report, metadata: { ...metadata, annotations } }, signal);
       },
-    };
+    });
   }
 
   #format(metadata: ObjectMeta, policyName: string, sent: ReadonlyMap<string, number>): string {

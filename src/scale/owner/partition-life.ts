@@ -14,7 +14,7 @@ import { ReportQueue } from "../../reconcile/report-queue.ts";
 import { startRetentionSweeps } from "../../reconcile/retention-sweep.ts";
 import { findPersistedSeq } from "../../reconcile/watermark.ts";
 import type { RenderOptions } from "../../report/render.ts";
-import type { ReportSink } from "../../sinks/report-sink.ts";
+import { guardSink } from "../../sinks/guarded-sink.ts";
 import { pickIndex } from "../leases/rendezvous.ts";
 import { type Checkpoint, CheckpointTracker } from "../messages/checkpoint.ts";
 import { MOVED_ID, MovedCounts } from "./moved-counts.ts";
@@ -71,7 +71,7 @@ export function beginLife(life: LifeParts): PartitionLife {
       queue,
       clock,
       logger,
-      sink: guard(parts.sink, isHeld),
+      sink: guardSink(parts.sink, isHeld, NOT_THE_OWNER),
       render: () => createRenderOptions(options, parts, state),
       onResult: parts.onResult,
       onOvertaken: (found, known) => {
@@ -88,7 +88,7 @@ export function beginLife(life: LifeParts): PartitionLife {
     stream,
     marks,
     onWritten: (...written) => notifyWritten([parts], written, parts.clock),
-    sink: guard(parts.sink, isHeld),
+    sink: guardSink(parts.sink, isHeld, NOT_THE_OWNER),
     render: () => createRenderOptions(options, parts, state),
     isOwn: (key) => pickIndex(key, parts.partitions) === partition,
     onMovedByAnother: () => {
@@ -148,15 +148,4 @@ function createRenderOptions(
   const isMissing = missingSinceMs?.() !== undefined;
   const continuousSinceUs = isMissing ? undefined : state.wholeSinceUs(shards, sinceMs);
   return { limits, severity, continuousSinceUs, nodes: state.nodes(sinceMs), policies, acceptances };
-}
-
-/** Passes writes only while the partition is held, by the clock at that moment. */
-function guard(sink: ReportSink, isHeld: () => boolean): ReportSink {
-  return {
-    isMislabeled: (report) => sink.isMislabeled?.(report) === true,
-    list: (signal) => sink.list(signal),
-    read: (ref, signal) => sink.read(ref, signal),
-    write: async (report, signal) => (isHeld() ? await sink.write(report, signal) : NOT_THE_OWNER),
-    remove: async (ref, version, signal) => (isHeld() ? await sink.remove(ref, version, signal) : NOT_THE_OWNER),
-  };
 }

@@ -7,7 +7,7 @@ import { expect, test } from "vitest";
 import { MISSING_SINCE_ANNOTATION } from "../../../src/api/names.ts";
 import type { Report } from "../../../src/api/v1alpha1.ts";
 import { LeaderElector } from "../../../src/leadership/election/leader-elector.ts";
-import { guardSink, Replica, type ReplicaParts } from "../../../src/leadership/replica.ts";
+import { guardLeader, Replica, type ReplicaParts } from "../../../src/leadership/replica.ts";
 import { silentLogger } from "../../../src/lib/logger.ts";
 import { FakeClock } from "../../support/fake-clock.ts";
 import { MemorySink } from "../../support/memory-sink.ts";
@@ -21,7 +21,7 @@ test("only a leader's writes and removals come through, by the clock at that ver
   const options = { namespace: "security", name: "operator", identity: "a", ...DEFAULTS };
   const elector = new LeaderElector(options, connection, process, silentLogger);
   const sink = new MemorySink();
-  const guarded = guardSink(sink, elector);
+  const guarded = guardLeader(sink, elector);
   const signal = new AbortController().signal;
   const report = { metadata: { name: "p", namespace: "shop" }, kind: "PolicyViolationReport" } as Report;
   const removed = { ref: { namespace: "shop", name: "p" }, version: { uid: "u", resourceVersion: "1" } };
