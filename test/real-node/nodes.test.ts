@@ -5,15 +5,13 @@
 // and then on the node directly, by the address of its pod.
 // Skipped where the machine can't have a node or build an image; the title says what is missing.
 
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
-import { run } from "../../tools/cluster/process.ts";
 import { eventually } from "../support/eventually.ts";
 import { listReports, sumOccurrences } from "../support/reports.ts";
 import { findNodeObstacle } from "./needs.ts";
-import { type RealNode, startRealNode } from "./node.ts";
+import type { RealNode } from "./node.ts";
+import { startNodeWithImages } from "./node-with-images.ts";
 import { buildImages, findImageObstacle, OPERATOR_IMAGE, RELAY_IMAGE } from "./operator-image.ts";
 
 const CHART = join(import.meta.dirname, "../../charts/policy-violation-operator");
@@ -47,16 +45,7 @@ describe.skipIf(missing !== "")(`a daemon on a real node (${missing || "here"})`
   let pushed = 0;
 
   beforeAll(async () => {
-    const dir = mkdtempSync(join(tmpdir(), "pvo-images-"));
-    try {
-      const archives = await buildImages(dir);
-      node = await startRealNode();
-      for (const archive of archives) await node.importImage(archive);
-    } finally {
-      // buildah leaves its storage mounted onto itself.
-      await run("umount", ["-l", join(dir, "storage/overlay")]);
-      rmSync(dir, { recursive: true, force: true });
-    }
+    node = await startNodeWithImages(buildImages);
     return () => node.stop();
   }, 900_000);
 

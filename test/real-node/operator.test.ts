@@ -5,16 +5,15 @@
 // is installed with no values but the image's name, a relay runs in a pod, and its alerts name pods that run there.
 // Skipped where the machine can't have a node or build an image; the title says what is missing.
 
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
-import { run } from "../../tools/cluster/process.ts";
 import { eventually } from "../support/eventually.ts";
 import { listReports, sumOccurrences } from "../support/reports.ts";
 import { IDLE_IMAGE } from "./image.ts";
 import { findNodeObstacle } from "./needs.ts";
-import { type RealNode, startRealNode } from "./node.ts";
+import type { RealNode } from "./node.ts";
+import { startNodeWithImages } from "./node-with-images.ts";
 import { buildImages, findImageObstacle, OPERATOR_IMAGE, RELAY_IMAGE } from "./operator-image.ts";
 
 const CHART = join(import.meta.dirname, "../../charts/policy-violation-operator");
@@ -71,16 +70,7 @@ describe.skipIf(missing !== "")(NAME, { timeout: 600_000 }, () => {
   let pushed = 0;
 
   beforeAll(async () => {
-    const dir = mkdtempSync(join(tmpdir(), "pvo-images-"));
-    try {
-      const archives = await buildImages(dir);
-      node = await startRealNode();
-      for (const archive of archives) await node.importImage(archive);
-    } finally {
-      // buildah leaves its storage mounted onto itself.
-      await run("umount", ["-l", join(dir, "storage/overlay")]);
-      rmSync(dir, { recursive: true, force: true });
-    }
+    node = await startNodeWithImages(buildImages);
     return () => node.stop();
   }, 900_000);
 
