@@ -21,6 +21,11 @@ const USUAL = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$/;
 /** "2026-11-23T" */
 const DAY_LENGTH = 11;
 
+/** True for two times of one hour of UTC. */
+export function isSameHour(aUs: EpochUs, bUs: EpochUs): boolean {
+  return Math.floor(aUs / HOUR_US) === Math.floor(bUs / HOUR_US);
+}
+
 /**
  * Reads an RFC 3339 time to the microsecond; a finer fraction is cut, a missing zone is UTC (some of KubeArmor's
  * consumers print none, and a node's clock is UTC in KubeArmor). Returns undefined for anything else, and for

@@ -49,9 +49,7 @@ const ROOMS: Record<string, readonly string[]> = {
   events: ["api", "lib", "kube", "ingest", "aggregate"],
   journal: ["api", "lib", "ingest", "aggregate"],
   reconcile: ["api", "lib", "ingest", "aggregate", "report", "sinks"],
-  // biome-ignore format: as the rows above
   leadership: ["api", "lib", "ingest", "aggregate", "report", "kube", "config", "sinks", "journal", "reconcile"],
-  // biome-ignore format: as the rows above
   scale: ["api", "lib", "ingest", "aggregate", "report", "alerts", "kube", "sinks", "reconcile", "leadership"],
   app: ["*"],
   cli: ["api", "lib", "ingest", "alerts", "config", "events", "sinks", "app"],

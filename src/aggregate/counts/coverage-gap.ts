@@ -63,6 +63,11 @@ export function mergeCoverageGaps(a: readonly CoverageGap[], b: readonly Coverag
   return [...all.slice(0, MAX_COVERAGE_GAPS - 1), ...all.slice(deletion, deletion + 1)];
 }
 
+/** True for two states of one gap that concerns the whole report. */
+export function isSameGap(a: Pick<CoverageGap, "kind" | "fromUs">, b: Pick<CoverageGap, "kind" | "fromUs">): boolean {
+  return a.kind === b.kind && a.fromUs === b.fromUs;
+}
+
 /** True if a report was deleted, with counts that no report has any more. */
 export function isDeletion({ kind, count }: CoverageGap): boolean {
   return kind === "Deleted" && count > 0;

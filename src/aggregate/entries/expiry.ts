@@ -9,7 +9,7 @@ import type { EpochUs } from "../../lib/time.ts";
 import type { Entry } from "./entry.ts";
 import type { EntryMap } from "./entry-map.ts";
 
-/** What is kept: seen at `beforeUs` or later, or written by this process in `keptSweep` or later. */
+/** Bounds: violations seen at `beforeUs` or later, or written by this process in `keptSweep` or later, stay. */
 export interface Expiry {
   beforeUs: EpochUs;
   keptSweep: number;

@@ -5,7 +5,7 @@
 // Invariant: bounded; beyond the bound a gap concerns every report that begins later, never fewer.
 
 import type { EpochUs } from "../../lib/time.ts";
-import { type GapKind, MAX_COVERAGE_GAPS } from "../counts/coverage-gap.ts";
+import { type GapKind, isSameGap, MAX_COVERAGE_GAPS } from "../counts/coverage-gap.ts";
 
 /** A time in which alerts were not counted. */
 export interface EarlyGap {
@@ -29,13 +29,13 @@ export class EarlyGaps {
 
   /** Removes a gap from the reports that begin from now on. */
   removeFromAll(kind: GapKind, fromUs: EpochUs): void {
-    const at = this.#ofAll.findIndex((gap) => gap.kind === kind && gap.fromUs === fromUs);
+    const at = this.#ofAll.findIndex((gap) => isSameGap(gap, { kind, fromUs }));
     if (at >= 0) this.#ofAll.splice(at, 1);
   }
 
   /** Adds a gap to one report, by reportKey. */
   add(key: string, gap: EarlyGap): void {
-    if (this.#ofAll.some((other) => isSame(other, gap))) return;
+    if (this.#ofAll.some((other) => isSameGap(other, gap))) return;
     const known = this.#byReport.get(key);
     if (known) add(known, gap);
     else if (this.#byReport.size < MAX_REPORTS) this.#byReport.set(key, [gap]);
@@ -45,7 +45,7 @@ export class EarlyGaps {
   /** Ends the gaps of this kind that began at `fromUs`. */
   end(kind: GapKind, fromUs: EpochUs, toUs: EpochUs): void {
     for (const gap of [...this.#ofAll, ...[...this.#byReport.values()].flat()]) {
-      if (gap.kind === kind && gap.fromUs === fromUs) gap.toUs ??= toUs;
+      if (isSameGap(gap, { kind, fromUs })) gap.toUs ??= toUs;
     }
   }
 
@@ -57,12 +57,8 @@ export class EarlyGaps {
   }
 }
 
-function isSame(a: EarlyGap, b: EarlyGap): boolean {
-  return a.kind === b.kind && a.fromUs === b.fromUs;
-}
-
 function add(gaps: EarlyGap[], gap: EarlyGap): void {
-  if (gaps.some((other) => isSame(other, gap))) return;
+  if (gaps.some((other) => isSameGap(other, gap))) return;
   gaps.push({ ...gap });
   if (gaps.length > MAX_COVERAGE_GAPS) gaps.shift();
 }

@@ -11,6 +11,7 @@ import {
   GapBuilder,
   type GapKind,
   isDeletion,
+  isSameGap,
   mergeCoverageGaps,
 } from "../counts/coverage-gap.ts";
 import type { Totals } from "../counts/totals.ts";
@@ -65,8 +66,7 @@ export class OpenGaps {
 
   /** The earlier process had written that set: its added gaps that are not `stored` go with later counts. */
   addAgain(stored: readonly CoverageGap[]): void {
-    const isStored = (gap: CoverageGap) =>
-      stored.some(({ kind, fromUs }) => kind === gap.kind && fromUs === gap.fromUs);
+    const isStored = (gap: CoverageGap) => stored.some((other) => isSameGap(other, gap));
     countGaps(
       this.#totals,
       this.#added.filter((gap) => !isStored(gap)),

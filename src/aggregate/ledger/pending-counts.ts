@@ -34,11 +34,10 @@ export interface PendingParts {
 }
 
 export class PendingCounts implements CellCounter, PendingCells {
-  readonly sums: number;
+  sums: number;
   readonly #parts: PendingParts;
   #totals = emptyTotals();
   #entries = new PendingEntries();
-  #isReleased = false;
   /** Cells that may have counts. */
   #counting: number[] = [];
   /** True where one of them was of an entry that a report written then would not count. */
@@ -103,7 +102,7 @@ export class PendingCounts implements CellCounter, PendingCells {
 
   takeSums(): void {
     const { cells } = this.#parts;
-    if (!cells || this.#isReleased) return;
+    if (!cells || this.sums === NO_SUMS) return;
     for (const [i, outcome] of OUTCOMES.entries()) {
       const counts = cells.sums.take(this.sums + i);
       if (counts) countAlerts(this.#totals, outcome, counts);
@@ -112,11 +111,11 @@ export class PendingCounts implements CellCounter, PendingCells {
 
   /** Gives up the sums, of a report that is dropped. No cell may count for it any more. */
   release(): void {
-    if (!this.#isReleased) this.#parts.cells?.sums.release(this.sums);
-    this.#isReleased = true;
+    if (this.sums !== NO_SUMS) this.#parts.cells?.sums.release(this.sums);
+    this.sums = NO_SUMS;
   }
 
-  /** What the newest alert of a cell says of the policy is known at the latest when the counts are taken. */
+  /** The policy is known from the first alert of the counts; from their newest as soon as they are taken. */
   noteCounting(cell: number, entry: Entry, sinceUs: EpochUs | undefined): void {
     const { cells, policy, log, onCounting } = this.#parts;
     log?.note(entry);

@@ -6,7 +6,7 @@
 // Invariant: all alerts of a record are of one hour of UTC.
 
 import type { RawAlert } from "../../api/alert.ts";
-import { type EpochUs, HOUR_US } from "../../lib/time.ts";
+import { type EpochUs, isSameHour } from "../../lib/time.ts";
 import { type ByteArena, getLength } from "./byte-arena.ts";
 import { SpanPool } from "./span-pool.ts";
 
@@ -80,7 +80,7 @@ export class CellRecords {
   /** Returns true where an alert of this time can be counted in the record. */
   isOfHour(record: number, timeUs: EpochUs): boolean {
     const lastUs = this.#getDoubles(record)[doublesAt(record) + LAST]!;
-    return Math.floor(lastUs / HOUR_US) === Math.floor(timeUs / HOUR_US);
+    return isSameHour(lastUs, timeUs);
   }
 
   /** Counts an alert; returns its place in time: above 0 where it is the newest, 0 where it is as new as the newest. */

@@ -5,7 +5,7 @@
 // Invariant: all alerts of a sum are of one hour of UTC.
 
 import type { Outcome } from "../../api/v1alpha1.ts";
-import { type EpochUs, HOUR_US } from "../../lib/time.ts";
+import { type EpochUs, isSameHour } from "../../lib/time.ts";
 import type { RecordCounts } from "./cell-records.ts";
 
 /** In the order of a counter's sums. */
@@ -58,7 +58,7 @@ export class CellSums {
     if (occurrences === 0) numbers[at + FIRST] = numbers[at + LAST] = timeUs;
     else {
       const lastUs = numbers[at + LAST]!;
-      if (Math.floor(lastUs / HOUR_US) !== Math.floor(timeUs / HOUR_US)) return false;
+      if (!isSameHour(lastUs, timeUs)) return false;
       if (timeUs > lastUs) numbers[at + LAST] = timeUs;
       else if (timeUs < numbers[at + FIRST]!) numbers[at + FIRST] = timeUs;
     }

@@ -25,7 +25,7 @@ export type DecodedDelta =
 const count = z.number().int().min(0).max(Number.MAX_SAFE_INTEGER);
 const us = z.number().int().min(0).max(Number.MAX_SAFE_INTEGER);
 const name = z.string().max(512);
-/** Hours or days since the epoch: what no date can hold is no time of an alert. */
+/** Hours or days since the epoch, of a time that a date can hold. */
 const bucket = z.tuple([z.number().int().min(0).max(MAX_BUCKET), count, count, count]);
 const optionalNamespace = z.string().max(253).optional();
 

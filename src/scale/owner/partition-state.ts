@@ -7,7 +7,7 @@
 
 import { addGap } from "../../aggregate/absorb-counts.ts";
 import type { Aggregator } from "../../aggregate/aggregator.ts";
-import { type CoverageGap, createCoverageGap } from "../../aggregate/counts/coverage-gap.ts";
+import { createCoverageGap, isSameGap } from "../../aggregate/counts/coverage-gap.ts";
 import { SetNumbers } from "../../aggregate/counts/set-numbers.ts";
 import type { Totals } from "../../aggregate/counts/totals.ts";
 import type { Ledger } from "../../aggregate/ledger/ledger.ts";
@@ -187,7 +187,7 @@ export class PartitionState {
   ): void {
     for (const fromUs of this.#shards.update(shards, { source, atMs, untilUs }))
       this.#addGap({ ...DOWN, fromUs, toUs: untilUs, isNew: false }, seq, ({ all }) =>
-        all.coverageGaps.some((gap) => isSameGap(gap, DOWN.kind, fromUs) && gap.toUs === undefined),
+        all.coverageGaps.some((gap) => isSameGap(gap, { kind: DOWN.kind, fromUs }) && gap.toUs === undefined),
       );
     const keys = new Set(begun.map(({ namespace, policyName }) => reportKey(namespace, policyName)));
     if (keys.size === 0) return;
@@ -236,7 +236,7 @@ export class PartitionState {
       if (!isConcerned({ key, all })) continue;
       const from = Math.max(0, Math.min(fromUs ?? all.lastUs - SKEW_US, endUs ?? Number.POSITIVE_INFINITY));
       const gap = createCoverageGap(kind, from, { toUs: endUs ?? undefined, nodes, count });
-      addGap(ledger, gap, isNew || !all.coverageGaps.some((known) => isSameGap(known, kind, from)));
+      addGap(ledger, gap, isNew || !all.coverageGaps.some((known) => isSameGap(known, gap)));
       this.#parts.onCoverage(key);
     }
   }
@@ -268,10 +268,6 @@ type Lost = Pick<Arrival & { kind: "after_gap" }, "occurrences" | "fromUs">;
 const LOSS = { type: "gap", kind: "TransportLost", nodes: 0, count: 0 } as const;
 
 const DOWN = { type: "gap", kind: "NodeDown", nodes: 0, count: 0 } as const;
-
-function isSameGap(gap: CoverageGap, kind: CoverageGap["kind"], fromUs: EpochUs): boolean {
-  return gap.kind === kind && gap.fromUs === fromUs;
-}
 
 function toUs(ms: number): number {
   return Math.round(ms * 1000);

@@ -16,7 +16,7 @@ export class NodeFanOut {
     this.#shards = shards;
   }
 
-  /** True where the cluster has a pod of KubeArmor, in whatever shard. */
+  /** True where the cluster has a pod of KubeArmor, in any shard. */
   get hasPods(): boolean {
     return this.#nodes.size > 0;
   }

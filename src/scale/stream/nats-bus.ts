@@ -86,7 +86,7 @@ export class NatsBus implements Bus {
   async renew(knownSeq: number, epoch: string): Promise<boolean> {
     const { stream, prefix } = this.#options;
     return await this.#try(async ({ stream: client, manager }) => {
-      // Stored by a majority behind all that is stored, whatever one server knows of it.
+      // A majority stores it behind all that is stored; a single server may not yet know of that.
       const options = { timeout: REQUEST_TIMEOUT_MS, expect: { streamName: stream } };
       const { seq } = await client.publish(`${prefix}.position`, new Uint8Array(), options);
       if (seq > knownSeq) return false;
