@@ -10,6 +10,7 @@ import { KubeConfig } from "@kubernetes/client-node";
 import { isMap, parseDocument } from "yaml";
 import { getErrorMessage } from "../lib/error-message.ts";
 import { isObject, toObject, toText } from "../lib/json.ts";
+import { withExecInfo } from "./exec-plugin.ts";
 import { type ImpersonationHeaders, impersonationHeaders } from "./impersonation.ts";
 import { findProxy } from "./proxy.ts";
 
@@ -46,6 +47,13 @@ export class KubeConfigError extends Error {
 }
 
 type YamlObject = Record<string, unknown>;
+
+/** Entries of a kubeconfig. */
+interface Lists {
+  clusters: YamlObject[];
+  contexts: YamlObject[];
+  users: YamlObject[];
+}
 
 const PROXY_SCHEMES = ["http:", "https:", "socks5:", "socks5h:"];
 const SERVICE_ACCOUNT_DIR = "/var/run/secrets/kubernetes.io/serviceaccount";
@@ -112,11 +120,7 @@ function loadServiceAccount(directory: string, env: Readonly<Record<string, stri
 
 /** Merges as kubectl does: of two entries with one name, and of two current contexts, the first file's counts. */
 function loadFiles(paths: string[], source: string, context?: string): LoadedKubeConfig {
-  const merged: { clusters: YamlObject[]; contexts: YamlObject[]; users: YamlObject[] } = {
-    clusters: [],
-    contexts: [],
-    users: [],
-  };
+  const merged: Lists = { clusters: [], contexts: [], users: [] };
   let current = context ?? "";
   for (const path of paths) {
     const file = parseFile(path);
@@ -132,6 +136,7 @@ function loadFiles(paths: string[], source: string, context?: string): LoadedKub
     throw new KubeConfigError(`${source}: there is no context "${context}" (contexts: ${names})`);
   }
   checkReferences(merged, current, source);
+  addExecInfo(merged, current, source);
 
   const config = new KubeConfig();
   try {
@@ -140,6 +145,22 @@ function loadFiles(paths: string[], source: string, context?: string): LoadedKub
     throw new KubeConfigError(`${source}: ${getErrorMessage(cause)}`, { cause });
   }
   return { config, source, headers: checkHeaders(merged.users, config, source), ...checkServer(config, source) };
+}
+
+/** Completes the exec plugin of the current context's user, if it has one. */
+function addExecInfo({ clusters, contexts, users }: Lists, current: string, source: string): void {
+  const context = toObject(contexts.find((one) => one["name"] === current)?.["context"]);
+  const cluster = toObject(clusters.find((one) => one["name"] === context["cluster"])?.["cluster"]);
+  const entry = users.find((one) => one["name"] === context["user"]);
+  if (!entry) return;
+  try {
+    entry["user"] = withExecInfo(toObject(entry["user"]), cluster);
+  } catch (cause) {
+    const file = toText(cluster["certificate-authority"]);
+    throw new KubeConfigError(`${source}: cannot read certificate-authority ${file}: ${explainFailure(cause)}`, {
+      cause,
+    });
+  }
 }
 
 function checkHeaders(users: readonly YamlObject[], config: KubeConfig, source: string): ImpersonationHeaders {
@@ -169,12 +190,17 @@ function readText(path: string): string {
   try {
     return readFileSync(path, "utf8");
   } catch (cause) {
-    const code = isObject(cause) ? toText(cause["code"]) : "";
-    const why =
-      { ENOENT: "there is no such file", EACCES: "no permission to read it", EISDIR: "it is a directory" }[code] ??
-      code;
-    throw new KubeConfigError(`cannot read the kubeconfig ${path}: ${why}; pass --kubeconfig FILE`, { cause });
+    throw new KubeConfigError(`cannot read the kubeconfig ${path}: ${explainFailure(cause)}; pass --kubeconfig FILE`, {
+      cause,
+    });
   }
+}
+
+function explainFailure(cause: unknown): string {
+  const code = isObject(cause) ? toText(cause["code"]) : "";
+  return (
+    { ENOENT: "there is no such file", EACCES: "no permission to read it", EISDIR: "it is a directory" }[code] ?? code
+  );
 }
 
 /** The entries of one list, with paths made absolute and with what the client library would overlook put right. */
@@ -195,7 +221,9 @@ function withAbsolutePaths(value: unknown, directory: string): YamlObject {
   const result = isObject(value) ? { ...value } : {};
   for (const key of PATH_KEYS) {
     const path = toText(result[key]);
-    if (path !== "" && !isAbsolute(path)) result[key] = join(directory, path);
+    // The client library lets the file win; kubectl what stands in the kubeconfig itself.
+    if (result[`${key}-data`]) result[key] = undefined;
+    else if (path !== "" && !isAbsolute(path)) result[key] = join(directory, path);
   }
   return result;
 }
@@ -209,24 +237,16 @@ function completeUser(value: unknown, directory: string): YamlObject {
   }
   const exec = user["exec"];
   if (isObject(exec)) {
-    // Plugins may insist on this variable; the client library leaves it out.
-    const info = { apiVersion: exec["apiVersion"], kind: "ExecCredential", spec: { interactive: false } };
-    const env = Array.isArray(exec["env"]) ? exec["env"] : [];
     const command = toText(exec["command"]);
     user["exec"] = {
       ...exec,
       command: command.includes("/") && !isAbsolute(command) ? join(directory, command) : command,
-      env: [...env, { name: "KUBERNETES_EXEC_INFO", value: JSON.stringify(info) }],
     };
   }
   return user;
 }
 
-function checkReferences(
-  merged: { clusters: YamlObject[]; contexts: YamlObject[]; users: YamlObject[] },
-  current: string,
-  source: string,
-): void {
+function checkReferences(merged: Lists, current: string, source: string): void {
   const names = merged.contexts.map((context) => toText(context["name"])).join(", ") || "none";
   if (current === "") {
     throw new KubeConfigError(

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
@@ -128,6 +128,15 @@ describe("what the client library overlooks", () => {
     expect(config.getCurrentUser()).toMatchObject({ certFile: join(directory, "c.crt"), keyFile: "/abs/c.key" });
   });
 
+  test("certificates in the kubeconfig itself win over files", async () => {
+    const encode = (text: string) => Buffer.from(text).toString("base64");
+    const user = `{client-certificate: c, client-certificate-data: ${encode("C")}, client-key: k, client-key-data: ${encode("K")}}`;
+    const text = renderKubeconfig({ user }).replace("ca.crt}", `ca.crt, certificate-authority-data: ${encode("CA")}}`);
+    const options: { ca?: unknown; cert?: unknown; key?: unknown } = {};
+    await loadKubeConfig({ path: write("a", text), env: {} }).config.applyToHTTPSOptions(options);
+    expect([options.ca, options.cert, options.key].map(String)).toEqual(["CA", "C", "K"]);
+  });
+
   test("tokenFile is read again and again, and wins over token", () => {
     const path = write("a", renderKubeconfig({ user: "{tokenFile: t, token: old}" }));
     const user = loadKubeConfig({ path, env: {} }).config.getCurrentUser();
@@ -143,18 +152,68 @@ describe("what the client library overlooks", () => {
     expect(String(options.ca)).toBe("CA BYTES");
   });
 
-  test("an exec plugin is run, with the variable it may insist on", async () => {
-    write("ca.crt", "CA");
-    const plugin = write(
-      "plugin",
-      '#!/bin/sh\necho "{\\"status\\": {\\"token\\": \\"$(echo "$KUBERNETES_EXEC_INFO" | cut -c1-15 | tr -d \\\\\\"{:)\\"}}"\n',
-    );
-    chmodSync(plugin, 0o755);
-    const user = "{exec: {apiVersion: client.authentication.k8s.io/v1, command: ./plugin}}";
-    const path = write("a", renderKubeconfig({ user }));
+  /** Loads a kubeconfig with a plugin that keeps the variable; returns the headers and what it was given. */
+  async function runPlugin(exec: string, cluster = ""): Promise<{ headers: unknown; info: unknown }> {
+    const script =
+      '#!/bin/sh\nprintf %s "$KUBERNETES_EXEC_INFO" > "$(dirname "$0")/info"\necho \'{"status": {"token": "t"}}\'\n';
+    chmodSync(write("plugin", script), 0o755);
+    const user = `{exec: {apiVersion: client.authentication.k8s.io/v1, command: ./plugin${exec}}}`;
+    const path = write("a", renderKubeconfig({ user }).replace("ca.crt}", `ca.crt${cluster}}`));
     const options: { headers?: Record<string, string> } = {};
     await loadKubeConfig({ path, env: {} }).config.applyToHTTPSOptions(options);
-    expect(options.headers).toEqual({ Authorization: "Bearer apiVersion" });
+    return { headers: options.headers, info: JSON.parse(readFileSync(join(directory, "info"), "utf8")) };
+  }
+
+  test("an exec plugin is run, with the variable it may insist on", async () => {
+    write("ca.crt", "CA");
+    expect(await runPlugin("")).toEqual({
+      headers: { Authorization: "Bearer t" },
+      info: { apiVersion: "client.authentication.k8s.io/v1", kind: "ExecCredential", spec: { interactive: false } },
+    });
+  });
+
+  test("an exec plugin with provideClusterInfo is given the cluster", async () => {
+    write("ca.crt", "CA");
+    const extension = "{name: client.authentication.k8s.io/exec, extension: {audience: a}}";
+    const { info } = await runPlugin(
+      ", provideClusterInfo: true",
+      `, tls-server-name: api, extensions: [{name: other, extension: 1}, ${extension}]`,
+    );
+    expect(info).toMatchObject({
+      spec: {
+        interactive: false,
+        cluster: {
+          server: "https://one.example:6443/",
+          "tls-server-name": "api",
+          "certificate-authority-data": Buffer.from("CA").toString("base64"),
+          config: { audience: "a" },
+        },
+      },
+    });
+    expect(JSON.stringify(info)).not.toContain("proxy-url");
+  });
+
+  test("an exec plugin is given the authority's bytes of the kubeconfig as they are", async () => {
+    const { info } = await runPlugin(
+      ", provideClusterInfo: true",
+      `, certificate-authority-data: ${Buffer.from("INLINE").toString("base64")}, insecure-skip-tls-verify: true`,
+    );
+    expect(info).toMatchObject({
+      spec: {
+        cluster: {
+          "certificate-authority-data": Buffer.from("INLINE").toString("base64"),
+          "insecure-skip-tls-verify": true,
+        },
+      },
+    });
+  });
+
+  test("a certificate authority that an exec plugin needs and that is not there is named", () => {
+    const user = "{exec: {apiVersion: v1, command: x, provideClusterInfo: true}}";
+    const path = write("a", renderKubeconfig({ user }));
+    expect(catchMessage(() => loadKubeConfig({ path, env: {} }))).toBe(
+      `--kubeconfig ${path}: cannot read certificate-authority ${join(directory, "ca.crt")}: there is no such file`,
+    );
   });
 
   test("plain http is taken as it is", async () => {
