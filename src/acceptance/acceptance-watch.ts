@@ -33,17 +33,19 @@ const MAX_WAIT_MS = 3_600_000;
 const MIN_EXPIRY_MS = 250;
 /** When one leaves and others were left out, the list is read again, at most this often. */
 const RELIST_MS = 60_000;
+/** Keys remembered of acceptances beyond the bounds. */
+const MAX_LEFT_OUT = 10_000;
 
 /** Follows the acceptances while it runs; run it once at a time. What it knows stays when it ends. */
 export class AcceptanceWatch implements AcceptanceCatalog, FollowObserver {
-  /** Acceptances beyond the bounds since the last list. */
-  leftOut = 0;
   readonly #options: AcceptanceWatchOptions;
   readonly #tried = Promise.withResolvers<void>();
   readonly #index: AcceptanceIndex;
   readonly #statuses: StatusWriter;
-  /** Keys in the list that is being read. */
-  #listing: Set<string> | undefined;
+  /** Keys of acceptances beyond the bounds. */
+  readonly #leftOut = new Set<string>();
+  /** Keys that the list which is being read has not reported yet. */
+  #unlisted: Set<string> | undefined;
   #lastProblem: ApiErrorCode | undefined;
   #cancelTimer: (() => void) | undefined;
   /** Time at which the timer fires; infinite without one. */
@@ -64,6 +66,11 @@ export class AcceptanceWatch implements AcceptanceCatalog, FollowObserver {
 
   get size(): number {
     return this.#index.size;
+  }
+
+  /** Acceptances beyond the bounds; at most MAX_LEFT_OUT are counted. */
+  get leftOut(): number {
+    return this.#leftOut.size;
   }
 
   /** Status writes by result. */
@@ -116,15 +123,15 @@ export class AcceptanceWatch implements AcceptanceCatalog, FollowObserver {
   }
 
   onListing(): void {
-    this.#listing = new Set();
-    this.leftOut = 0;
+    this.#unlisted = new Set([...[...this.#index.values()].map(toKey), ...this.#leftOut]);
   }
 
   onObject(item: unknown): void {
     const found = readAcceptance(item);
     if (!found) return;
     const read = this.#options.denials?.apply(found) ?? found;
-    this.#listing?.add(toKey(read));
+    const key = toKey(read);
+    this.#unlisted?.delete(key);
     const before = this.#index.get(read);
     if (before && before.uid === read.uid && before.generation === read.generation) {
       before.status = read.status;
@@ -136,16 +143,20 @@ export class AcceptanceWatch implements AcceptanceCatalog, FollowObserver {
     if (before) this.#changed(before);
     if (!left.includes(read)) this.#changed(read);
     for (const other of left) if (other !== read) this.#changed(other);
-    if (left.length > 0 && this.leftOut === 0) this.#logFull();
-    this.leftOut += left.length;
+    if (left.length > 0 && this.#leftOut.size === 0) this.#logFull();
+    this.#leftOut.delete(key);
+    for (const other of left) if (this.#leftOut.size < MAX_LEFT_OUT) this.#leftOut.add(toKey(other));
     const expiresUs = getExpiry(read);
     if (expiresUs !== undefined && Math.ceil(expiresUs / 1000) < this.#timerMs) this.#arm();
   }
 
   onListed(): void {
-    const listed = this.#listing ?? new Set();
-    this.#listing = undefined;
-    for (const read of [...this.#index.values()]) if (!listed.has(toKey(read))) this.#remove(read);
+    const gone = this.#unlisted ?? new Set();
+    this.#unlisted = undefined;
+    const removed = [...this.#index.values()].filter((read) => gone.has(toKey(read)));
+    for (const read of removed) this.#remove(read);
+    for (const key of gone) this.#leftOut.delete(key);
+    if (removed.length > 0) this.#fillUp();
     this.#tried.resolve();
   }
 
@@ -153,11 +164,12 @@ export class AcceptanceWatch implements AcceptanceCatalog, FollowObserver {
     const read = readAcceptance(item);
     if (!read) return;
     this.#remove(read);
-    if (this.leftOut > 0) this.#relistLater();
+    this.#leftOut.delete(toKey(read));
+    this.#fillUp();
   }
 
   onProblem(problem: { code: ApiErrorCode; message: string } | undefined): void {
-    this.#listing = undefined;
+    this.#unlisted = undefined;
     const { logger } = this.#options;
     if (problem === undefined) {
       if (this.#lastProblem !== undefined) logger.info({}, "following accepted violations again");
@@ -210,7 +222,9 @@ export class AcceptanceWatch implements AcceptanceCatalog, FollowObserver {
     this.#cancelTimer = clock.after(Math.max(0, this.#timerMs - nowMs), () => this.#expire());
   }
 
-  #relistLater(): void {
+  /** Reads the list again where one that was left out may have a place now. */
+  #fillUp(): void {
+    if (this.#leftOut.size === 0) return;
     this.#cancelRelist ??= this.#options.clock.after(RELIST_MS, () => {
       this.#cancelRelist = undefined;
       this.#relist.abort();

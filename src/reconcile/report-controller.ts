@@ -24,7 +24,7 @@ import type { ReconcilerParts } from "./reconciler-parts.ts";
 import { isFresh, type ReportQueue } from "./report-queue.ts";
 import { ReportReconciler } from "./report-reconciler.ts";
 import { findPersistedSeq, isWrittenByAnother } from "./watermark.ts";
-import { isFailing, type WorkItem } from "./work-item.ts";
+import { getCommonRefusal, isFailing, type WorkItem } from "./work-item.ts";
 import { toReportRef } from "./write-attempt.ts";
 
 export interface ReportControllerOptions {
@@ -98,8 +98,7 @@ export class ReportController {
 
   /** A refusal that is not about one report alone, as long as it lasts. */
   get commonRefusal(): string | undefined {
-    return this.#items.values().find(({ reconciler }) => reconciler.refusal && !reconciler.isOwnRefusal)?.reconciler
-      .refusal;
+    return this.#items.values().map(getCommonRefusal).find(Boolean);
   }
 
   /** True while writes are refused or fail again and again, but for refusals of a single report. */

@@ -14,7 +14,13 @@ export interface WorkItem {
 /** Failures in a row that are more than a short fault; they take some seconds. */
 const FAILING_TRIES = 3;
 
+/** The refusal of a report that is not about this report alone. */
+export function getCommonRefusal({ reconciler: { refusal, isOwnRefusal } }: WorkItem): string | undefined {
+  return isOwnRefusal ? undefined : refusal;
+}
+
 /** True while the report is refused, or its writes fail again and again; not for a refusal of this report alone. */
-export function isFailing({ reconciler: { refusal, isOwnRefusal }, retry }: WorkItem): boolean {
-  return refusal === undefined ? retry.failures >= FAILING_TRIES : !isOwnRefusal;
+export function isFailing(item: WorkItem): boolean {
+  if (item.reconciler.refusal === undefined) return item.retry.failures >= FAILING_TRIES;
+  return getCommonRefusal(item) !== undefined;
 }

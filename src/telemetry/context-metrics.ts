@@ -41,7 +41,7 @@ export const contextMetrics: MetricDefinition[] = [
   {
     name: "policy_violation_acceptances_left_out",
     type: "gauge",
-    help: "AcceptedViolations beyond the bounds (1,000 per namespace, 10,000 per cluster) since the last list; without effect.",
+    help: "AcceptedViolations beyond the bounds (1,000 per namespace, 10,000 per cluster), without effect; at most 10,000 are counted.",
     read: (source) => source.acceptances().leftOut,
   },
   {
