@@ -7,6 +7,7 @@ import { decode, ownTimeUs } from "../../../src/ingest/decode.ts";
 import { createRedactor } from "../../../src/ingest/evidence/redact.ts";
 import type { ViolationFacts } from "../../../src/ingest/violation/violation.ts";
 import { alert, formatTimeAt, hostAlert, START_US, violation } from "../../support/gen.ts";
+import { parseTable } from "../../support/text-table.ts";
 
 const redact = createRedactor();
 const MINUTE_US = 60_000_000;
@@ -18,32 +19,19 @@ function decodeAt(from: Alert, arrivalUs = START_US): ViolationFacts {
 }
 
 describe("time", () => {
+  const SEEN = 1_700_000_000;
+
   it.each<[string, Partial<Alert>, number, boolean]>([
-    [
-      "UpdatedTime, in microseconds",
-      { UpdatedTime: "2026-11-23T09:00:00.000007Z" },
-      START_US - 3_600_000_000 + 7,
-      true,
-    ],
-    [
-      "UpdatedTime before Timestamp",
-      { UpdatedTime: formatTimeAt(-1000), Timestamp: 1_700_000_000 },
-      START_US - 1_000_000,
-      true,
-    ],
-    ["Timestamp, in seconds", { UpdatedTime: "", Timestamp: 1_700_000_000 }, 1_700_000_000_000_000, true],
-    [
-      "Timestamp where UpdatedTime is none",
-      { UpdatedTime: "soon", Timestamp: 1_700_000_000 },
-      1_700_000_000_000_000,
-      true,
-    ],
+    ["UpdatedTime, in microseconds", { UpdatedTime: "2026-11-23T10:00:00.000007Z" }, START_US + 7, true],
+    ["UpdatedTime before Timestamp", { UpdatedTime: formatTimeAt(-1), Timestamp: SEEN }, START_US - 1000, true],
+    ["Timestamp, in seconds", { UpdatedTime: "", Timestamp: SEEN }, SEEN * 1e6, true],
+    ["Timestamp where UpdatedTime is none", { UpdatedTime: "soon", Timestamp: SEEN }, SEEN * 1e6, true],
     ["arrival without either", { UpdatedTime: "", Timestamp: 0 }, START_US, false],
     ["arrival where both are none", { UpdatedTime: "-", Timestamp: -1 }, START_US, false],
     ["5 min ahead are believed", { UpdatedTime: formatTimeAt(300_000) }, START_US + 5 * MINUTE_US, true],
     ["more than 5 min ahead are arrival", { UpdatedTime: formatTimeAt(300_001) }, START_US, true],
     ["Timestamp far ahead is arrival", { UpdatedTime: "", Timestamp: 4_000_000_000 }, START_US, true],
-    ["milliseconds for seconds are arrival", { UpdatedTime: "", Timestamp: 1_700_000_000_000 }, START_US, false],
+    ["milliseconds for seconds are arrival", { UpdatedTime: "", Timestamp: SEEN * 1000 }, START_US, false],
     ["the past is believed, however far", { UpdatedTime: "2021-01-01T00:00:00.000000Z" }, 1_609_459_200_000_000, true],
   ])("%s", (_name, mods, us, isDated) => {
     const decoded = decode(alert(mods), START_US, redact);
@@ -52,12 +40,8 @@ describe("time", () => {
   });
 
   it("is not bounded where arrival says nothing, as in a file", () => {
-    const decoded = decode(
-      alert({ UpdatedTime: formatTimeAt(86_400_000) }),
-      START_US,
-      redact,
-      Number.POSITIVE_INFINITY,
-    );
+    const future = alert({ UpdatedTime: formatTimeAt(86_400_000) });
+    const decoded = decode(future, START_US, redact, Number.POSITIVE_INFINITY);
     expect(decoded).toMatchObject({ timeUs: START_US + 86_400_000_000 });
   });
 
@@ -89,42 +73,29 @@ describe("outcome", () => {
 });
 
 describe("scope", () => {
-  it.each(["default", "a", "0", "kube-system", "a".repeat(63), "x--y"])(
-    "%s has a report of its own",
+  const named = ["default", "a", "0", "kube-system", "a".repeat(63), "x--y"];
+  const unnamed = ["container_namespace", "Default", "a.b", "-a", "a-", "a/b", "../x", "a b", " default", "default\n"];
+
+  it.each(named)("%s has a report of its own", (NamespaceName) => {
+    const decoded = decodeAt(alert({ NamespaceName }));
+    expect(decoded.namespace).toBe(NamespaceName);
+    expect(decoded.identity.namespace).toBe("");
+  });
+
+  it.each([...unnamed, "a".repeat(64), "ä", "__proto__"])(
+    "%j belongs to the cluster report, which keeps the name",
     (NamespaceName) => {
       const decoded = decodeAt(alert({ NamespaceName }));
-      expect(decoded.namespace).toBe(NamespaceName);
-      expect(decoded.identity.namespace).toBe("");
+      expect(decoded.namespace).toBeUndefined();
+      expect(decoded.identity.namespace).toBe(NamespaceName.trim());
     },
   );
-
-  it.each([
-    "container_namespace",
-    "Default",
-    "a.b",
-    "-a",
-    "a-",
-    "a/b",
-    "../x",
-    "a b",
-    " default",
-    "default\n",
-    "a".repeat(64),
-    "ä",
-    "__proto__",
-  ])("%j belongs to the cluster report, which keeps the name", (NamespaceName) => {
-    const decoded = decodeAt(alert({ NamespaceName }));
-    expect(decoded.namespace).toBeUndefined();
-    expect(decoded.identity.namespace).toBe(NamespaceName.trim());
-  });
 
   it("of a container without labels is the cluster: Unknown is KubeArmor's word for nothing", () => {
     const decoded = decodeAt(alert({ NamespaceName: "Unknown", PodName: "Unknown", OwnerName: "" }));
     expect(decoded.namespace).toBeUndefined();
-    expect(decoded).toMatchObject({
-      pod: "",
-      identity: { namespace: "", workload: { kind: "Container", name: "app" } },
-    });
+    const workload = { kind: "Container", name: "app" };
+    expect(decoded).toMatchObject({ pod: "", identity: { namespace: "", workload } });
   });
 
   it("of a host alert is the cluster, without a name", () => {
@@ -165,151 +136,53 @@ describe("workload", () => {
 });
 
 describe("source and resource", () => {
-  it.each<[string, Partial<Alert>, string, string]>([
-    ["a started program", {}, "/bin/bash", "/usr/bin/apt"],
-    [
-      "a started program with its starter's arguments",
-      { Source: "/bin/bash -c x", Resource: "/usr/bin/apt -y install curl" },
-      "/bin/bash",
-      "/usr/bin/apt",
-    ],
-    [
-      "a path with a space, where the process name tells it",
-      { Resource: "/opt/my app/run --fast", ProcessName: "/opt/my app/run" },
-      "/bin/bash",
-      "/opt/my app/run",
-    ],
-    [
-      "a process name that is another's",
-      // The path that ran, not the name it was called by.
-      { Resource: "/bin/sh -c x", ProcessName: "/usr/bin/dash" },
-      "/bin/bash",
-      "/usr/bin/dash",
-    ],
-    ["a bare name", { Resource: "bash -l", ProcessName: "/usr/bin/bash" }, "/bin/bash", "/usr/bin/bash"],
-    ["a parent by its path", { Source: "sh", ParentProcessName: "/usr/bin/dash" }, "/usr/bin/dash", "/usr/bin/apt"],
-    ["a process without a path", { Resource: "/usr/bin/apt x", ProcessName: "apt" }, "/bin/bash", "/usr/bin/apt"],
-    ["a removed executable", { ProcessName: "/usr/bin/apt (deleted)" }, "/bin/bash", "/usr/bin/apt"],
-    [
-      "a program in memory",
-      { Resource: "memfd:payload", ProcessName: "/usr/bin/python3", Source: "/usr/bin/python3 x.py" },
-      "/usr/bin/python3",
-      "memfd:payload",
-    ],
-    [
-      "a traced process",
-      {
-        Data: "syscall=SYS_PTRACE request=PTRACE_ATTACH pid=7 process=/bin/x",
-        Resource: "/bin/x",
-        Source: "gdb -p 7",
-        ProcessName: "/usr/bin/gdb",
-      },
-      "/usr/bin/gdb",
-      "/bin/x",
-    ],
-    [
-      "a mount",
-      {
-        Operation: "Syscall",
-        Data: "syscall=SYS_MOUNT source=/dev/sda1 target=/mnt/x data=",
-        Resource: "",
-        ProcessName: "/bin/mount",
-      },
-      "/bin/mount",
-      "/mnt/x",
-    ],
-    [
-      "a file named after the pod",
-      { Operation: "File", Resource: "/data/web-1/x", ProcessName: "/bin/cat" },
-      "/bin/cat",
-      "/data/*/x",
-    ],
-    ["no resource, but a process name", { Resource: "", ProcessName: "/tmp/x" }, "/bin/bash", "/tmp/x"],
-    ["no source, but a parent", { Source: "" }, "/bin/bash", "/usr/bin/apt"],
-    ["neither", { Source: "", ParentProcessName: "" }, "", "/usr/bin/apt"],
-    ["a bare source", { Source: "bash", ParentProcessName: "" }, "bash", "/usr/bin/apt"],
-    [
-      "a file",
-      { Operation: "File", Source: "/bin/cat /etc/x", ProcessName: "/bin/cat", Resource: "/etc/x y" },
-      "/bin/cat",
-      "/etc/x y",
-    ],
-    [
-      "a file under /proc",
-      { Operation: "File", Source: "/bin/cat /proc/7/maps", ProcessName: "/bin/cat", Resource: "/proc/7/maps" },
-      "/bin/cat",
-      "/proc/*/maps",
-    ],
-    [
-      "a network call",
-      {
-        Operation: "Network",
-        Data: "syscall=SYS_CONNECT fd=3",
-        Source: "/bin/nc -l",
-        ProcessName: "/bin/nc",
-        Resource: "sin_port=53 sa_family=AF_INET fd=3 sin_addr=10.0.0.10",
-      },
-      "/bin/nc",
-      "port=53 peer=10.0.0.10",
-    ],
-    [
-      "a domain",
-      { Operation: "Network", Source: "/bin/curl x", ProcessName: "/bin/curl", Resource: "g.co" },
-      "/bin/curl",
-      "g.co",
-    ],
-    [
-      "a firewall",
-      {
-        Operation: "NetworkFirewall",
-        Source: "",
-        ProcessName: "",
-        Resource: "INGRESS",
-        Data: "SourceIP=192.0.2.1 SourcePort=40001 DestinationIP=198.51.100.1 DestinationPort=22 Protocol=TCP",
-      },
-      "",
-      "protocol=tcp port=22",
-    ],
-    [
-      "a device",
-      { Operation: "Device", Source: "", ProcessName: "", Resource: "USB MASS-STORAGE" },
-      "",
-      "USB MASS-STORAGE",
-    ],
-    [
-      "a system call on nothing",
-      { Operation: "Syscall", Source: "/sbin/x 1", ProcessName: "/sbin/x", Resource: "" },
-      "/sbin/x",
-      "",
-    ],
-    [
-      "an unknown operation",
-      { Operation: "Quantum", Source: "/x", ProcessName: "/x", Resource: "/proc/5/q" },
-      "/x",
-      "/proc/*/q",
-    ],
-    [
-      "a secret",
-      { Operation: "File", Source: "/x", ProcessName: "/x", Resource: "/a?password=hunter2" },
-      "/x",
-      "/a?password=[REDACTED]",
-    ],
-    [
-      "a secret in a process name",
-      { Resource: "", ProcessName: "/x/token=hunter2" },
-      "/bin/bash",
-      "/x/token=[REDACTED]",
-    ],
-  ])("of %s", (_name, mods, source, resource) => {
-    expect(decodeAt(alert(mods)).identity).toMatchObject({ source, resource });
+  // An empty cell leaves the field as alert() has it, and `none` empties it.
+  // alert | Operation | Source | ProcessName | Resource | Data | source and resource of the violation
+  const ALERTS = parseTable(`
+    a started program | | | | | | /bin/bash | /usr/bin/apt
+    a started program with its starter's arguments | | /bin/bash -c x | | /usr/bin/apt -y install curl | | /bin/bash | /usr/bin/apt
+    a path with a space, where the process name tells it | | | /opt/my app/run | /opt/my app/run --fast | | /bin/bash | /opt/my app/run
+    a process name that is another's: the path that ran, not the name | | | /usr/bin/dash | /bin/sh -c x | | /bin/bash | /usr/bin/dash
+    a bare name | | | /usr/bin/bash | bash -l | | /bin/bash | /usr/bin/bash
+    a process without a path | | | apt | /usr/bin/apt x | | /bin/bash | /usr/bin/apt
+    a removed executable | | | /usr/bin/apt (deleted) | | | /bin/bash | /usr/bin/apt
+    a program in memory | | /usr/bin/python3 x.py | /usr/bin/python3 | memfd:payload | | /usr/bin/python3 | memfd:payload
+    a traced process | | gdb -p 7 | /usr/bin/gdb | /bin/x | syscall=SYS_PTRACE request=PTRACE_ATTACH pid=7 process=/bin/x | /usr/bin/gdb | /bin/x
+    a mount | Syscall | | /bin/mount | none | syscall=SYS_MOUNT source=/dev/sda1 target=/mnt/x data= | /bin/mount | /mnt/x
+    a file named after the pod | File | | /bin/cat | /data/web-1/x | | /bin/cat | /data/*/x
+    no resource, but a process name | | | /tmp/x | none | | /bin/bash | /tmp/x
+    no source, but a parent | | none | | | | /bin/bash | /usr/bin/apt
+    a file | File | /bin/cat /etc/x | /bin/cat | /etc/x y | | /bin/cat | /etc/x y
+    a file under /proc | File | /bin/cat /proc/7/maps | /bin/cat | /proc/7/maps | | /bin/cat | /proc/*/maps
+    a network call | Network | /bin/nc -l | /bin/nc | sin_port=53 sa_family=AF_INET fd=3 sin_addr=10.0.0.10 | syscall=SYS_CONNECT fd=3 | /bin/nc | port=53 peer=10.0.0.10
+    a domain | Network | /bin/curl x | /bin/curl | g.co | | /bin/curl | g.co
+    a firewall | NetworkFirewall | none | none | INGRESS | SourceIP=192.0.2.1 SourcePort=40001 DestinationIP=198.51.100.1 DestinationPort=22 Protocol=TCP | | protocol=tcp port=22
+    a device | Device | none | none | USB MASS-STORAGE | | | USB MASS-STORAGE
+    a system call on nothing | Syscall | /sbin/x 1 | /sbin/x | none | | /sbin/x |
+    an unknown operation | Quantum | /x | /x | /proc/5/q | | /x | /proc/*/q
+    a secret | File | /x | /x | /a?password=hunter2 | | /x | /a?password=[REDACTED]
+    a secret in a process name | | | /x/token=hunter2 | none | | /bin/bash | /x/token=[REDACTED]
+  `);
+
+  it.each(ALERTS)("of %s", (_name, ...cells) => {
+    const [source, resource] = cells.slice(-2);
+    const fields = ["Operation", "Source", "ProcessName", "Resource", "Data"]
+      .map((name, i) => [name, cells[i] === "none" ? "" : cells[i]])
+      .filter((_field, i) => cells[i] !== "");
+    expect(decodeAt(alert(Object.fromEntries(fields))).identity).toMatchObject({ source, resource });
+  });
+
+  it.each<[string, Partial<Alert>, string]>([
+    ["a parent by its path", { Source: "sh", ParentProcessName: "/usr/bin/dash" }, "/usr/bin/dash"],
+    ["neither", { Source: "", ParentProcessName: "" }, ""],
+    ["a bare source", { Source: "bash", ParentProcessName: "" }, "bash"],
+  ])("of %s", (_name, mods, source) => {
+    expect(decodeAt(alert(mods)).identity).toMatchObject({ source, resource: "/usr/bin/apt" });
   });
 
   it("have no secret where they come from Data", () => {
-    const mount = alert({
-      Operation: "Syscall",
-      Resource: "",
-      Data: "syscall=SYS_MOUNT source=x target=/mnt/password=hunter2secret filesystem=x",
-    });
+    const call = "syscall=SYS_MOUNT source=x target=/mnt/password=hunter2secret filesystem=x";
+    const mount = alert({ Operation: "Syscall", Resource: "", Data: call });
     expect(decodeAt(mount).identity.resource).toBe("/mnt/password=[REDACTED]");
     const Data = "kfunc=UDP_SENDSKB domain=akiaiosfodnn7example.evil.test qtype=A";
     const query = alert({ Operation: "Network", Resource: "sa_family=AF_INET sin_port=53", Data });
@@ -319,14 +192,8 @@ describe("source and resource", () => {
 
   it("are the same for the same activity of any enforcer", () => {
     const apparmor = alert({ Enforcer: "AppArmor", Data: "syscall=SYS_EXECVE", PPID: 3, Labels: "a=1,b=2" });
-    const bpf = alert({
-      Enforcer: "BPFLSM",
-      Data: "lsm=SECURITY_BPRM_CHECK",
-      HostPID: 99,
-      PID: 98,
-      Labels: "b=2,a=1",
-      TTY: "pts0",
-    });
+    const hook = { Enforcer: "BPFLSM", Data: "lsm=SECURITY_BPRM_CHECK" };
+    const bpf = alert({ ...hook, HostPID: 99, PID: 98, Labels: "b=2,a=1", TTY: "pts0" });
     expect(violation(apparmor).key).toBe(violation(bpf).key);
   });
 });

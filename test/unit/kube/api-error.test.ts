@@ -6,6 +6,7 @@
 
 import { describe, expect, test } from "vitest";
 import { ApiError, CallAborted, classifyAnswer, classifyFailure } from "../../../src/kube/api-error.ts";
+import { parseTable } from "../../support/text-table.ts";
 
 const CALL = {
   method: "PUT",
@@ -14,227 +15,76 @@ const CALL = {
 };
 const GET_NAMESPACE = { method: "GET", server: CALL.server, path: "/api/v1/namespaces/shop" };
 
-function createStatus(message: string, reason: string, code: number, details?: object): string {
-  return JSON.stringify({
-    kind: "Status",
-    apiVersion: "v1",
-    metadata: {},
-    status: "Failure",
-    message,
-    reason,
-    ...(details === undefined ? {} : { details }),
-    code,
-  });
-}
-
 const REPORTS = { group: "reports.kubearmor.com", kind: "policyviolationreports" };
 
+function createStatus(message: string, reason: string, code: number, details?: object): string {
+  const status = { kind: "Status", apiVersion: "v1", metadata: {}, status: "Failure", message, reason };
+  return JSON.stringify({ ...status, ...(details === undefined ? {} : { details }), code });
+}
+
+/** Details of a Status, by the word that a table has for them. */
+const DETAILS: Record<string, object> = {
+  report: { name: "p", ...REPORTS },
+  namespace: { name: "shop", kind: "namespaces" },
+  terminating: {
+    name: "p",
+    ...REPORTS,
+    causes: [
+      { reason: "NamespaceTerminating", message: "namespace shop is being terminated", field: "metadata.namespace" },
+    ],
+  },
+  name: { name: "p" },
+  wait: { retryAfterSeconds: 1 },
+  cause: { name: "p", kind: "secrets", causes: [{ message: "no" }] },
+  empty: {},
+};
+
+// title | HTTP status, code | reason | details | message
+const STATUSES = parseTable(`
+an object that is not there | 404 NotFound | NotFound | report | policyviolationreports.reports.kubearmor.com "p" not found
+a namespace that is not there | 404 NamespaceGone | NotFound | namespace | namespaces "shop" not found
+a resource that an aggregated server does not know | 404 NotServed | NotFound | empty | the server could not find the requested resource
+a namespace that is being deleted | 403 NamespaceGone | Forbidden | terminating | policyviolationreports.reports.kubearmor.com "p" is forbidden: unable to create new content in namespace shop because it is being terminated
+a verb that RBAC does not allow | 403 Forbidden | Forbidden | report | policyviolationreports.reports.kubearmor.com "p" is forbidden: User "system:serviceaccount:shop:nobody" cannot update resource "policyviolationreports" in API group "reports.kubearmor.com" in the namespace "shop"
+a token that is no good | 401 Unauthorized | Unauthorized | | Unauthorized
+a stale resourceVersion | 409 Conflict | Conflict | report | Operation cannot be fulfilled on policyviolationreports.reports.kubearmor.com "p": the object has been modified; please apply your changes to the latest version and try again
+a name that is taken | 409 AlreadyExists | AlreadyExists | report | policyviolationreports.reports.kubearmor.com "p" already exists
+a field that the schema does not know | 400 Invalid | BadRequest | | PolicyViolationReport in version "v1alpha1" cannot be handled as a PolicyViolationReport: strict decoding error: unknown field "sumary"
+a value that the schema refuses | 422 Invalid | Invalid | name | PolicyViolationReport.reports.kubearmor.com "p" is invalid: summary.prevented: Invalid value: -1: summary.prevented in body should be greater than or equal to 0
+an object beyond etcd's limit | 500 TooLarge | | | etcdserver: request is too large
+an object beyond the gRPC limit before etcd | 500 TooLarge | | | rpc error: code = ResourceExhausted desc = trying to send message larger than max (2621899 vs. 2097152)
+a body beyond the API server's limit | 413 TooLarge | RequestEntityTooLarge | | Request entity too large: limit is 3145728
+a CRD that was changed a moment ago | 429 Throttled | TooManyRequests | wait | storage is (re)initializing
+priority and fairness | 429 Throttled | TooManyRequests | | too many requests, please try again later
+a paging token that is too old | 410 Expired | Expired | | The provided continue parameter is too old to display a consistent list result.
+a store that timed out after it was asked | 500 NotAnswered | InternalError | | etcdserver: request timed out
+a store whose leader changed | 500 NotAnswered | InternalError | | etcdserver: leader changed
+a server that gave up waiting | 504 NotAnswered | Timeout | | Timeout: request did not complete within requested timeout - context deadline exceeded
+a webhook that fails | 500 Unavailable | InternalError | | Internal error occurred: failed calling webhook "x.example.com": connection refused
+a server that is shutting down | 503 Unavailable | ServiceUnavailable | | apiserver is shutting down
+a webhook that denies with 400 | 400 Forbidden | | | admission webhook "w.example.com" denied the request: no
+a webhook that denies with 401 | 401 Forbidden | | | admission webhook "w.example.com" denied the request: no
+a webhook that denies with 404 | 404 Forbidden | | | admission webhook "w.example.com" denied the request: no
+a webhook that denies with 409 | 409 Forbidden | | | admission webhook "w.example.com" denied the request: no
+a webhook that denies with 410 | 410 Forbidden | | | admission webhook "w.example.com" denied the request: no
+a webhook that denies with 413 | 413 Forbidden | | | admission webhook "w.example.com" denied the request: no
+a webhook that asks for patience | 429 Throttled | | | admission webhook "w.example.com" denied the request: later
+an admission policy that denies as a schema does | 422 Forbidden | Invalid | cause | secrets "p" is forbidden: ValidatingAdmissionPolicy 'v' with binding 'v' denied request: no
+a LimitRange | 403 Forbidden | Forbidden | | pods "p" is forbidden: maximum cpu usage per Container is 1, but limit is 3
+`).map(([title = "", answer = "", reason = "", details = "", message = ""]): (typeof ANSWERS)[number] => {
+  const [http = "", code = ""] = answer.split(" ");
+  return [title, Number(http), createStatus(message, reason, Number(http), DETAILS[details]), code];
+});
+
 const ANSWERS: [title: string, http: number, body: string, code: string][] = [
-  [
-    "an object that is not there",
-    404,
-    createStatus('policyviolationreports.reports.kubearmor.com "p" not found', "NotFound", 404, {
-      name: "p",
-      ...REPORTS,
-    }),
-    "NotFound",
-  ],
-  [
-    "a namespace that is not there",
-    404,
-    createStatus('namespaces "shop" not found', "NotFound", 404, { name: "shop", kind: "namespaces" }),
-    "NamespaceGone",
-  ],
   ["an API group that is not there", 404, "404 page not found\n", "NotServed"],
-  [
-    "a resource that an aggregated server does not know",
-    404,
-    createStatus("the server could not find the requested resource", "NotFound", 404, {}),
-    "NotServed",
-  ],
-  [
-    "a namespace that is being deleted",
-    403,
-    createStatus(
-      'policyviolationreports.reports.kubearmor.com "p" is forbidden: unable to create new content in namespace shop because it is being terminated',
-      "Forbidden",
-      403,
-      {
-        name: "p",
-        ...REPORTS,
-        causes: [
-          {
-            reason: "NamespaceTerminating",
-            message: "namespace shop is being terminated",
-            field: "metadata.namespace",
-          },
-        ],
-      },
-    ),
-    "NamespaceGone",
-  ],
-  [
-    "a verb that RBAC does not allow",
-    403,
-    createStatus(
-      'policyviolationreports.reports.kubearmor.com "p" is forbidden: User "system:serviceaccount:shop:nobody" cannot update resource "policyviolationreports" in API group "reports.kubearmor.com" in the namespace "shop"',
-      "Forbidden",
-      403,
-      { name: "p", ...REPORTS },
-    ),
-    "Forbidden",
-  ],
-  ["a token that is no good", 401, createStatus("Unauthorized", "Unauthorized", 401), "Unauthorized"],
-  [
-    "a stale resourceVersion",
-    409,
-    createStatus(
-      'Operation cannot be fulfilled on policyviolationreports.reports.kubearmor.com "p": the object has been modified; please apply your changes to the latest version and try again',
-      "Conflict",
-      409,
-      { name: "p", ...REPORTS },
-    ),
-    "Conflict",
-  ],
-  [
-    "a name that is taken",
-    409,
-    createStatus('policyviolationreports.reports.kubearmor.com "p" already exists', "AlreadyExists", 409, {
-      name: "p",
-      ...REPORTS,
-    }),
-    "AlreadyExists",
-  ],
-  [
-    "a field that the schema does not know",
-    400,
-    createStatus(
-      'PolicyViolationReport in version "v1alpha1" cannot be handled as a PolicyViolationReport: strict decoding error: unknown field "sumary"',
-      "BadRequest",
-      400,
-    ),
-    "Invalid",
-  ],
-  [
-    "a value that the schema refuses",
-    422,
-    createStatus(
-      'PolicyViolationReport.reports.kubearmor.com "p" is invalid: summary.prevented: Invalid value: -1: summary.prevented in body should be greater than or equal to 0',
-      "Invalid",
-      422,
-      { name: "p" },
-    ),
-    "Invalid",
-  ],
-  ["an object beyond etcd's limit", 500, createStatus("etcdserver: request is too large", "", 500), "TooLarge"],
-  [
-    "an object beyond the gRPC limit before etcd",
-    500,
-    createStatus(
-      "rpc error: code = ResourceExhausted desc = trying to send message larger than max (2621899 vs. 2097152)",
-      "",
-      500,
-    ),
-    "TooLarge",
-  ],
-  [
-    "a body beyond the API server's limit",
-    413,
-    createStatus("Request entity too large: limit is 3145728", "RequestEntityTooLarge", 413),
-    "TooLarge",
-  ],
-  [
-    "a CRD that was changed a moment ago",
-    429,
-    createStatus("storage is (re)initializing", "TooManyRequests", 429, { retryAfterSeconds: 1 }),
-    "Throttled",
-  ],
-  [
-    "priority and fairness",
-    429,
-    createStatus("too many requests, please try again later", "TooManyRequests", 429),
-    "Throttled",
-  ],
-  [
-    "a paging token that is too old",
-    410,
-    createStatus("The provided continue parameter is too old to display a consistent list result.", "Expired", 410),
-    "Expired",
-  ],
-  [
-    "a store that timed out after it was asked",
-    500,
-    createStatus("etcdserver: request timed out", "InternalError", 500),
-    "NotAnswered",
-  ],
-  [
-    "a store whose leader changed",
-    500,
-    createStatus("etcdserver: leader changed", "InternalError", 500),
-    "NotAnswered",
-  ],
-  [
-    "a server that gave up waiting",
-    504,
-    createStatus(
-      "Timeout: request did not complete within requested timeout - context deadline exceeded",
-      "Timeout",
-      504,
-    ),
-    "NotAnswered",
-  ],
   ["a gateway that lost the server", 502, "<html><h1>502 Bad Gateway</h1></html>", "NotAnswered"],
-  [
-    "a webhook that fails",
-    500,
-    createStatus(
-      'Internal error occurred: failed calling webhook "x.example.com": connection refused',
-      "InternalError",
-      500,
-    ),
-    "Unavailable",
-  ],
-  [
-    "a server that is shutting down",
-    503,
-    createStatus("apiserver is shutting down", "ServiceUnavailable", 503),
-    "Unavailable",
-  ],
   ["a load balancer without servers", 503, "no healthy upstream", "Unavailable"],
   ["a login page", 302, "", "Unknown"],
-  ...[400, 401, 404, 409, 410, 413].map((http): (typeof ANSWERS)[number] => [
-    `a webhook that denies with ${http}`,
-    http,
-    createStatus('admission webhook "w.example.com" denied the request: no', "", http),
-    "Forbidden",
-  ]),
-  [
-    "a webhook that asks for patience",
-    429,
-    createStatus('admission webhook "w.example.com" denied the request: later', "", 429),
-    "Throttled",
-  ],
-  [
-    "an admission policy that denies as a schema does",
-    422,
-    createStatus(
-      "secrets \"p\" is forbidden: ValidatingAdmissionPolicy 'v' with binding 'v' denied request: no",
-      "Invalid",
-      422,
-      { name: "p", kind: "secrets", causes: [{ message: "no" }] },
-    ),
-    "Forbidden",
-  ],
-  [
-    "a LimitRange",
-    403,
-    createStatus('pods "p" is forbidden: maximum cpu usage per Container is 1, but limit is 3', "Forbidden", 403),
-    "Forbidden",
-  ],
 ];
 
 describe("an answer is classified", () => {
-  test.each(ANSWERS)("%s", (_title, http, body, code) => {
+  test.each([...STATUSES, ...ANSWERS])("%s", (_title, http, body, code) => {
     const error = classifyAnswer(CALL, { status: http, body, nowMs: 0 });
     expect(error).toBeInstanceOf(ApiError);
     expect(error.code).toBe(code);

@@ -13,65 +13,52 @@ function parseSource(labels: Record<string, string>, annotations: Record<string,
 }
 
 const TRACKING = "argocd.argoproj.io/tracking-id";
-const SELF = "security.kubearmor.com/KubeArmorPolicy:shop/no-shells";
+const INSTANCE = "app.kubernetes.io/instance";
+const FLUX = "toolkit.fluxcd.io";
+const RELEASE = "meta.helm.sh/release";
+const KIND = "security.kubearmor.com/KubeArmorPolicy";
+const SELF = `${KIND}:shop/no-shells`;
+const APPLICATION = { tool: "ArgoCD", kind: "Application", name: "web" };
 
 describe("the source of a policy", () => {
-  it.each([
-    ["nothing", {}, {}, undefined],
-    ["Argo CD's tracking id", {}, { [TRACKING]: `web:${SELF}` }, { tool: "ArgoCD", kind: "Application", name: "web" }],
-    [
-      "Argo CD's tracking id of an application in any namespace",
-      { "app.kubernetes.io/instance": "other" },
-      { [TRACKING]: `team-a_web:${SELF}` },
-      { tool: "ArgoCD", kind: "Application", name: "web", namespace: "team-a" },
-    ],
-    [
-      "a tracking id that was copied from another object",
-      {},
-      { [TRACKING]: "web:security.kubearmor.com/KubeArmorPolicy:shop/other" },
-      undefined,
-    ],
-    [
-      "a tracking id of the same name in another namespace",
-      {},
-      { [TRACKING]: "web:security.kubearmor.com/KubeArmorPolicy:bank/no-shells" },
-      undefined,
-    ],
-    [
-      "Argo CD's label",
-      { "argocd.argoproj.io/instance": "web" },
-      {},
-      { tool: "ArgoCD", kind: "Application", name: "web" },
-    ],
+  it.each<[string, object, object | undefined]>([
+    ["nothing", {}, undefined],
+    ["Argo CD's label", { "argocd.argoproj.io/instance": "web" }, APPLICATION],
     [
       "Flux's Kustomization",
-      { "kustomize.toolkit.fluxcd.io/name": "policies", "kustomize.toolkit.fluxcd.io/namespace": "flux-system" },
-      {},
+      { [`kustomize.${FLUX}/name`]: "policies", [`kustomize.${FLUX}/namespace`]: "flux-system" },
       { tool: "Flux", kind: "Kustomization", name: "policies", namespace: "flux-system" },
     ],
     [
-      "Flux's HelmRelease, though Helm left its marks, too",
-      { "helm.toolkit.fluxcd.io/name": "web", "helm.toolkit.fluxcd.io/namespace": "shop" },
-      { "meta.helm.sh/release-name": "shop-web" },
-      { tool: "Flux", kind: "HelmRelease", name: "web", namespace: "shop" },
-    ],
-    [
-      "Helm",
-      {},
-      { "meta.helm.sh/release-name": "web", "meta.helm.sh/release-namespace": "shop" },
-      { tool: "Helm", kind: "Release", name: "web", namespace: "shop" },
-    ],
-    [
       "a chart's labels",
-      { "app.kubernetes.io/instance": "web", "app.kubernetes.io/managed-by": "Helm" },
-      {},
+      { [INSTANCE]: "web", "app.kubernetes.io/managed-by": "Helm" },
       { tool: "Helm", kind: "Release", name: "web" },
     ],
-    ["a label that several tools write", { "app.kubernetes.io/instance": "web" }, {}, { name: "web" }],
-    ["text that is no name", {}, { "meta.helm.sh/release-name": "a\u001b[2Jb" }, undefined],
-    ["a name that every object has", {}, { __proto__: "web" }, undefined],
-  ])("%s", (_what, labels, annotations, expected) => {
-    expect(parseSource(labels as Record<string, string>, annotations as Record<string, string>)).toEqual(expected);
+    ["a label that several tools write", { [INSTANCE]: "web" }, { name: "web" }],
+    ["a name that every object has", { __proto__: "web" }, undefined],
+  ])("by labels: %s", (_what, labels, expected) => {
+    expect(parseSource(labels as Record<string, string>)).toEqual(expected);
+  });
+
+  const inAnyNamespace = { ...APPLICATION, namespace: "team-a" };
+  const helmRelease = { [`helm.${FLUX}/name`]: "web", [`helm.${FLUX}/namespace`]: "shop" };
+  const release = { kind: "Release", name: "web", namespace: "shop" };
+
+  it.each<[string, object, object | undefined, Record<string, string>?]>([
+    ["Argo CD's tracking id", { [TRACKING]: `web:${SELF}` }, APPLICATION],
+    ["one of any namespace", { [TRACKING]: `team-a_web:${SELF}` }, inAnyNamespace, { [INSTANCE]: "other" }],
+    ["one that was copied from another object", { [TRACKING]: `web:${KIND}:shop/other` }, undefined],
+    ["one of the same name in another namespace", { [TRACKING]: `web:${KIND}:bank/no-shells` }, undefined],
+    [
+      "Flux's HelmRelease, though Helm left its marks, too",
+      { [`${RELEASE}-name`]: "shop-web" },
+      { ...release, tool: "Flux", kind: "HelmRelease" },
+      helmRelease,
+    ],
+    ["Helm", { [`${RELEASE}-name`]: "web", [`${RELEASE}-namespace`]: "shop" }, { ...release, tool: "Helm" }],
+    ["text that is no name", { [`${RELEASE}-name`]: "a\u001b[2Jb" }, undefined],
+  ])("by annotations: %s", (_what, annotations, expected, labels = {}) => {
+    expect(parseSource(labels, annotations as Record<string, string>)).toEqual(expected);
   });
 });
 

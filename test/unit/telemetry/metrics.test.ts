@@ -7,29 +7,17 @@ import { describe, expect, test } from "vitest";
 import { metricGroups } from "../../../src/telemetry/metric-list.ts";
 import { createMetrics } from "../../../src/telemetry/metrics.ts";
 import type { MetricsSource, ReportRow } from "../../../src/telemetry/metrics-source.ts";
+import { parseList } from "../../support/text-table.ts";
 
 function createNumbers() {
   return {
     counters: {
-      received: 0,
-      counted: 0,
-      duplicates: 0,
-      throttleNotices: 0,
-      shortened: 0,
+      ...{ received: 0, counted: 0, duplicates: 0, throttleNotices: 0, shortened: 0 },
       rejected: { no_policy: 0, invalid_json: 0 },
     },
     held: {
-      unwrittenOccurrences: 0,
-      violations: 0,
-      reports: 0,
-      bytes: 0,
-      renderedBytes: 0,
-      forgotten: 0,
-      expired: 0,
-      withoutDetails: 0,
-      names: 0,
-      namesEvicted: 0,
-      joined: 0,
+      ...{ unwrittenOccurrences: 0, violations: 0, reports: 0, bytes: 0, renderedBytes: 0, forgotten: 0 },
+      ...{ expired: 0, withoutDetails: 0, names: 0, namesEvicted: 0, joined: 0 },
     },
     stream: {
       nodes: { desired: 0, connected: 0 },
@@ -112,38 +100,21 @@ describe("scrape", () => {
     const { state, scrape } = setUp();
     Object.assign(state.counters, { received: 10, counted: 4, duplicates: 3, throttleNotices: 2, shortened: 6 });
     state.counters.rejected.no_policy = 1;
-    state.held = {
-      unwrittenOccurrences: 11,
-      violations: 12,
-      reports: 13,
-      bytes: 29,
-      renderedBytes: 31,
+    Object.assign(state.held, { unwrittenOccurrences: 11, violations: 12, reports: 13, bytes: 29, renderedBytes: 31 });
+    Object.assign(state.held, {
       forgotten: 30,
       expired: 27,
       withoutDetails: 15,
       names: 90,
       namesEvicted: 91,
       joined: 92,
-    };
-    state.stream = {
-      nodes: { desired: 3, connected: 2 },
-      isUp: true,
-      gaps: { StreamDown: 16 },
-      gapSeconds: { StreamDown: 1.5 },
-      lastMessageMs: 1_795_428_000_250,
-      certificateExpiryMs: 1_800_000_000_000,
-      disconnects: { ok_end: 17, error: 18 },
-    };
-    state.journal = {
-      isKept: true,
-      bytes: 30,
-      batches: 31,
-      rows: 32,
-      failures: 33,
-      recovered: 34,
-      waiting: 35,
-      ageMs: 36_500,
-    };
+    });
+    Object.assign(state.stream, { nodes: { desired: 3, connected: 2 }, isUp: true, gaps: { StreamDown: 16 } });
+    Object.assign(state.stream, { gapSeconds: { StreamDown: 1.5 }, disconnects: { ok_end: 17, error: 18 } });
+    state.stream.lastMessageMs = 1_795_428_000_250;
+    state.stream.certificateExpiryMs = 1_800_000_000_000;
+    Object.assign(state.journal, { isKept: true, bytes: 30, batches: 31, rows: 32, failures: 33, recovered: 34 });
+    Object.assign(state.journal, { waiting: 35, ageMs: 36_500 });
     state.writes = { results: { written: 19, conflict: 20 }, removed: 28, queued: 21, paced: 41 };
     state.api = { requests: [{ verb: "PUT", code: "OK", count: 22 }], retries: 23 };
     state.events = { sent: 24, suppressed: { rate: 25 }, lost: { queue_full: 26 } };
@@ -153,76 +124,33 @@ describe("scrape", () => {
     state.openReports = { isServed: true, results: { written: 44, refused: 45 }, pending: 46, leftOut: 47 };
     state.leader = true;
     state.standby = { held: 27, shown: 28, forgotten: 29, isCaughtUp: true };
-    expect((await scrape()).filter((line) => !isWrite(line))).toEqual([
-      `policy_violation_occurrences_total{${SHOP_LABELS},outcome="Prevented"} 27`,
-      `policy_violation_occurrences_total{${SHOP_LABELS},outcome="Allowed"} 28`,
-      `policy_violation_last_seen_timestamp_seconds{${SHOP_LABELS}} 1795428000.25`,
-      "policy_violation_other_reports 29",
-      "policy_violation_alerts_received_total 10",
-      "policy_violation_alerts_counted_total 4",
-      "policy_violation_alerts_duplicate_total 3",
-      "policy_violation_throttle_notices_total 2",
-      'policy_violation_alerts_rejected_total{reason="no_policy"} 1',
-      'policy_violation_alerts_rejected_total{reason="invalid_json"} 0',
-      "policy_violation_redactions_shortened_total 6",
-      "policy_violation_alerts_without_details_total 15",
-      "policy_violation_unwritten_occurrences 11",
-      "policy_violation_violations_held 12",
-      "policy_violation_reports_held 13",
-      "policy_violation_held_bytes 29",
-      "policy_violation_rendered_violations_bytes 31",
-      "policy_violation_violations_evicted_total 30",
-      "policy_violation_names_held 90",
-      "policy_violation_names_evicted_total 91",
-      "policy_violation_violations_joined_total 92",
-      "policy_violation_violations_expired_total 27",
-      "policy_violation_reports_removed_total 28",
-      "policy_violation_stream_up 1",
-      "policy_violation_nodes_desired 3",
-      "policy_violation_nodes_connected 2",
-      'policy_violation_stream_disconnects_total{reason="ok_end"} 17',
-      'policy_violation_stream_disconnects_total{reason="error"} 18',
-      'policy_violation_stream_gaps_total{kind="StreamDown"} 16',
-      'policy_violation_stream_gap_seconds_total{kind="StreamDown"} 1.5',
-      "policy_violation_stream_last_message_timestamp_seconds 1795428000.25",
-      "policy_violation_relay_certificate_expiry_timestamp_seconds 1800000000",
-      "policy_violation_journal_up 1",
-      "policy_violation_journal_bytes 30",
-      "policy_violation_journal_batches_total 31",
-      "policy_violation_journal_rows_total 32",
-      "policy_violation_journal_failures_total 33",
-      "policy_violation_journal_waiting_violations 35",
-      "policy_violation_journal_lag_seconds 36.5",
-      "policy_violation_journal_recovered_occurrences_total 34",
-      'policy_violation_report_writes_total{result="written"} 19',
-      'policy_violation_report_writes_total{result="conflict"} 20',
-      "policy_violation_reports_queued 21",
-      "policy_violation_report_paces 41",
-      "policy_violation_openreports_served 1",
-      'policy_violation_openreports_writes_total{result="written"} 44',
-      'policy_violation_openreports_writes_total{result="refused"} 45',
-      "policy_violation_openreports_pending 46",
-      "policy_violation_openreports_left_out 47",
-      'policy_violation_api_requests_total{verb="PUT",code="OK"} 22',
-      "policy_violation_api_retries_total 23",
-      "policy_violation_events_sent_total 24",
-      'policy_violation_events_suppressed_total{reason="rate"} 25',
-      'policy_violation_events_lost_total{reason="queue_full"} 26',
-      'policy_violation_policies_known{kind="KubeArmorHostPolicy"} 1',
-      'policy_violation_policies_held{kind="KubeArmorHostPolicy"} 37',
-      'policy_violation_policies_left_out{kind="KubeArmorHostPolicy"} 38',
-      "policy_violation_acceptances_held 39",
-      "policy_violation_acceptances_left_out 40",
-      'policy_violation_acceptance_status_writes_total{result="written"} 41',
-      'policy_violation_acceptance_status_writes_total{result="conflict"} 42',
-      'policy_violation_acceptance_status_writes_total{result="failed"} 43',
-      "policy_violation_leader 1",
-      "policy_violation_standby_ready 1",
-      "policy_violation_standby_alerts_held 27",
-      "policy_violation_standby_alerts_already_reported_total 28",
-      "policy_violation_standby_alerts_evicted_total 29",
-      'policy_violation_build_info{version="1.2.3"} 1',
-    ]);
+    const expected = parseList(`
+      occurrences_total{${SHOP_LABELS},outcome="Prevented"} 27
+      occurrences_total{${SHOP_LABELS},outcome="Allowed"} 28
+      last_seen_timestamp_seconds{${SHOP_LABELS}} 1795428000.25 | other_reports 29 | alerts_received_total 10
+      alerts_counted_total 4 | alerts_duplicate_total 3 | throttle_notices_total 2
+      alerts_rejected_total{reason="no_policy"} 1 | alerts_rejected_total{reason="invalid_json"} 0
+      redactions_shortened_total 6 | alerts_without_details_total 15 | unwritten_occurrences 11 | violations_held 12
+      reports_held 13 | held_bytes 29 | rendered_violations_bytes 31 | violations_evicted_total 30 | names_held 90
+      names_evicted_total 91 | violations_joined_total 92 | violations_expired_total 27 | reports_removed_total 28
+      stream_up 1 | nodes_desired 3 | nodes_connected 2 | stream_disconnects_total{reason="ok_end"} 17
+      stream_disconnects_total{reason="error"} 18 | stream_gaps_total{kind="StreamDown"} 16
+      stream_gap_seconds_total{kind="StreamDown"} 1.5 | stream_last_message_timestamp_seconds 1795428000.25
+      relay_certificate_expiry_timestamp_seconds 1800000000 | journal_up 1 | journal_bytes 30
+      journal_batches_total 31 | journal_rows_total 32 | journal_failures_total 33 | journal_waiting_violations 35
+      journal_lag_seconds 36.5 | journal_recovered_occurrences_total 34 | report_writes_total{result="written"} 19
+      report_writes_total{result="conflict"} 20 | reports_queued 21 | report_paces 41 | openreports_served 1
+      openreports_writes_total{result="written"} 44 | openreports_writes_total{result="refused"} 45
+      openreports_pending 46 | openreports_left_out 47 | api_requests_total{verb="PUT",code="OK"} 22
+      api_retries_total 23 | events_sent_total 24 | events_suppressed_total{reason="rate"} 25
+      events_lost_total{reason="queue_full"} 26 | policies_known{kind="KubeArmorHostPolicy"} 1
+      policies_held{kind="KubeArmorHostPolicy"} 37 | policies_left_out{kind="KubeArmorHostPolicy"} 38
+      acceptances_held 39 | acceptances_left_out 40 | acceptance_status_writes_total{result="written"} 41
+      acceptance_status_writes_total{result="conflict"} 42 | acceptance_status_writes_total{result="failed"} 43
+      leader 1 | standby_ready 1 | standby_alerts_held 27 | standby_alerts_already_reported_total 28
+      standby_alerts_evicted_total 29 | build_info{version="1.2.3"} 1
+    `).map((line) => `policy_violation_${line}`);
+    expect((await scrape()).filter((line) => !isWrite(line))).toEqual(expected);
   });
 
   test("a deleted report has no series", async () => {
@@ -266,25 +194,19 @@ describe("scrape", () => {
   test("the process's own metrics keep their usual names", async () => {
     const { source } = setUp();
     const text = await createMetrics({ source, version: "1" }).render();
-    for (const name of [
-      "process_resident_memory_bytes",
-      "process_cpu_seconds_total",
-      "process_start_time_seconds",
-      "nodejs_heap_size_used_bytes",
-      "nodejs_eventloop_lag_p99_seconds",
-    ]) {
+    const names = `process_resident_memory_bytes process_cpu_seconds_total process_start_time_seconds
+      nodejs_heap_size_used_bytes nodejs_eventloop_lag_p99_seconds`;
+    for (const name of names.split(/\s+/)) {
       expect(text).toMatch(new RegExp(`^${name} [0-9.e+-]+$`, "m"));
     }
   });
 
   test("a source that throws fails the scrape instead of telling half", async () => {
     const { source } = setUp();
-    const broken: MetricsSource = {
-      ...source,
-      held: () => {
-        throw new Error("broken");
-      },
+    const fail = () => {
+      throw new Error("broken");
     };
+    const broken: MetricsSource = { ...source, held: fail };
     const metrics = createMetrics({ source: broken, version: "1", processMetrics: false });
     await expect(metrics.render()).rejects.toThrow("broken");
   });

@@ -8,6 +8,7 @@ import { readAlert } from "../../../../src/alerts/decoding/protobuf-decoder.ts";
 import { emptyAlert } from "../../../../src/api/alert.ts";
 import { parseAlert } from "../../../../tools/kubearmor-node/alerts.ts";
 import { encodeAlert } from "../../../../tools/kubearmor-node/wire.ts";
+import { parseList } from "../../../support/text-table.ts";
 
 const samples = readFileSync(new URL("../../../../samples/alerts.jsonl", import.meta.url), "utf8")
   .trim()
@@ -31,120 +32,48 @@ describe("karmor's and the relay's spelling", () => {
 });
 
 describe("the spelling of the daemon's own log", () => {
-  // As types.Log and its JSON tags in KubeArmor/types/types.go print it.
+  // As types.Log and its JSON tags in KubeArmor/types/types.go print it: key, field of the alert, value of both.
+  const fields = parseList(`
+    timestamp Timestamp 1765863439 | updatedTime UpdatedTime "2025-12-16T05:37:19.127331Z"
+    clusterName ClusterName "default" | hostName HostName "node-1" | nodeID NodeID "f39801455594d78b"
+    username UserName "root" | namespaceName NamespaceName "shop" | podName PodName "web-0" | labels Labels "app=web"
+    containerID ContainerID "8762eafc" | containerName ContainerName "web" | containerImage ContainerImage "nginx"
+    hostPPid HostPPID 11 | hostPid HostPID 12 | ppid PPID 13 | pid PID 14 | uid UID 15
+    parentProcessName ParentProcessName "/bin/bash" | processName ProcessName "/usr/bin/apt"
+    enforcer Enforcer "BPFLSM" | policyName PolicyName "block-apt" | kubeArmorVersion KubeArmorVersion "v1.7.4"
+    severity Severity "5" | tags Tags "NIST,SI-4" | message Message "no apt" | type Type "MatchedPolicy"
+    source Source "/bin/bash" | operation Operation "Process" | resource Resource "/usr/bin/apt update" | cwd Cwd "/"
+    tty TTY "pts0" | data Data "lsm=SECURITY_BPRM_CHECK" | processHash ProcessHash "aa" | parentHash ParentHash "bb"
+    resourceHash ResourceHash "cc" | hashAlgo HashAlgo "sha256" | action Action "Block"
+    result Result "Permission denied" | MaxAlertsPerSec MaxAlertsPerSec 10
+    DroppingAlertsInterval DroppingAlertsInterval 30
+  `).map((item) => {
+    const [, key = "", field = "", value = ""] = /^(\w+) (\w+) (.*)$/.exec(item) ?? [];
+    return [key, field, JSON.parse(value)] as const;
+  });
   const line = {
-    timestamp: 1765863439,
-    updatedTime: "2025-12-16T05:37:19.127331Z",
-    clusterName: "default",
-    hostName: "node-1",
-    nodeID: "f39801455594d78b",
-    username: "root",
-    namespaceName: "shop",
+    ...Object.fromEntries(fields.map(([key, , value]) => [key, value])),
     owner: { ref: "Deployment", name: "web", namespace: "shop" },
-    podName: "web-0",
-    labels: "app=web",
-    containerID: "8762eafc",
-    containerName: "web",
-    containerImage: "nginx",
-    hostPPid: 11,
-    hostPid: 12,
-    ppid: 13,
-    pid: 14,
-    uid: 15,
     execEvent: { ExecID: "824416229130095", ExecutableName: "bash" },
-    parentProcessName: "/bin/bash",
-    processName: "/usr/bin/apt",
-    enforcer: "BPFLSM",
-    policyName: "block-apt",
-    kubeArmorVersion: "v1.7.4",
-    severity: "5",
-    tags: "NIST,SI-4",
     atags: [],
-    message: "no apt",
-    type: "MatchedPolicy",
-    source: "/bin/bash",
-    operation: "Process",
-    resource: "/usr/bin/apt update",
-    cwd: "/",
-    tty: "pts0",
     oid: 0,
-    data: "lsm=SECURITY_BPRM_CHECK",
     eventData: { Lsm: "SECURITY_BPRM_CHECK" },
-    processHash: "aa",
-    parentHash: "bb",
-    resourceHash: "cc",
-    hashAlgo: "sha256",
-    action: "Block",
-    result: "Permission denied",
-    MaxAlertsPerSec: 10,
-    DroppingAlertsInterval: 30,
   };
 
   it("fills every field", () => {
+    const owner = { OwnerRef: "Deployment", OwnerName: "web", OwnerNamespace: "shop" };
+    const event = { ExecID: "824416229130095", ExecutableName: "bash" };
+    const others = Object.fromEntries(fields.map(([, field, value]) => [field, value]));
     const alert = parseJsonAlert(line);
-    expect(alert).toEqual({
-      Timestamp: 1765863439,
-      UpdatedTime: "2025-12-16T05:37:19.127331Z",
-      ClusterName: "default",
-      HostName: "node-1",
-      NamespaceName: "shop",
-      OwnerRef: "Deployment",
-      OwnerName: "web",
-      OwnerNamespace: "shop",
-      PodName: "web-0",
-      Labels: "app=web",
-      ContainerID: "8762eafc",
-      ContainerName: "web",
-      ContainerImage: "nginx",
-      HostPPID: 11,
-      HostPID: 12,
-      PPID: 13,
-      PID: 14,
-      UID: 15,
-      UserName: "root",
-      ParentProcessName: "/bin/bash",
-      ProcessName: "/usr/bin/apt",
-      PolicyName: "block-apt",
-      Severity: "5",
-      Tags: "NIST,SI-4",
-      ATags: ["NIST", "SI-4"],
-      Message: "no apt",
-      Type: "MatchedPolicy",
-      Source: "/bin/bash",
-      Operation: "Process",
-      Resource: "/usr/bin/apt update",
-      Data: "lsm=SECURITY_BPRM_CHECK",
-      Enforcer: "BPFLSM",
-      Action: "Block",
-      Result: "Permission denied",
-      Cwd: "/",
-      TTY: "pts0",
-      MaxAlertsPerSec: 10,
-      DroppingAlertsInterval: 30,
-      ExecID: "824416229130095",
-      ExecutableName: "bash",
-      KubeArmorVersion: "v1.7.4",
-      NodeID: "f39801455594d78b",
-      ProcessHash: "aa",
-      ParentHash: "bb",
-      ResourceHash: "cc",
-      HashAlgo: "sha256",
-    });
+    expect(alert).toEqual({ ...others, ...owner, ...event, ATags: ["NIST", "SI-4"] });
+    expect(Object.keys(alert ?? {}).sort()).toEqual(Object.keys(emptyAlert()).sort());
   });
 
   it("is finished as the daemon does before it sends", () => {
     const firewall = { ...line, operation: "NetworkFirewall", severity: "0", tags: undefined, atags: ["x"] };
     expect(parseJsonAlert(firewall)).toMatchObject({ Type: "MatchedNetworkPolicy", Severity: "", ATags: [] });
     const sent = { UpdatedTime: "x", Operation: "NetworkFirewall", Type: "T", Severity: "0", Tags: "a", ATags: ["b"] };
-    expect(parseJsonAlert(sent)).toEqual({
-      ...emptyAlert(),
-      UpdatedTime: "x",
-      Operation: "NetworkFirewall",
-      Type: "T",
-      Severity: "0",
-      Tags: "a",
-      ATags: ["b"],
-    });
+    expect(parseJsonAlert(sent)).toEqual({ ...emptyAlert(), ...sent });
   });
 });
 
@@ -155,11 +84,8 @@ describe("odd values", () => {
     ["an owner of null", { Owner: null }, {}],
     ["an owner that is a text", { Owner: "web" }, {}],
     ["an owner that is a list", { Owner: ["Deployment"] }, {}],
-    [
-      "an owner with odd parts",
-      { Owner: { Ref: 5, Name: null, Namespace: "n" } },
-      { OwnerRef: "5", OwnerNamespace: "n" },
-    ],
+    ["an owner with odd parts", { Owner: { Ref: 5, Namespace: "n" } }, { OwnerRef: "5", OwnerNamespace: "n" }],
+    ["an owner with a name of null", { Owner: { Ref: "x", Name: null } }, { OwnerRef: "x" }],
     ["nested objects for texts and numbers", { PodName: { a: 1 }, PID: [4], Message: true }, {}],
     ["a number for a text", { Severity: 5 }, { Severity: "5" }],
     ["infinity for a text", { Severity: Number.POSITIVE_INFINITY }, {}],
@@ -192,26 +118,16 @@ describe("odd values", () => {
   });
 
   it("takes keys of a prototype for unknown ones", () => {
-    const value = JSON.parse(
-      '{"__proto__":{"PodName":"evil"},"constructor":1,"toString":2,"hasOwnProperty":3,"PID":4}',
-    );
-    expect(parseJsonAlert(value)).toEqual({ ...emptyAlert(), PID: 4 });
+    const text = '{"__proto__":{"PodName":"evil"},"constructor":1,"toString":2,"hasOwnProperty":3,"PID":4}';
+    expect(parseJsonAlert(JSON.parse(text))).toEqual({ ...emptyAlert(), PID: 4 });
     expect(parseJsonAlert(JSON.parse('{"Owner":{"__proto__":{"Name":"evil"}}}'))).toEqual(emptyAlert());
     expect(Object.hasOwn(Object.prototype, "PodName")).toBe(false);
   });
 
-  it.each([
-    null,
-    undefined,
-    true,
-    5,
-    "PodName",
-    [],
-    [{ PodName: "a" }],
-    {},
-    { pod: "a", cluster_id: "5", HashID: "f1" },
-    { __proto__: { PodName: "inherited" } },
-  ])("is no alert: %j", (value) => {
+  const inherited = { __proto__: { PodName: "inherited" } };
+  const others = [{}, { pod: "a", cluster_id: "5", HashID: "f1" }, inherited];
+
+  it.each([null, undefined, true, 5, "PodName", [], [{ PodName: "a" }], ...others])("is no alert: %j", (value) => {
     expect(parseJsonAlert(value)).toBeNull();
   });
 });

@@ -10,132 +10,86 @@ import { createRedactor, STEPS_PER_ALERT } from "../../../../src/ingest/evidence
 import { SearchBudgets } from "../../../../src/ingest/evidence/search-budgets.ts";
 import { sanitize } from "../../../../src/lib/sanitize.ts";
 import { generateHostileText, runs } from "../../../support/gen.ts";
+import { parseList } from "../../../support/text-table.ts";
 
 const redact = createRedactor();
 
+const MASKED = {
+  flags: `
+    mysql --password hunter2 -h db | app --password=hunter2 | app -password hunter2 | app --db-password 'hunter2 x'
+    app --db-password "hunter2 x" | app --passphrase hunter2 | app --pass hunter2 | app --password hun,hunter2;hunter2
+    kubectl --token hunter2 get pods | kubectl --token=hunter2 get pods | keytool -storepass hunter2
+    keytool -keypass hunter2 | wget --http-password=hunter2 | ansible --vault-password hunter2
+    helm --set db.password=hunter2 | helm --set auth.rootPassword=hunter2
+    kubectl create secret generic x --from-literal=pw=hunter2 | app --accessToken=hunter2
+    curl --cookie a=1;session=hunter2`,
+  "short options of programs that are known for them": `
+    mysql -u root -phunter2 db | /usr/bin/mysqldump -uroot -phunter2 db | mariadb-dump -phunter2
+    mongo -u admin -p hunter2 | mongodump -p=hunter2 | docker login -u me -p hunter2 registry
+    podman --log-level=debug login -p hunter2 | helm registry login -u me -p hunter2 | sshpass -p hunter2 ssh x
+    sshpass -phunter2 ssh x | redis-cli -h r -a hunter2 ping | curl -u me:hunter2 https://x
+    curl -ume:hunter2 https://x | curl --user me:hunter2 https://x | curl --proxy-user me:hunter2 https://x
+    curl -b session=hunter2 https://x | ldapsearch -D cn=x -w hunter2 | useradd -p hunter2 x
+    htpasswd -b file user hunter2 | zip -P hunter2 a.zip b | 7z a -phunter2 x.7z | snmpwalk -v2c -c hunter2 host
+    smbclient -U user%hunter2 //x/y | openssl rsa -passin pass:hunter2`,
+  variables: `
+    PGPASSWORD=hunter2 psql | MYSQL_PWD=hunter2 mysql | MYSQL_ROOT_PASSWORD=hunter2 | env DB_PASSWORD=hunter2 app
+    DB_PASS=hunter2 | REDISCLI_AUTH=hunter2 | export SECRET=hunter2 | JWT_SECRET=hunter2 | DJANGO_SECRET_KEY='hunter2'
+    ENCRYPTION_KEY=hunter2 | PRIVATE_KEY=hunter2 | GITHUB_TOKEN=hunter2 | VAULT_TOKEN=hunter2 | GOOGLE_API_KEY=hunter2
+    AWS_SECRET_ACCESS_KEY=hunter2 | AWS_SESSION_TOKEN=hunter2 | aws_access_key_id=hunter2 | dbpassword=hunter2
+    dbPass=hunter2 | rootpw=hunter2 | PASSWORD =  hunter2`,
+  "JSON, YAML, headers": `
+    {"password": "hunter2"} | {"accessToken":"hunter2"} | {"clientSecret": "hunter2"} | {"password":"a \\" hunter2"}
+    {password: hunter2} | secretAccessKey: hunter2 | token: hunter2 | client-secret: hunter2 | X-Api-Key: hunter2
+    curl -H Authorization: Bearer hunter2 | curl -H 'Authorization: Basic aHVudGVyMg== hunter2'
+    Proxy-Authorization: Negotiate hunter2 | authorization=hunter2 | Bearer hunter2 | Basic hunter2==
+    curl -H Cookie: a=1; session=hunter2 | Set-Cookie: id=hunter2; Path=/`,
+  URLs: `
+    https://me:hunter2@host/x | git clone https://oauth2:hunter2@gitlab.com/x.git
+    https://ghp_hunter2hunter2hunter2@github.com/x.git | https://1234567890abcdefhunter2@host/x.git
+    postgres://u:hunter2@db:5432/x | postgres://u:p@hunter2@db/x | postgres://u:pa/hunter2@db/x
+    redis://:hunter2@r:6379 | mongodb+srv://u:hunter2@c/x | DATABASE_URL=postgres://u:hunter2@h/d
+    postgresql://u@h/db?password=hunter2 | https://x/?access_token=hunter2 | https://x/?a=1&token=hunter2&b=1
+    https://x.blob.core.windows.net/c?sv=1&sig=hunter2 | https://s3.amazonaws.com/b?X-Amz-Signature=hunter2&x=1
+    //npm.example.com/:_authToken=hunter2`,
+  "connection strings": `
+    Server=db;User Id=sa;Password=hunter2; | connectionString="Server=x;Pwd=hunter2"
+    AccountName=x;AccountKey=hunter2==;EndpointSuffix=x | SharedAccessSignature sr=x&sig=hunter2&se=1`,
+  "keys that show by their form": `
+    -----BEGIN RSA PRIVATE KEY----- hunter2 -----END RSA PRIVATE KEY-----
+    -----BEGIN OPENSSH PRIVATE KEY----- hunter2
+    -----BEGIN PGP PRIVATE KEY BLOCK----- hunter2 -----END PGP PRIVATE KEY BLOCK-----
+    eyJhbGciOiJIUzI1NiJ9.eyJodW50ZXIyIjp0cnVlfQ.hunter2 | ghp_hunter2hunter2hunter2hunter2 | glpat-hunter2hunter2
+    xoxb-hunter2hunter2-x | sk_live_hunter2hunter2 | sk-proj-hunter2hunter2 | npm_hunter2hunter2 | AIzahunter2hunter2
+    vault login hvs.hunter2hunter2`,
+};
+
+const UNMASKED = `
+  /etc/passwd | cat /etc/passwd | passwd root | passwd -l root | chpasswd | ssh -p 22 host | ssh -p 22 root@host
+  mkdir -p /a/b | cp -p a b | nc -p 4444 host | tar -xpf a | docker run -p 8080:80 x | docker run -u 1000:1000 x
+  docker run -v /etc/passwd:/etc/passwd:ro x | sudo -u root id | date -u +%H:%M | rsync -u a host:/b
+  scp a 104.192.3.74:/mine/ | mysql -h db -P 3306 app | mysql -uroot db -e select | mysqladmin ping
+  mongo --port 27017 | http://host:8080/path | http://10.0.0.1:8080/a@b | http://host:80/?q=a@b.c
+  ssh://git@github.com/x | /run/secrets/kubernetes.io/serviceaccount/token | /run/secrets/db-password
+  /home/user/.aws/credentials | kubectl get secret my-secret | kubectl get secrets -n x | kubectl create token sa
+  POSTGRES_PASSWORD_FILE=/run/secrets/pg | --password-file /x | --token-ttl 5m | PWD=/root OLDPWD=/tmp | /usr/bin/pwd
+  bypass=1 | compass=1 | passenger=1 | secretary=x | --tokenizer x | author=me | authority: x | monkey=banana
+  keyboard: us | key=value | basic usage of things | visual basic editor | sha256:abcdef0123
+  image@sha256:6216f64ab88fc51d311e38c7f69ca3f9aaba621492b4f1fa93ddf63093768845
+  arn:aws:secretsmanager:us-east-1:1:secret:x | find / -name id_rsa | at 10:30 | /usr/bin/python3.6 -m pydoc
+  domain=AF_UNIX type=SOCK_STREAM|SOCK_NONBLOCK|SOCK_CLOEXEC protocol=0 | syscall=SYS_OPENAT fd=-100 flags=O_RDONLY
+  Class=8 SubClass=-1 Protocol=-1 Level=-1 SysPath=/sys/bus/usb/devices/1-3:1.0`;
+
+/** Divided by dots, for blanks count. */
+const HOSTILE_UNITS = [
+  `a·a-·a ·1·-·= ·=·:·://·://a:·password·password=·password="·password="\\·pass·--pass ·secret.·secret-a·-p `,
+  `mysql ·mysql -·vault login ·docker login·curl -u ·-u a:·Basic a·-----BEGIN ·-----BEGIN PRIVATE KEY-----`,
+  `eyJaaaaaa.·AKIA·authorization=·access-key-·htpasswd -b a ·echo -a ·echo a | su ·su <<a ·sudo <<< `,
+  `curl -u a:b ·mysql ·authorization: ·set db_password a1 ·s.·a:b@c ·token-a-a-a-·\\"·…`,
+].flatMap((row) => row.split("·"));
+
 describe("a secret is masked in", () => {
-  it.each([
-    // flags
-    "mysql --password hunter2 -h db",
-    "app --password=hunter2",
-    "app -password hunter2",
-    "app --db-password 'hunter2 x'",
-    'app --db-password "hunter2 x"',
-    "app --passphrase hunter2",
-    "app --pass hunter2",
-    "app --password hun,hunter2;hunter2",
-    "kubectl --token hunter2 get pods",
-    "kubectl --token=hunter2 get pods",
-    "keytool -storepass hunter2",
-    "keytool -keypass hunter2",
-    "wget --http-password=hunter2",
-    "ansible --vault-password hunter2",
-    "helm --set db.password=hunter2",
-    "helm --set auth.rootPassword=hunter2",
-    "kubectl create secret generic x --from-literal=pw=hunter2",
-    "app --accessToken=hunter2",
-    "curl --cookie a=1;session=hunter2",
-    // short options of programs that are known for them
-    "mysql -u root -phunter2 db",
-    "/usr/bin/mysqldump -uroot -phunter2 db",
-    "mariadb-dump -phunter2",
-    "mongo -u admin -p hunter2",
-    "mongodump -p=hunter2",
-    "docker login -u me -p hunter2 registry",
-    "podman --log-level=debug login -p hunter2",
-    "helm registry login -u me -p hunter2",
-    "sshpass -p hunter2 ssh x",
-    "sshpass -phunter2 ssh x",
-    "redis-cli -h r -a hunter2 ping",
-    "curl -u me:hunter2 https://x",
-    "curl -ume:hunter2 https://x",
-    "curl --user me:hunter2 https://x",
-    "curl --proxy-user me:hunter2 https://x",
-    "curl -b session=hunter2 https://x",
-    "ldapsearch -D cn=x -w hunter2",
-    "useradd -p hunter2 x",
-    "htpasswd -b file user hunter2",
-    "zip -P hunter2 a.zip b",
-    "7z a -phunter2 x.7z",
-    "snmpwalk -v2c -c hunter2 host",
-    "smbclient -U user%hunter2 //x/y",
-    "openssl rsa -passin pass:hunter2",
-    // variables
-    "PGPASSWORD=hunter2 psql",
-    "MYSQL_PWD=hunter2 mysql",
-    "MYSQL_ROOT_PASSWORD=hunter2",
-    "env DB_PASSWORD=hunter2 app",
-    "DB_PASS=hunter2",
-    "REDISCLI_AUTH=hunter2",
-    "export SECRET=hunter2",
-    "JWT_SECRET=hunter2",
-    "DJANGO_SECRET_KEY='hunter2'",
-    "ENCRYPTION_KEY=hunter2",
-    "PRIVATE_KEY=hunter2",
-    "GITHUB_TOKEN=hunter2",
-    "VAULT_TOKEN=hunter2",
-    "GOOGLE_API_KEY=hunter2",
-    "AWS_SECRET_ACCESS_KEY=hunter2",
-    "AWS_SESSION_TOKEN=hunter2",
-    "aws_access_key_id=hunter2",
-    "dbpassword=hunter2",
-    "dbPass=hunter2",
-    "rootpw=hunter2",
-    "PASSWORD =  hunter2",
-    // JSON, YAML, headers
-    '{"password": "hunter2"}',
-    '{"accessToken":"hunter2"}',
-    '{"clientSecret": "hunter2"}',
-    '{"password":"a \\" hunter2"}',
-    "{password: hunter2}",
-    "secretAccessKey: hunter2",
-    "token: hunter2",
-    "client-secret: hunter2",
-    "X-Api-Key: hunter2",
-    "curl -H Authorization: Bearer hunter2",
-    "curl -H 'Authorization: Basic aHVudGVyMg== hunter2'",
-    "Proxy-Authorization: Negotiate hunter2",
-    "authorization=hunter2",
-    "Bearer hunter2",
-    "Basic hunter2==",
-    "curl -H Cookie: a=1; session=hunter2",
-    "Set-Cookie: id=hunter2; Path=/",
-    // URLs
-    "https://me:hunter2@host/x",
-    "git clone https://oauth2:hunter2@gitlab.com/x.git",
-    "https://ghp_hunter2hunter2hunter2@github.com/x.git",
-    "https://1234567890abcdefhunter2@host/x.git",
-    "postgres://u:hunter2@db:5432/x",
-    "postgres://u:p@hunter2@db/x",
-    "postgres://u:pa/hunter2@db/x",
-    "redis://:hunter2@r:6379",
-    "mongodb+srv://u:hunter2@c/x",
-    "DATABASE_URL=postgres://u:hunter2@h/d",
-    "postgresql://u@h/db?password=hunter2",
-    "https://x/?access_token=hunter2",
-    "https://x/?a=1&token=hunter2&b=1",
-    "https://x.blob.core.windows.net/c?sv=1&sig=hunter2",
-    "https://s3.amazonaws.com/b?X-Amz-Signature=hunter2&x=1",
-    "//npm.example.com/:_authToken=hunter2",
-    // connection strings
-    "Server=db;User Id=sa;Password=hunter2;",
-    'connectionString="Server=x;Pwd=hunter2"',
-    "AccountName=x;AccountKey=hunter2==;EndpointSuffix=x",
-    "SharedAccessSignature sr=x&sig=hunter2&se=1",
-    // keys that show by their form
-    "-----BEGIN RSA PRIVATE KEY----- hunter2 -----END RSA PRIVATE KEY-----",
-    "-----BEGIN OPENSSH PRIVATE KEY----- hunter2",
-    "-----BEGIN PGP PRIVATE KEY BLOCK----- hunter2 -----END PGP PRIVATE KEY BLOCK-----",
-    "eyJhbGciOiJIUzI1NiJ9.eyJodW50ZXIyIjp0cnVlfQ.hunter2",
-    "ghp_hunter2hunter2hunter2hunter2",
-    "glpat-hunter2hunter2",
-    "xoxb-hunter2hunter2-x",
-    "sk_live_hunter2hunter2",
-    "sk-proj-hunter2hunter2",
-    "npm_hunter2hunter2",
-    "AIzahunter2hunter2",
-    "vault login hvs.hunter2hunter2",
-  ])("%s", (line) => {
+  it.each(Object.values(MASKED).flatMap(parseList))("%s", (line) => {
     const redacted = redact(line);
     expect(redacted).toContain("[REDACTED]");
     expect(redacted).not.toContain("hunter2");
@@ -174,67 +128,7 @@ describe("what stands around a secret stays", () => {
 });
 
 describe("no secret, no mask", () => {
-  it.each([
-    "",
-    "/etc/passwd",
-    "cat /etc/passwd",
-    "passwd root",
-    "passwd -l root",
-    "chpasswd",
-    "ssh -p 22 host",
-    "ssh -p 22 root@host",
-    "mkdir -p /a/b",
-    "cp -p a b",
-    "nc -p 4444 host",
-    "tar -xpf a",
-    "docker run -p 8080:80 x",
-    "docker run -u 1000:1000 x",
-    "docker run -v /etc/passwd:/etc/passwd:ro x",
-    "sudo -u root id",
-    "date -u +%H:%M",
-    "rsync -u a host:/b",
-    "scp a 104.192.3.74:/mine/",
-    "mysql -h db -P 3306 app",
-    "mysql -uroot db -e select",
-    "mysqladmin ping",
-    "mongo --port 27017",
-    "http://host:8080/path",
-    "http://10.0.0.1:8080/a@b",
-    "http://host:80/?q=a@b.c",
-    "ssh://git@github.com/x",
-    "/run/secrets/kubernetes.io/serviceaccount/token",
-    "/run/secrets/db-password",
-    "/home/user/.aws/credentials",
-    "kubectl get secret my-secret",
-    "kubectl get secrets -n x",
-    "kubectl create token sa",
-    "POSTGRES_PASSWORD_FILE=/run/secrets/pg",
-    "--password-file /x",
-    "--token-ttl 5m",
-    "PWD=/root OLDPWD=/tmp",
-    "/usr/bin/pwd",
-    "bypass=1",
-    "compass=1",
-    "passenger=1",
-    "secretary=x",
-    "--tokenizer x",
-    "author=me",
-    "authority: x",
-    "monkey=banana",
-    "keyboard: us",
-    "key=value",
-    "basic usage of things",
-    "visual basic editor",
-    "sha256:abcdef0123",
-    "image@sha256:6216f64ab88fc51d311e38c7f69ca3f9aaba621492b4f1fa93ddf63093768845",
-    "arn:aws:secretsmanager:us-east-1:1:secret:x",
-    "find / -name id_rsa",
-    "at 10:30",
-    "/usr/bin/python3.6 -m pydoc",
-    "domain=AF_UNIX type=SOCK_STREAM|SOCK_NONBLOCK|SOCK_CLOEXEC protocol=0",
-    "syscall=SYS_OPENAT fd=-100 flags=O_RDONLY",
-    "Class=8 SubClass=-1 Protocol=-1 Level=-1 SysPath=/sys/bus/usb/devices/1-3:1.0",
-  ])("%s", (line) => {
+  it.each(["", ...parseList(UNMASKED)])("%s", (line) => {
     expect(redact(line)).toBe(line);
   });
 });
@@ -313,52 +207,3 @@ describe("hostile text", () => {
     );
   });
 });
-
-const HOSTILE_UNITS = [
-  "a",
-  "a-",
-  "a ",
-  "1",
-  "-",
-  "= ",
-  "=",
-  ":",
-  "://",
-  "://a:",
-  "password",
-  "password=",
-  'password="',
-  'password="\\',
-  "pass",
-  "--pass ",
-  "secret.",
-  "secret-a",
-  "-p ",
-  "mysql ",
-  "mysql -",
-  "vault login ",
-  "docker login",
-  "curl -u ",
-  "-u a:",
-  "Basic a",
-  "-----BEGIN ",
-  "-----BEGIN PRIVATE KEY-----",
-  "eyJaaaaaa.",
-  "AKIA",
-  "authorization=",
-  "access-key-",
-  "htpasswd -b a ",
-  "echo -a ",
-  "echo a | su ",
-  "su <<a ",
-  "sudo <<< ",
-  "curl -u a:b ",
-  "mysql ",
-  "authorization: ",
-  "set db_password a1 ",
-  "s.",
-  "a:b@c ",
-  "token-a-a-a-",
-  '\\"',
-  "…",
-];
