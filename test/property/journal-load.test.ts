@@ -14,7 +14,7 @@ import { parseMicroTime } from "../../src/lib/time.ts";
 import { FakeClock } from "../support/fake-clock.ts";
 import { alert, formatTimeAt, PACE, START_MS } from "../support/gen.ts";
 import { MemorySink } from "../support/memory-sink.ts";
-import { Simulation } from "./pipeline-simulation.ts";
+import { type Simulation, startSimulation } from "./pipeline-simulation.ts";
 
 let dir: string;
 let store: MemorySink;
@@ -50,15 +50,13 @@ async function sendFlood(simulation: Simulation, seconds: number, perSecond: num
 }
 
 it("a kill loses no more than one batch interval, also when more violations change than a batch holds", async () => {
-  const first = new Simulation({ store, journal: open("0") });
-  await first.start();
+  const first = await startSimulation({ store, journal: open("0") });
   await first.pipeline.controller.suspend();
   const sent = await sendFlood(first, 1, 8000);
   expect(first.journaling?.waiting).toBeGreaterThan(1000);
   copyFiles("0", "1");
   const killedMs = first.clock.nowMs();
-  const second = new Simulation({ store, journal: open("1"), clock: new FakeClock(killedMs + 1000) });
-  await second.start();
+  const second = await startSimulation({ store, journal: open("1"), clock: new FakeClock(killedMs + 1000) });
   expect(sent - (second.journaling?.stats.recovered ?? 0)).toBeLessThanOrEqual(8000 * 0.1);
   expect(killedMs - (second.journaling?.previous.readUntilMs ?? 0)).toBeLessThanOrEqual(100);
   await second.clock.advance(60_000);
@@ -92,15 +90,13 @@ it("a full journal holds back nothing, and its gap begins where it held everythi
     };
   };
   const pace = { ...PACE, maxIntervalMs: 5000 };
-  const first = new Simulation({ store, journal: limited("0"), options: { pace } });
-  await first.start();
+  const first = await startSimulation({ store, journal: limited("0"), options: { pace } });
   await sendFlood(first, 1, 1200);
   const fullMs = first.clock.nowMs();
   isFull = true;
   await sendFlood(first, 12, 200);
   expect(largest).toBeLessThanOrEqual(60);
   copyFiles("0", "1");
-  const second = new Simulation({ store, journal: open("1"), clock: new FakeClock(first.clock.nowMs() + 1000) });
-  await second.start();
+  const second = await startSimulation({ store, journal: open("1"), clock: new FakeClock(first.clock.nowMs() + 1000) });
   expect(second.journaling?.previous.readUntilMs).toBeLessThanOrEqual(fullMs);
 });

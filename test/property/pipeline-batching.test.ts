@@ -9,7 +9,7 @@ import type { Alert } from "../../src/api/alert.ts";
 import type { Report } from "../../src/api/v1alpha1.ts";
 import { readSampleAlerts } from "../../tools/samples.ts";
 import { generateWorldAlert, runs } from "../support/gen.ts";
-import { Simulation } from "./pipeline-simulation.ts";
+import { startSimulation } from "./pipeline-simulation.ts";
 
 /** Content of a report that does not depend on the run. */
 function pickBody({ policy, summary, violations, omitted, expired, coverage }: Report): unknown {
@@ -17,8 +17,7 @@ function pickBody({ policy, summary, violations, omitted, expired, coverage }: R
 }
 
 async function reportInBatches(batches: readonly (readonly Alert[])[]): Promise<string> {
-  const s = new Simulation();
-  await s.start();
+  const s = await startSimulation();
   for (const batch of batches) {
     for (const alert of batch) s.pipeline.onAlert(alert, 0);
     await s.clock.advance(10_000);

@@ -7,7 +7,7 @@ import { describe, expect, it } from "vitest";
 import { FakeClock } from "../support/fake-clock.ts";
 import { alert, formatTimeAt, START_MS } from "../support/gen.ts";
 import type { MemorySink } from "../support/memory-sink.ts";
-import { findProblems, Simulation } from "./pipeline-simulation.ts";
+import { findProblems, Simulation, startSimulation } from "./pipeline-simulation.ts";
 
 const KEY = "shop/no-package-managers";
 const FILE = { Operation: "File", Resource: "/etc/shadow", Result: "Passed" };
@@ -15,8 +15,7 @@ const HOUR_MS = 3_600_000;
 
 describe.each([-HOUR_MS, HOUR_MS, -400 * 24 * HOUR_MS])("a wall clock that is set by %d ms", (byMs) => {
   it("stops no report", async () => {
-    const s = new Simulation();
-    await s.start();
+    const s = await startSimulation();
     s.pipeline.onAlert(alert({ HostPID: 1 }), 0);
     await s.clock.advance(10_000);
     expect(s.store.get(KEY)?.summary.occurrences).toBe(1);
@@ -30,8 +29,7 @@ describe.each([-HOUR_MS, HOUR_MS, -400 * 24 * HOUR_MS])("a wall clock that is se
   });
 
   it("stops no new report beyond the burst", async () => {
-    const s = new Simulation();
-    await s.start();
+    const s = await startSimulation();
     s.clock.stepWall(byMs);
     for (let n = 0; n < 100; n++) s.pipeline.onAlert(alert({ PolicyName: `p${n}` }), 0);
     await s.clock.advance(10_000);
@@ -39,8 +37,7 @@ describe.each([-HOUR_MS, HOUR_MS, -400 * 24 * HOUR_MS])("a wall clock that is se
   });
 
   it("changes no retry", async () => {
-    const s = new Simulation({ faults: new Map([[1, "retry_before"]]) });
-    await s.start();
+    const s = await startSimulation({ faults: new Map([[1, "retry_before"]]) });
     s.pipeline.onAlert(alert(), 0);
     await s.clock.advance(300);
     s.clock.stepWall(byMs);
@@ -56,8 +53,7 @@ describe("retention", () => {
 
   /** A report from an earlier process. */
   async function storeReport(): Promise<MemorySink> {
-    const s = new Simulation();
-    await s.start();
+    const s = await startSimulation();
     s.pipeline.onAlert(alert(), 0);
     await s.clock.advance(10_000);
     return s.store;
@@ -65,8 +61,7 @@ describe("retention", () => {
 
   it("deletes nothing when the clock jumps ahead for a moment", async () => {
     const store = await storeReport();
-    const s = new Simulation({ store, options: OPTIONS });
-    await s.start();
+    const s = await startSimulation({ store, options: OPTIONS });
     await s.clock.advance(HOUR_MS - 1000);
     s.clock.stepWall(40 * DAY_MS);
     await s.clock.advance(2000);
@@ -92,8 +87,7 @@ describe("retention", () => {
   });
 
   it("keeps an active report on a node with a clock 31 days behind", async () => {
-    const s = new Simulation({ options: OPTIONS });
-    await s.start();
+    const s = await startSimulation({ options: OPTIONS });
     for (let n = 0; n < 30; n++) {
       s.pipeline.onAlert(alert({ HostPID: n + 1, UpdatedTime: formatTimeAt(n * 600_000 - 31 * DAY_MS) }), 0);
       await s.clock.advance(600_000);
@@ -104,8 +98,7 @@ describe("retention", () => {
   });
 
   it("counts the age of what this process wrote by monotonic time", async () => {
-    const s = new Simulation({ options: { retention: { retentionMs: 5 * HOUR_MS, sweepMs: HOUR_MS } } });
-    await s.start();
+    const s = await startSimulation({ options: { retention: { retentionMs: 5 * HOUR_MS, sweepMs: HOUR_MS } } });
     s.pipeline.onAlert(alert({ UpdatedTime: formatTimeAt(-31 * DAY_MS) }), 0);
     await s.clock.advance(5 * HOUR_MS + 60_000);
     expect(s.store.reports).toHaveLength(1);

@@ -10,7 +10,7 @@ import { silentLogger } from "../../src/lib/logger.ts";
 import { FakeClock } from "../support/fake-clock.ts";
 import { alert, createPipelineOptions, formatTimeAt, hostAlert, MEMORY, throttleNotice } from "../support/gen.ts";
 import { MemorySink } from "../support/memory-sink.ts";
-import { Simulation } from "./pipeline-simulation.ts";
+import { Simulation, startSimulation } from "./pipeline-simulation.ts";
 
 const KEY = "shop/no-package-managers";
 
@@ -24,8 +24,7 @@ function formatTime(ms: number): string {
 
 describe("the stream", () => {
   it("that was never lost is continuous since it was opened", async () => {
-    const s = new Simulation();
-    await s.start();
+    const s = await startSimulation();
     s.send(alert());
     await s.clock.advance(1000);
     expect(getCoverage(s)).toEqual({
@@ -37,8 +36,7 @@ describe("the stream", () => {
   });
 
   it("that is lost and found is one gap, however many tries it took, and continuous since it was found", async () => {
-    const s = new Simulation();
-    await s.start();
+    const s = await startSimulation();
     s.send(alert());
     await s.clock.advance(10_000);
     s.disconnect("ok_end");
@@ -75,8 +73,7 @@ describe("the stream", () => {
   });
 
   it("that was lost before a report existed is no gap of that report", async () => {
-    const s = new Simulation();
-    await s.start();
+    const s = await startSimulation();
     s.send(alert());
     s.disconnect();
     s.pipeline.onConnected();
@@ -156,8 +153,7 @@ describe("the stream", () => {
   });
 
   it("that comes and goes without an alert makes no report", async () => {
-    const s = new Simulation();
-    await s.start();
+    const s = await startSimulation();
     for (let i = 0; i < 5; i++) {
       s.disconnect();
       await s.clock.advance(5000);
@@ -170,8 +166,7 @@ describe("the stream", () => {
 
 describe("each way to lose alerts", () => {
   it("is distinguished, with its time, and read back by the next process", async () => {
-    const s = new Simulation({ options: { memory: { ...MEMORY, maxViolations: 1 } } });
-    await s.start();
+    const s = await startSimulation({ options: { memory: { ...MEMORY, maxViolations: 1 } } });
     s.send(alert());
     await s.clock.advance(10_000);
     s.disconnect();
@@ -198,8 +193,7 @@ describe("each way to lose alerts", () => {
   });
 
   it("is declared where the operator itself stalled on an open stream", async () => {
-    const s = new Simulation();
-    await s.start();
+    const s = await startSimulation();
     s.send(alert());
     await s.clock.advance(10_000);
     s.pipeline.onEventLoopStall(6000);
@@ -210,8 +204,7 @@ describe("each way to lose alerts", () => {
   });
 
   it("is declared only in reports that may be short of something", async () => {
-    const s = new Simulation();
-    await s.start();
+    const s = await startSimulation();
     s.send(alert(), alert({ NamespaceName: "bank", OwnerNamespace: "bank", HostPID: 1 }), hostAlert());
     s.send(alert({ PolicyName: "" }), hostAlert({ PolicyName: "", Type: "HostLog" }));
     await s.clock.advance(6000);
@@ -227,8 +220,7 @@ describe("each way to lose alerts", () => {
   });
 
   it("is an Event when it lasts, while there is an operator object", async () => {
-    const s = new Simulation({ self: { kind: "Deployment", namespace: "kubearmor", name: "pvo" } });
-    await s.start();
+    const s = await startSimulation({ self: { kind: "Deployment", namespace: "kubearmor", name: "pvo" } });
     s.disconnect("ok_end");
     await s.clock.advance(70_000);
     s.pipeline.onConnected();
@@ -245,8 +237,7 @@ describe("a throttle notice", () => {
   ] as const;
 
   it.each(orders)("%s marks the report", async (_name, alerts) => {
-    const s = new Simulation();
-    await s.start();
+    const s = await startSimulation();
     s.send(...alerts);
     await s.clock.advance(6000);
     expect(getCoverage(s)).toMatchObject({ gaps: 0, throttleNotices: 1, lowerBound: true });
@@ -258,16 +249,14 @@ describe("a throttle notice", () => {
     ["of another namespace's pod of the same name", { NamespaceName: "bank" }],
     ["of a host", { NamespaceName: "", PodName: "", ContainerName: "" }],
   ])("%s leaves the report alone", async (_name, mods) => {
-    const s = new Simulation();
-    await s.start();
+    const s = await startSimulation();
     s.send(alert(), throttleNotice(mods));
     await s.clock.advance(6000);
     expect(getCoverage(s)).toMatchObject({ throttleNotices: 0, lowerBound: false });
   });
 
   it("of a host marks what the host did, and not what a container on it did", async () => {
-    const s = new Simulation();
-    await s.start();
+    const s = await startSimulation();
     const container = { NamespaceName: "container_namespace", OwnerNamespace: "", PodName: "box", PolicyName: "box" };
     const notice = throttleNotice({ NamespaceName: "", PodName: "", ContainerName: "" });
     s.send(hostAlert({ PolicyName: "p" }), alert(container), notice);
@@ -277,8 +266,7 @@ describe("a throttle notice", () => {
   });
 
   it("that carries the alert which tripped the limit is not counted as a violation", async () => {
-    const s = new Simulation();
-    await s.start();
+    const s = await startSimulation();
     s.send(alert({ Type: "SystemEvent", Operation: "AlertThreshold", MaxAlertsPerSec: 10 }));
     await s.stop();
     expect(s.pipeline.counters).toMatchObject({ received: 1, counted: 0, throttleNotices: 1 });
@@ -286,8 +274,7 @@ describe("a throttle notice", () => {
   });
 
   it("has the pod", async () => {
-    const s = new Simulation();
-    await s.start();
+    const s = await startSimulation();
     s.send(throttleNotice());
     expect(s.occurrences).toEqual([
       expect.objectContaining({

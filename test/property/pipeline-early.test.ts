@@ -15,7 +15,7 @@ import { FakeClock } from "../support/fake-clock.ts";
 import { alert, formatTimeAt, MEMORY } from "../support/gen.ts";
 import { findFaults } from "../unit/report/report-check.ts";
 import { runReplay } from "./pipeline-replay.ts";
-import { Simulation } from "./pipeline-simulation.ts";
+import { Simulation, startSimulation } from "./pipeline-simulation.ts";
 
 const ids = { web: "1".repeat(64), proxy: "2".repeat(64), init: "3".repeat(64), other: "4".repeat(64) };
 const NO_OWNER = { OwnerRef: "", OwnerName: "", OwnerNamespace: "" };
@@ -144,8 +144,7 @@ describe.each(Object.entries(CASES))("early alerts %s", (_, { alerts, rows }) =>
 
   it("join the others after each of them was written", async () => {
     for (const order of permute(alerts)) {
-      const run = new Simulation();
-      await run.start();
+      const run = await startSimulation();
       for (const each of order) {
         run.pipeline.onAlert(each, 0);
         await run.clock.advance(120_000);
@@ -164,8 +163,7 @@ describe("early alerts", () => {
     for (const order of permute(alerts)) {
       let run = new Simulation();
       for (const each of order) {
-        run = new Simulation({ store: run.store, clock: run.clock });
-        await run.start();
+        run = await startSimulation({ store: run.store, clock: run.clock });
         run.pipeline.onAlert(each, 0);
         await run.stop();
       }
@@ -185,15 +183,13 @@ describe("early alerts", () => {
       try {
         const path = join(dir, "journal.db");
         const journal = (name: string) => createSqliteJournal({ path: join(dir, name), maxBytes: 2 ** 24 });
-        const killed = new Simulation({ journal: journal("journal.db") });
-        await killed.start();
+        const killed = await startSimulation({ journal: journal("journal.db") });
         for (const each of alerts.slice(0, crash)) killed.pipeline.onAlert(each, 0);
         await killed.clock.advance(afterMs);
         for (const part of ["", "-wal"])
           if (existsSync(path + part)) copyFileSync(path + part, join(dir, `copy.db${part}`));
         const clock = new FakeClock(killed.clock.nowMs() + 1000);
-        const next = new Simulation({ store: killed.store, clock, journal: journal("copy.db") });
-        await next.start();
+        const next = await startSimulation({ store: killed.store, clock, journal: journal("copy.db") });
         for (const each of alerts.slice(crash)) next.pipeline.onAlert(each, 0);
         await next.stop();
         expect(toRows(next.store.reports)).toEqual([...rows].sort());
@@ -205,8 +201,7 @@ describe("early alerts", () => {
 
   it("join the others of pods that are evicted, and none is counted twice", async () => {
     const memory = { ...MEMORY, maxViolations: 6, maxViolationsPerWorkload: 3 };
-    const run = new Simulation({ options: { memory } });
-    await run.start();
+    const run = await startSimulation({ options: { memory } });
     for (let i = 0; i < 40; i++) {
       const mods = { PodName: `web-${i % 5}`, Resource: `/data/${i % 7}` };
       run.pipeline.onAlert(open(i, "web", mods, i % 3 === 0 ? NO_OWNER : {}, i % 2 === 0 ? omitName("web") : {}), 0);
@@ -219,8 +214,7 @@ describe("early alerts", () => {
   });
 
   it("of more than 100 unnamed containers are joined for good", async () => {
-    const run = new Simulation();
-    await run.start();
+    const run = await startSimulation();
     for (let i = 0; i < 250; i++) {
       const id = `${i}`.padStart(64, "a");
       run.pipeline.onAlert(open(i, "init", { ContainerID: id, ContainerName: id, PodName: `web-${i}` }), 0);

@@ -6,7 +6,7 @@
 
 import { describe, expect, it } from "vitest";
 import { alert, formatTimeAt, MEMORY, toLetters } from "../support/gen.ts";
-import { findProblems, Simulation } from "./pipeline-simulation.ts";
+import { findProblems, startSimulation } from "./pipeline-simulation.ts";
 
 const KEY = "shop/no-package-managers";
 /** In the suite; `FLOOD=1000000` is the whole of it. */
@@ -21,8 +21,7 @@ function createOtherAlert(i: number, ms: number): ReturnType<typeof alert> {
 
 describe("a million paths of one pod", () => {
   it("evict no one, and later ones are identified", async () => {
-    const s = new Simulation({ options: { memory: MEMORY_OF_TEST } });
-    await s.start();
+    const s = await startSimulation({ options: { memory: MEMORY_OF_TEST } });
     for (let i = 0; i < 20; i++) s.pipeline.onAlert(createOtherAlert(i, 0), 0);
     await s.clock.advance(1000);
     let mostBytes = 0;
@@ -60,8 +59,7 @@ describe("a million paths of one pod", () => {
   }, 600_000);
 
   it("while nothing can be written, hold no more than the bound", async () => {
-    const s = new Simulation({ options: { memory: MEMORY_OF_TEST } });
-    await s.start();
+    const s = await startSimulation({ options: { memory: MEMORY_OF_TEST } });
     await s.pipeline.controller.suspend();
     for (let i = 0; i < 5000; i++) {
       s.pipeline.onAlert(alert({ Operation: "File", Resource: `/tmp-x/${toLetters(i)}`, HostPID: i }), 0);
@@ -77,8 +75,7 @@ describe("a million paths of one pod", () => {
 
 describe("at the bounds over all reports", () => {
   it("who has one violation keeps it, and who has the most gives way", async () => {
-    const s = new Simulation({ options: { memory: { ...MEMORY, maxViolations: 200 } } });
-    await s.start();
+    const s = await startSimulation({ options: { memory: { ...MEMORY, maxViolations: 200 } } });
     for (let i = 0; i < 50; i++) {
       s.pipeline.onAlert(alert({ PolicyName: `policy-${toLetters(i)}`, Resource: "/bin/one", HostPID: i }), 0);
     }
@@ -93,8 +90,7 @@ describe("at the bounds over all reports", () => {
   });
 
   it("the weight bounds as well as the number", async () => {
-    const s = new Simulation({ options: { memory: { ...MEMORY, limitBytes: 200_000 } } });
-    await s.start();
+    const s = await startSimulation({ options: { memory: { ...MEMORY, limitBytes: 200_000 } } });
     for (let i = 0; i < 2000; i++) {
       s.pipeline.onAlert(alert({ Operation: "File", Resource: `/x/${toLetters(i)}`, HostPID: i }), 0);
       expect(s.pipeline.aggregator.stats.bytes).toBeLessThan(210_000);
@@ -104,8 +100,7 @@ describe("at the bounds over all reports", () => {
   });
 
   it("an alert that would begin a report too many is rejected, and counted", async () => {
-    const s = new Simulation({ options: { memory: { ...MEMORY, maxReports: 3 } } });
-    await s.start();
+    const s = await startSimulation({ options: { memory: { ...MEMORY, maxReports: 3 } } });
     for (let i = 0; i < 5; i++) s.pipeline.onAlert(alert({ PolicyName: `policy-${i}x`, HostPID: i }), 0);
     expect(s.pipeline.counters).toMatchObject({ received: 5, counted: 3, rejected: { too_many_reports: 2 } });
     await s.stop();
@@ -115,8 +110,7 @@ describe("at the bounds over all reports", () => {
 
   it("a namespace with ever new policies leaves room for the reports of the others", async () => {
     const memory = { ...MEMORY, maxReports: 20, maxReportsPerNamespace: 10 };
-    const s = new Simulation({ options: { memory } });
-    await s.start();
+    const s = await startSimulation({ options: { memory } });
     for (let i = 0; i < 30; i++) s.pipeline.onAlert(alert({ PolicyName: `policy-${i}x`, HostPID: i }), 0);
     for (let i = 0; i < 12; i++) {
       const namespace = `ns-${toLetters(i)}`;

@@ -14,7 +14,7 @@ import { createSqliteJournal } from "../../src/journal/sqlite-journal.ts";
 import { FakeClock } from "../support/fake-clock.ts";
 import { alert, formatTimeAt, START_MS } from "../support/gen.ts";
 import { MemorySink } from "../support/memory-sink.ts";
-import { Simulation } from "./pipeline-simulation.ts";
+import { Simulation, startSimulation } from "./pipeline-simulation.ts";
 
 let dir: string;
 let fault: JournalFault | undefined;
@@ -53,10 +53,9 @@ function createFaultyJournal(name: string): () => Journal {
   };
 }
 
-async function startSimulation(name: string, nowMs = START_MS): Promise<Simulation> {
-  const simulation = new Simulation({ store, clock: new FakeClock(nowMs), journal: createFaultyJournal(name) });
-  await simulation.start();
-  return simulation;
+function startLife(name: string, nowMs = START_MS, journalId?: string): Promise<Simulation> {
+  const journal = createFaultyJournal(name);
+  return startSimulation({ store, clock: new FakeClock(nowMs), journal, ...(journalId && { journalId }) });
 }
 
 /** As a killed process leaves it. */
@@ -67,7 +66,7 @@ function copyJournal(from: string, to: string): void {
 /** The next life, with the journal as the killed one left it; it writes everything. */
 async function startNextLife(): Promise<Simulation> {
   copyJournal("a.db", "b.db");
-  const simulation = await startSimulation("b.db", START_MS + 600_000);
+  const simulation = await startLife("b.db", START_MS + 600_000);
   await simulation.clock.advance(120_000);
   return simulation;
 }
@@ -77,7 +76,7 @@ const getOutages = (name: string) =>
 
 describe.each<JournalFault>(["failed", "full", "locked", "gone"])("a journal that is %s", (kind) => {
   it("is tried again, and takes batches, while the wall clock is set back", async () => {
-    const simulation = await startSimulation("a.db");
+    const simulation = await startLife("a.db");
     fault = kind;
     simulation.pipeline.onAlert(alert(), 0);
     await simulation.clock.advance(10_000);
@@ -94,7 +93,7 @@ describe.each<JournalFault>(["failed", "full", "locked", "gone"])("a journal tha
 
   it("from the start: the reports say so, and when it works again a kill costs nothing", async () => {
     fault = kind;
-    const simulation = await startSimulation("a.db");
+    const simulation = await startLife("a.db");
     await simulation.pipeline.controller.pause();
     simulation.pipeline.onAlert(alert(), 0);
     await simulation.clock.advance(2000);
@@ -124,7 +123,7 @@ describe.each<JournalFault>(["failed", "full", "locked", "gone"])("a journal tha
   });
 
   it("in the middle, with counts that it had and counts that it never got", async () => {
-    const simulation = await startSimulation("a.db");
+    const simulation = await startLife("a.db");
     await simulation.pipeline.controller.pause();
     simulation.pipeline.onAlert(alert(), 0);
     await simulation.clock.advance(100);
@@ -146,7 +145,7 @@ describe.each<JournalFault>(["failed", "full", "locked", "gone"])("a journal tha
 
 describe("a report that goes", () => {
   it("with its namespace leaves its counts to the cluster report, in the journal too", async () => {
-    const simulation = await startSimulation("a.db");
+    const simulation = await startLife("a.db");
     store.removeNamespace("shop");
     simulation.pipeline.onAlert(alert(), 0);
     await simulation.clock.advance(1000);
@@ -159,7 +158,7 @@ describe("a report that goes", () => {
   });
 
   it("by a person's hand does not come back", async () => {
-    const simulation = await startSimulation("a.db");
+    const simulation = await startLife("a.db");
     simulation.pipeline.onAlert(alert(), 0);
     await simulation.clock.advance(10_000);
     expect(store.removeAsUser("shop/no-package-managers")).toBe(true);
@@ -173,7 +172,7 @@ describe("a report that goes", () => {
 
 describe("a start", () => {
   it("states until when the one before had read", async () => {
-    const simulation = await startSimulation("a.db");
+    const simulation = await startLife("a.db");
     simulation.pipeline.onAlert(alert(), 0);
     await simulation.clock.advance(90_000);
     await startNextLife();
@@ -182,7 +181,7 @@ describe("a start", () => {
   });
 
   it("with a journal of which nothing can be read says so in each report, since its last write, and in later ones", async () => {
-    const simulation = await startSimulation("a.db");
+    const simulation = await startLife("a.db");
     simulation.pipeline.onAlert(alert(), 0);
     await simulation.clock.advance(10_000);
     await simulation.pipeline.controller.pause();
@@ -193,7 +192,7 @@ describe("a start", () => {
     const log = readFileSync(join(dir, "b.db-wal"));
     log[11] = (log[11] as number) ^ 1;
     writeFileSync(join(dir, "b.db-wal"), log);
-    const next = await startSimulation("b.db", START_MS + 600_000);
+    const next = await startLife("b.db", START_MS + 600_000);
     next.pipeline.onAlert(alert({ UpdatedTime: formatTimeAt(600_000), PolicyName: "unwritten" }), 0);
     await next.clock.advance(120_000);
     expect(next.journaling?.stats.recovered).toBe(0);
@@ -206,7 +205,7 @@ describe("a start", () => {
   });
 
   it("that was killed before it could list the reports leaves its gap to the next", async () => {
-    const simulation = await startSimulation("a.db");
+    const simulation = await startLife("a.db");
     simulation.pipeline.onAlert(alert(), 0);
     await simulation.clock.advance(90_000);
     copyJournal("a.db", "b.db");
@@ -218,17 +217,17 @@ describe("a start", () => {
     second.pipeline.onConnected();
     await second.clock.advance(60_000);
     copyJournal("b.db", "c.db");
-    await (await startSimulation("c.db", START_MS + 600_000)).clock.advance(120_000);
+    await (await startLife("c.db", START_MS + 600_000)).clock.advance(120_000);
     const [gap] = store.reports[0]?.coverage.recent ?? [];
     expect(gap).toMatchObject({ kind: "NotRunning", from: expect.stringMatching(/T10:01:29/), seconds: 511 });
   });
 
   it("after a stop finds nothing left", async () => {
-    const simulation = await startSimulation("a.db");
+    const simulation = await startLife("a.db");
     simulation.pipeline.onAlert(alert(), 0);
     await simulation.stop();
     simulation.journaling?.close();
-    const next = await startSimulation("a.db", START_MS + 600_000);
+    const next = await startLife("a.db", START_MS + 600_000);
     expect(next.journaling?.unclaimed).toEqual([]);
     expect(next.journaling?.writerId).toBe(simulation.journaling?.writerId);
     expect(store.occurrences).toBe(1);
@@ -236,7 +235,7 @@ describe("a start", () => {
 });
 
 it("a journal that has lost the totals of a report that was never stored says since when they may be gone", async () => {
-  const simulation = await startSimulation("a.db");
+  const simulation = await startLife("a.db");
   simulation.pipeline.onAlert(alert(), 0);
   await simulation.clock.advance(10_000);
   await simulation.pipeline.controller.pause();
@@ -246,7 +245,7 @@ it("a journal that has lost the totals of a report that was never stored says si
   const db = new DatabaseSync(join(dir, "b.db"));
   db.exec("UPDATE layer SET sum = sum + 1");
   db.close();
-  const next = await startSimulation("b.db", START_MS + 600_000);
+  const next = await startLife("b.db", START_MS + 600_000);
   await next.clock.advance(120_000);
   expect(store.get("shop/unwritten")?.coverage.lowerBound).toBe(true);
   expect(Date.parse(getOutages("unwritten")?.[0]?.from ?? "")).toBeLessThanOrEqual(START_MS + 10_000);
@@ -254,7 +253,7 @@ it("a journal that has lost the totals of a report that was never stored says si
 
 describe("a journal that can be opened only after the start", () => {
   it("is not continued: the reports of which it held something say so", async () => {
-    const first = await startSimulation("a.db");
+    const first = await startLife("a.db");
     first.pipeline.onAlert(alert(), 0);
     first.pipeline.onAlert(alert({ PolicyName: "other" }), 0);
     await first.clock.advance(60_000);
@@ -263,9 +262,7 @@ describe("a journal that can be opened only after the start", () => {
     await first.clock.advance(1000);
     copyJournal("a.db", "b.db");
     fault = "locked";
-    const clock = new FakeClock(START_MS + 600_000);
-    const second = new Simulation({ store, clock, journal: createFaultyJournal("b.db"), journalId: "writer-k" });
-    await second.start();
+    const second = await startLife("b.db", START_MS + 600_000, "writer-k");
     await second.clock.advance(20_000);
     expect(getOutages("no-package-managers")).toEqual([]);
     fault = undefined;
@@ -277,14 +274,12 @@ describe("a journal that can be opened only after the start", () => {
   });
 
   it("marks every report that says nothing of the kill before: a process without a journal may have counted there", async () => {
-    const first = await startSimulation("a.db");
+    const first = await startLife("a.db");
     first.pipeline.onAlert(alert(), 0);
     await first.clock.advance(60_000);
     copyJournal("a.db", "b.db");
     fault = "locked";
-    const clock = new FakeClock(START_MS + 600_000);
-    const second = new Simulation({ store, clock, journal: createFaultyJournal("b.db"), journalId: "writer-k" });
-    await second.start();
+    const second = await startLife("b.db", START_MS + 600_000, "writer-k");
     second.pipeline.onAlert(alert({ UpdatedTime: formatTimeAt(600_000), PolicyName: "meanwhile" }), 0);
     await second.clock.advance(20_000);
     fault = undefined;

@@ -6,7 +6,7 @@
 import { afterEach, expect, it, vi } from "vitest";
 import { WorkloadShare } from "../../src/aggregate/entries/workload-share.ts";
 import { alert, formatTimeAt, toLetters } from "../support/gen.ts";
-import { findProblems, Simulation } from "./pipeline-simulation.ts";
+import { findProblems, type Simulation, startSimulation } from "./pipeline-simulation.ts";
 
 const HELD = 2000;
 const KEY = "shop/no-package-managers";
@@ -20,8 +20,7 @@ function newFile(i: number, ms = i) {
 
 /** A report with many violations, all of them written. */
 async function startLarge(): Promise<Simulation> {
-  const s = new Simulation();
-  await s.start();
+  const s = await startSimulation();
   for (let i = 0; i < HELD; i++) s.send(newFile(i));
   await s.clock.advance(60_000);
   expect(s.store.get(KEY)?.summary.violations).toBe(HELD);

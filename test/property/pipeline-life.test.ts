@@ -12,7 +12,7 @@ import { FakeClock } from "../support/fake-clock.ts";
 import type { Fault } from "../support/fault-sink.ts";
 import { alert, createPipelineOptions, formatTimeAt, hostAlert } from "../support/gen.ts";
 import { MemorySink } from "../support/memory-sink.ts";
-import { findBackwardSteps, findProblems, runScript, Simulation } from "./pipeline-simulation.ts";
+import { findBackwardSteps, findProblems, runScript, Simulation, startSimulation } from "./pipeline-simulation.ts";
 
 const KEY = "shop/no-package-managers";
 
@@ -23,8 +23,7 @@ function getCoverage(simulation: Simulation, key = KEY): Report["coverage"] | un
 describe("a start", () => {
   /** A store with what an earlier process has written. */
   async function storeEarlierReport(): Promise<MemorySink> {
-    const s = new Simulation({ options: { writerId: "writer-0" } });
-    await s.start();
+    const s = await startSimulation({ options: { writerId: "writer-0" } });
     s.send(alert({ HostPID: 1 }), alert({ HostPID: 2, Result: "Passed", Action: "Audit" }), hostAlert());
     await s.stop();
     expect(s.store.occurrences).toBe(3);
@@ -32,11 +31,10 @@ describe("a start", () => {
   }
 
   it("goes on from the stored counts, and the time in between is a gap", async () => {
-    const s = new Simulation({
+    const s = await startSimulation({
       store: await storeEarlierReport(),
       clock: new FakeClock(Date.UTC(2026, 10, 23, 10, 2)),
     });
-    await s.start();
     s.send(alert({ HostPID: 3, UpdatedTime: "2026-11-23T10:02:00.000000Z" }));
     await s.stop();
     expect(s.store.get(KEY)?.summary).toMatchObject({
@@ -97,8 +95,7 @@ describe("a start", () => {
     const store = await storeEarlierReport();
     const report = store.get(KEY) as Report;
     store.plant({ ...report, metadata: { name: "a-copy", namespace: "shop" } });
-    const s = new Simulation({ store });
-    await s.start();
+    const s = await startSimulation({ store });
     s.send(alert({ HostPID: 3 }));
     await s.stop();
     expect(store.get(KEY)?.summary.occurrences).toBe(3);
@@ -113,8 +110,7 @@ describe("a start", () => {
       policy: { ...report.policy, name: "Other" },
       metadata: { name: "mine", namespace: "shop" },
     });
-    const s = new Simulation({ store });
-    await s.start();
+    const s = await startSimulation({ store });
     s.send(alert({ PolicyName: "mine" }));
     await s.clock.advance(5000);
     expect(s.pipeline.controller.refusals).toEqual([
@@ -134,8 +130,7 @@ describe("a start", () => {
     let counted = 0;
     let lost = 0;
     for (let life = 0; life < 12; life++) {
-      const s: Simulation = new Simulation({ store, options: { writerId: `life-${life}` } });
-      await s.start();
+      const s = await startSimulation({ store, options: { writerId: `life-${life}` } });
       for (let i = 0; i < 5; i++) {
         s.send(alert({ HostPID: life * 100 + i, UpdatedTime: formatTimeAt(life * 1000 + i) }));
         await s.clock.advance(life * 37);
@@ -155,8 +150,7 @@ describe("a start", () => {
 
 describe("a stop", () => {
   it("writes everything at any pace", async () => {
-    const s = new Simulation({ options: { writesPerSecond: 1, writeBurst: 1 } });
-    await s.start();
+    const s = await startSimulation({ options: { writesPerSecond: 1, writeBurst: 1 } });
     for (let i = 0; i < 50; i++) s.send(alert({ PolicyName: `policy-${i}` }));
     await s.stop(1000);
     expect(s.store.reports).toHaveLength(50);
@@ -165,8 +159,7 @@ describe("a stop", () => {
 
   it("leaves in the ledgers what it could not write in time", async () => {
     const faults = new Map<number, Fault>(Array.from({ length: 1000 }, (_, i) => [i + 1, "unknown_before"]));
-    const s = new Simulation({ faults });
-    await s.start();
+    const s = await startSimulation({ faults });
     s.send(alert({ HostPID: 1 }), alert({ HostPID: 2 }), hostAlert());
     await s.stop(10_000);
     expect(s.store.reports).toEqual([]);

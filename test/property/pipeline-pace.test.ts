@@ -5,14 +5,13 @@
 
 import { describe, expect, it } from "vitest";
 import { alert, formatTimeAt, LIMITS, MEMORY, START_MS, toLetters } from "../support/gen.ts";
-import { findProblems, Simulation } from "./pipeline-simulation.ts";
+import { findProblems, Simulation, startSimulation } from "./pipeline-simulation.ts";
 
 const MINUTE_MS = 60_000;
 
 describe("a storm of one violation", () => {
   it("of 100,000 alerts is counted exactly, in a handful of writes", async () => {
-    const s = new Simulation();
-    await s.start();
+    const s = await startSimulation();
     // 20 s at 5,000 alerts a second, each a process of its own.
     for (let tick = 0; tick < 200; tick++) {
       for (let i = 0; i < 500; i++) {
@@ -37,8 +36,7 @@ describe("a storm of one violation", () => {
   });
 
   it("is written within a second of its first sight, however long it lasts", async () => {
-    const s = new Simulation();
-    await s.start();
+    const s = await startSimulation();
     for (let i = 0; i < 20; i++) {
       s.send(alert({ HostPID: i }));
       await s.clock.advance(50);
@@ -48,8 +46,7 @@ describe("a storm of one violation", () => {
   });
 
   it("that goes on is written ever more rarely, up to once a minute", async () => {
-    const s = new Simulation();
-    await s.start();
+    const s = await startSimulation();
     for (let second = 0; second < 600; second++) {
       s.send(alert({ HostPID: second, UpdatedTime: formatTimeAt(second * 1000) }));
       await s.clock.advance(1000);
@@ -60,8 +57,7 @@ describe("a storm of one violation", () => {
   });
 
   it("after a quiet time is written at once again", async () => {
-    const s = new Simulation();
-    await s.start();
+    const s = await startSimulation();
     for (let i = 0; i < 5; i++) {
       s.send(alert({ HostPID: i }));
       await s.clock.advance(10 * MINUTE_MS);
@@ -72,8 +68,7 @@ describe("a storm of one violation", () => {
 
 describe("many violations", () => {
   it("in one report stay within its limits, and the summary counts all", async () => {
-    const s = new Simulation({ options: { limits: { ...LIMITS, maxViolations: 50, maxBytes: 40_000 } } });
-    await s.start();
+    const s = await startSimulation({ options: { limits: { ...LIMITS, maxViolations: 50, maxBytes: 40_000 } } });
     for (let i = 0; i < 10_000; i++) {
       const outcome = i % 100 === 7 ? { Result: "Passed", Action: "Audit" } : {};
       s.send(alert({ Operation: "File", Resource: `/data/${toLetters(i)}`, UpdatedTime: formatTimeAt(i), ...outcome }));
@@ -91,8 +86,7 @@ describe("many violations", () => {
   });
 
   it("beyond the bound of memory are counted without their details, the newest last", async () => {
-    const s = new Simulation({ options: { memory: { ...MEMORY, maxViolations: 10 } } });
-    await s.start();
+    const s = await startSimulation({ options: { memory: { ...MEMORY, maxViolations: 10 } } });
     for (let i = 0; i < 100; i++) s.send(alert({ Operation: "File", Resource: `/data/${toLetters(i)}` }));
     await s.stop();
     const { aggregator } = s.pipeline;
@@ -108,8 +102,7 @@ describe("many violations", () => {
   });
 
   it("one after the other get three writes at once, then one in five seconds", async () => {
-    const s = new Simulation();
-    await s.start();
+    const s = await startSimulation();
     for (let i = 0; i < 200; i++) {
       s.send(alert({ Operation: "File", Resource: `/data/${toLetters(i)}`, UpdatedTime: formatTimeAt(i * 100) }));
       await s.clock.advance(100);
@@ -120,8 +113,7 @@ describe("many violations", () => {
 
 describe("many reports", () => {
   it("never cost more writes than the budget", async () => {
-    const s = new Simulation();
-    await s.start();
+    const s = await startSimulation();
     for (let round = 0; round < 30; round++) {
       for (let i = 0; i < 300; i++) {
         s.send(alert({ PolicyName: `policy-${i}`, HostPID: round, UpdatedTime: formatTimeAt(round * 1000) }));
@@ -146,8 +138,7 @@ describe("many reports", () => {
   });
 
   it("that are new go first when writes are scarce", async () => {
-    const s = new Simulation({ options: { writesPerSecond: 1, writeBurst: 1 } });
-    await s.start();
+    const s = await startSimulation({ options: { writesPerSecond: 1, writeBurst: 1 } });
     const old = Array.from({ length: 5 }, (_, i) => `old-${i}`);
     s.send(...old.map((PolicyName) => alert({ PolicyName })));
     await s.clock.advance(20_000);
@@ -166,8 +157,7 @@ describe("many reports", () => {
 
 describe("an API server that wants to be left alone", () => {
   it("is left alone for as long as it says, however much is new", async () => {
-    const s = new Simulation({ faults: new Map([[1, "retry_before"]]) });
-    await s.start();
+    const s = await startSimulation({ faults: new Map([[1, "retry_before"]]) });
     for (let i = 0; i < 30; i++) {
       s.send(alert({ Operation: "File", Resource: `/data/${toLetters(i)}`, UpdatedTime: formatTimeAt(i) }));
       await s.clock.advance(100);
@@ -187,8 +177,7 @@ describe("an API server that wants to be left alone", () => {
 
   it("and is gone for ten minutes costs no count, and few tries", async () => {
     const faults = new Map(Array.from({ length: 60 }, (_, i) => [i + 1, "unknown_before"] as const));
-    const s = new Simulation({ faults });
-    await s.start();
+    const s = await startSimulation({ faults });
     for (let second = 0; second < 600; second++) {
       for (let i = 0; i < 10; i++) {
         s.send(alert({ Operation: "File", Resource: `/data/${toLetters(second % 50)}`, HostPID: second * 10 + i }));
@@ -204,8 +193,7 @@ describe("an API server that wants to be left alone", () => {
 
 describe("nothing to do", () => {
   it("makes no request and keeps no timer", async () => {
-    const s = new Simulation();
-    await s.start();
+    const s = await startSimulation();
     s.send(alert());
     await s.clock.advance(MINUTE_MS);
     const calls = s.sink.calls;
@@ -223,8 +211,7 @@ it("starts at the same time everywhere", () => {
 
 describe("alerts of more reports than may be written", () => {
   it("set no timer each: what an alert costs does not grow with what waits", async () => {
-    const s = new Simulation();
-    await s.start();
+    const s = await startSimulation();
     const storm = (ms: number) => {
       for (let i = 0; i < 2000; i++) s.send(alert({ PolicyName: `policy-${i}`, UpdatedTime: formatTimeAt(ms) }));
     };
@@ -241,8 +228,7 @@ describe("alerts of more reports than may be written", () => {
 
 describe("many reports", () => {
   it("with moving counters are written although new violations take the whole budget", async () => {
-    const s = new Simulation({ options: { writesPerSecond: 2, writeBurst: 4 } });
-    await s.start();
+    const s = await startSimulation({ options: { writesPerSecond: 2, writeBurst: 4 } });
     s.send(alert({ HostPID: 1 }));
     await s.clock.advance(10_000);
     s.send(alert({ HostPID: 2, UpdatedTime: formatTimeAt(10_000) }));
@@ -258,8 +244,7 @@ describe("many reports", () => {
   });
 
   it("of one namespace do not delay the first report of another", async () => {
-    const s = new Simulation({ options: { writesPerSecond: 2, writeBurst: 4 } });
-    await s.start();
+    const s = await startSimulation({ options: { writesPerSecond: 2, writeBurst: 4 } });
     for (let n = 0; n < 1000; n++) s.send(alert({ PolicyName: `flood-${n}` }));
     await s.clock.advance(10_000);
     s.send(alert({ NamespaceName: "bank", OwnerNamespace: "bank" }));
@@ -268,8 +253,7 @@ describe("many reports", () => {
   });
 
   it("are written once for a relay that is away for a second, and not before half of maxIntervalMs", async () => {
-    const s = new Simulation();
-    await s.start();
+    const s = await startSimulation();
     for (let n = 0; n < 100; n++) s.send(alert({ PolicyName: `p${n}` }));
     await s.clock.advance(120_000);
     const before = s.store.writes;
@@ -333,8 +317,7 @@ describe("a namespace that does not exist", () => {
   });
 
   it("takes no memory once it is forgotten: neither ledgers nor paces", async () => {
-    const s = new Simulation();
-    await s.start();
+    const s = await startSimulation();
     for (let n = 0; n < 40; n++) {
       s.send(alert({ NamespaceName: `ci-${n}`, OwnerNamespace: `ci-${n}`, ContainerID: `c${n}` }));
       await s.clock.advance(1000);

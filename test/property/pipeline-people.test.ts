@@ -6,14 +6,13 @@
 import { describe, expect, it } from "vitest";
 import { MANAGED_BY_LABEL } from "../../src/api/names.ts";
 import { alert, formatTimeAt, hostAlert } from "../support/gen.ts";
-import { findProblems, Simulation } from "./pipeline-simulation.ts";
+import { findProblems, startSimulation } from "./pipeline-simulation.ts";
 
 const KEY = "shop/no-package-managers";
 
 describe("people", () => {
   it("who delete a report see it start again from zero, and a gap alone does not bring it back", async () => {
-    const s = new Simulation();
-    await s.start();
+    const s = await startSimulation();
     s.send(alert({ HostPID: 1 }), alert({ HostPID: 2 }));
     await s.clock.advance(10_000);
     s.store.removeAsUser(KEY);
@@ -35,8 +34,7 @@ describe("people", () => {
   });
 
   it("who delete a report find that in the next one: from when, until when, and how many occurrences", async () => {
-    const s = new Simulation();
-    await s.start();
+    const s = await startSimulation();
     s.send(alert({ HostPID: 1 }), alert({ HostPID: 2 }), alert({ HostPID: 3 }));
     await s.clock.advance(60_000);
     s.store.removeAsUser(KEY);
@@ -53,8 +51,7 @@ describe("people", () => {
   });
 
   it("who delete a report twice, with many gaps in between, do not hide the deletions", async () => {
-    const s = new Simulation();
-    await s.start();
+    const s = await startSimulation();
     s.send(alert({ HostPID: 1 }), alert({ HostPID: 2 }));
     await s.clock.advance(60_000);
     s.store.removeAsUser(KEY);
@@ -77,8 +74,7 @@ describe("people", () => {
   });
 
   it("who delete a report that is beyond retention are not needed: its removal is no deletion", async () => {
-    const s = new Simulation({ options: { retention: { retentionMs: 600_000, sweepMs: 60_000 } } });
-    await s.start();
+    const s = await startSimulation({ options: { retention: { retentionMs: 600_000, sweepMs: 60_000 } } });
     s.send(alert({ HostPID: 1 }));
     await s.clock.advance(1_200_000);
     expect(s.store.reports).toEqual([]);
@@ -90,8 +86,7 @@ describe("people", () => {
   it.each(Array.from({ length: 12 }, (_, i) => i))(
     "who delete a report just before an alert comes lose nothing, %d steps after the answer",
     async (steps) => {
-      const s = new Simulation();
-      await s.start();
+      const s = await startSimulation();
       s.send(alert({ HostPID: 1 }));
       await s.clock.advance(10_000);
       s.store.removeAsUser(KEY);
@@ -112,8 +107,7 @@ describe("people", () => {
   );
 
   it("who put labels, annotations, finalizers and owners on a report find them there after the next write", async () => {
-    const s = new Simulation();
-    await s.start();
+    const s = await startSimulation();
     s.send(alert({ HostPID: 1 }));
     await s.clock.advance(1000);
     s.store.edit(KEY, ({ metadata }) => {
@@ -135,8 +129,7 @@ describe("people", () => {
   });
 
   it("who take our label or annotations off get them back", async () => {
-    const s = new Simulation();
-    await s.start();
+    const s = await startSimulation();
     s.send(alert({ HostPID: 1 }));
     await s.clock.advance(1000);
     s.store.edit(KEY, ({ metadata }) => {
@@ -150,8 +143,7 @@ describe("people", () => {
   });
 
   it("who delete a namespace find what came too late in the cluster report", async () => {
-    const s = new Simulation();
-    await s.start();
+    const s = await startSimulation();
     s.send(alert({ HostPID: 1 }));
     await s.clock.advance(10_000);
     s.disconnect();
@@ -178,8 +170,7 @@ describe("people", () => {
   });
 
   it("who delete a namespace with pods that go on for a while cause few writes", async () => {
-    const s = new Simulation();
-    await s.start();
+    const s = await startSimulation();
     s.store.removeNamespace("shop");
     for (let i = 0; i < 600; i++) {
       s.send(alert({ HostPID: i, UpdatedTime: formatTimeAt(i * 100) }));
@@ -195,8 +186,7 @@ describe("people", () => {
 
 describe("refusals", () => {
   it("are reported while they last, and nothing is lost", async () => {
-    const s = new Simulation({ faults: new Map([[1, "refused"]]) });
-    await s.start();
+    const s = await startSimulation({ faults: new Map([[1, "refused"]]) });
     s.send(alert({ HostPID: 1 }));
     await s.clock.advance(1000);
     expect(s.pipeline.controller.refusals).toEqual(["injected"]);

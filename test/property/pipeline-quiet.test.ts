@@ -6,7 +6,7 @@
 import { describe, expect, it } from "vitest";
 import { FAULTS, type Fault } from "../support/fault-sink.ts";
 import { alert, formatTimeAt } from "../support/gen.ts";
-import { Simulation } from "./pipeline-simulation.ts";
+import { type Simulation, startSimulation } from "./pipeline-simulation.ts";
 
 const LONG_ENOUGH_MS = 5 * 60_000;
 
@@ -17,8 +17,7 @@ function send(s: Simulation, pid: number, resource = "/usr/bin/apt"): void {
 describe.each(FAULTS.map((fault) => [fault] as const))("after %s", (fault: Fault) => {
   // A read is the second call of a conflict only; the faults of others come at writes.
   it.each([1, 2, 3])("at call %d, everything is written in the end", async (call) => {
-    const s = new Simulation({ faults: new Map([[call, fault]]) });
-    await s.start();
+    const s = await startSimulation({ faults: new Map([[call, fault]]) });
     for (let pid = 1; s.sink.hit.length === 0; pid++) {
       expect(pid).toBeLessThan(200);
       send(s, pid);
@@ -35,8 +34,7 @@ describe.each(FAULTS.map((fault) => [fault] as const))("after %s", (fault: Fault
 
 describe("after a time in which this replica did not write", () => {
   it("what gathered before and during it is written", async () => {
-    const s = new Simulation({ faults: new Map([[2, "retry_before"]]) });
-    await s.start();
+    const s = await startSimulation({ faults: new Map([[2, "retry_before"]]) });
     send(s, 1);
     await s.clock.advance(1000);
     send(s, 2);

@@ -8,7 +8,7 @@ import type { Report } from "../../src/api/v1alpha1.ts";
 import { runAtOnce } from "../../src/lib/pacing/steps.ts";
 import { FAULTS, type Fault } from "../support/fault-sink.ts";
 import { alert, formatTimeAt, hostAlert } from "../support/gen.ts";
-import { findProblems, Simulation } from "./pipeline-simulation.ts";
+import { findProblems, type Simulation, startSimulation } from "./pipeline-simulation.ts";
 
 const KEY = "shop/no-package-managers";
 const MINUTE = 60_000;
@@ -29,15 +29,13 @@ async function sendTwo(s: Simulation): Promise<void> {
   s.send(alert(FILE, { UpdatedTime: formatTimeAt(50 * MINUTE) }));
 }
 
-async function startSimulation(faults?: ReadonlyMap<number, Fault>): Promise<Simulation> {
-  const s = new Simulation({ options: OPTIONS, ...(faults ? { faults } : {}) });
-  await s.start();
-  return s;
+function startSweeping(faults?: ReadonlyMap<number, Fault>): Promise<Simulation> {
+  return startSimulation({ options: OPTIONS, ...(faults ? { faults } : {}) });
 }
 
 describe("a violation that is not seen for long", () => {
   it("leaves the list and the memory, and its counts stay", async () => {
-    const s = await startSimulation();
+    const s = await startSweeping();
     s.send(alert({ HostPID: 1 }), alert({ HostPID: 2 }));
     await s.clock.advance(50 * MINUTE);
     s.send(alert(FILE, { UpdatedTime: formatTimeAt(50 * MINUTE) }));
@@ -57,7 +55,7 @@ describe("a violation that is not seen for long", () => {
   });
 
   it("is listed again when it is seen again, and says that it may have been there before", async () => {
-    const s = await startSimulation();
+    const s = await startSweeping();
     await sendTwo(s);
     await s.clock.advance(21 * MINUTE);
     s.send(alert({ UpdatedTime: formatTimeAt(71 * MINUTE) }));
@@ -69,7 +67,7 @@ describe("a violation that is not seen for long", () => {
   });
 
   it("stays while something of it is unwritten, and where nothing is to be forgotten", async () => {
-    const s = await startSimulation();
+    const s = await startSweeping();
     await sendTwo(s);
     await s.clock.advance(MINUTE);
     void s.pipeline.controller.suspend();
@@ -83,20 +81,18 @@ describe("a violation that is not seen for long", () => {
     await s.stop();
     expect(readReport(s)).toMatchObject({ ids: 1, expired: { violations: 1, occurrences: 1 } });
     expect(findProblems(s)).toEqual([]);
-    const forEver = new Simulation();
-    await forEver.start();
+    const forEver = await startSimulation();
     forEver.send(alert());
     await forEver.clock.advance(1000 * 24 * 60 * MINUTE);
     expect(forEver.store.get(KEY)?.violations).toHaveLength(1);
   });
 
   it("goes on from where the process before left", async () => {
-    const s = await startSimulation();
+    const s = await startSweeping();
     await sendTwo(s);
     await s.clock.advance(21 * MINUTE);
     await s.stop();
-    const next = new Simulation({ store: s.store, clock: s.clock, options: OPTIONS });
-    await next.start();
+    const next = await startSimulation({ store: s.store, clock: s.clock, options: OPTIONS });
     // Not at once: first a person may look at what the new process found.
     expect(next.store.get(KEY)?.violations).toHaveLength(1);
     next.send(alert({ UpdatedTime: formatTimeAt(71 * MINUTE) }));
@@ -112,7 +108,7 @@ describe("a violation that is not seen for long", () => {
 
 describe("a report with nothing left", () => {
   it("is deleted, and another begins at zero", async () => {
-    const s = await startSimulation();
+    const s = await startSweeping();
     s.send(alert());
     await s.clock.advance(65 * MINUTE);
     s.send(hostAlert({ UpdatedTime: formatTimeAt(65 * MINUTE) }));
@@ -129,7 +125,7 @@ describe("a report with nothing left", () => {
   });
 
   it("stays when a person edits it at that moment, until the next sweep", async () => {
-    const s = await startSimulation(new Map([[2, "foreign_counts"]]));
+    const s = await startSweeping(new Map([[2, "foreign_counts"]]));
     s.send(alert());
     await s.clock.advance(61 * MINUTE);
     expect(s.sink.calls).toBe(1);
@@ -142,7 +138,7 @@ describe("a report with nothing left", () => {
 
   it.each(FAULTS)("(%s while it is deleted) loses and doubles nothing", async (fault) => {
     for (const call of [2, 3, 4]) {
-      const s = await startSimulation(new Map([[call, fault]]));
+      const s = await startSweeping(new Map([[call, fault]]));
       s.send(alert());
       await s.clock.advance(70 * MINUTE - 1);
       // The alert comes while the deletion is under way.

@@ -140,6 +140,13 @@ export class Simulation {
   }
 }
 
+/** A life that has listed, is connected and writes. */
+export async function startSimulation(parts?: ConstructorParameters<typeof Simulation>[0]): Promise<Simulation> {
+  const simulation = new Simulation(parts);
+  await simulation.start();
+  return simulation;
+}
+
 const HOST = { PolicyName: "host-files" };
 /** Makes each violation a few kilobytes long, so that a report can be too large. */
 const BULK = { Data: "d".repeat(500), Cwd: `/${"c".repeat(500)}`, Labels: "l".repeat(500), TTY: "t".repeat(500) };

@@ -12,7 +12,7 @@ import { FakeClock } from "../support/fake-clock.ts";
 import { alert, createPipelineOptions, formatTimeAt, LIMITS, START_MS } from "../support/gen.ts";
 import { MemorySink } from "../support/memory-sink.ts";
 import { sendRaw } from "../support/send-raw.ts";
-import { Simulation } from "./pipeline-simulation.ts";
+import { Simulation, startSimulation } from "./pipeline-simulation.ts";
 
 const SIGNAL = new AbortController().signal;
 const STANDBY = { maxAlerts: 40, maxCells: 20, maxPodsPerViolation: LIMITS.maxPodsPerViolation, overlapMs: 10_000 };
@@ -43,8 +43,7 @@ it("alerts that a standby forgot are declared, also in a report that begins late
 
 it("a process that follows its own counts every alert at once, however many come before the reports are loaded", async () => {
   const store = new MemorySink();
-  const first = new Simulation({ store });
-  await first.start();
+  const first = await startSimulation({ store });
   for (let i = 0; i < 50; i++) send(first, `p-${i}`, 1);
   await first.stop();
   const standby = { ...STANDBY };
@@ -65,8 +64,7 @@ it("a process that follows its own counts every alert at once, however many come
 
 it("loading lets alerts be read after every 500 violations", async () => {
   const store = new MemorySink();
-  const first = new Simulation({ store });
-  await first.start();
+  const first = await startSimulation({ store });
   for (let i = 0; i < 20; i++) {
     for (let v = 0; v < 100; v++) {
       const fields = { PolicyName: `p-${i}`, Resource: `/srv/f${v}x`, Operation: "File", Source: "/bin/x" };
@@ -87,8 +85,7 @@ it("loading lets alerts be read after every 500 violations", async () => {
 
 it("each report is adopted before the next one is read, and no longer held", async () => {
   const store = new MemorySink();
-  const first = new Simulation({ store });
-  await first.start();
+  const first = await startSimulation({ store });
   for (let i = 0; i < 20; i++) send(first, `p-${i}`, 1);
   await first.stop();
   const adopted: number[] = [];
@@ -110,8 +107,7 @@ it("each report is adopted before the next one is read, and no longer held", asy
 
 it("a list that breaks goes on where it was, and counts nothing twice", async () => {
   const store = new MemorySink();
-  const first = new Simulation({ store });
-  await first.start();
+  const first = await startSimulation({ store });
   for (let i = 0; i < 20; i++) send(first, `p-${i}`, 3);
   await first.stop();
   const clock = new FakeClock(first.clock.nowMs());
@@ -142,8 +138,7 @@ it("a list that breaks goes on where it was, and counts nothing twice", async ()
 
 it("an alert from before its owner was known is not counted again once the report has it under the owner", async () => {
   const store = new MemorySink();
-  const leader = new Simulation({ store });
-  await leader.start();
+  const leader = await startSimulation({ store });
   const { clock } = leader;
   const standby = new Simulation({ store, clock, options: { standby: STANDBY, writerId: "standby" } });
   standby.pipeline.onConnected();
@@ -167,15 +162,13 @@ it("an alert from before its owner was known is not counted again once the repor
 
 it("a gap that lasted when its process died ends when the next one takes over", async () => {
   const store = new MemorySink();
-  const first = new Simulation({ store });
-  await first.start();
+  const first = await startSimulation({ store });
   send(first, "a", 1);
   await first.clock.advance(10_000);
   first.disconnect();
   await first.clock.advance(60_000);
   expect(store.get("shop/a")?.coverage.recent?.map(({ kind, to }) => [kind, to])).toEqual([["StreamDown", undefined]]);
-  const next = new Simulation({ store, clock: first.clock });
-  await next.start();
+  const next = await startSimulation({ store, clock: first.clock });
   await next.clock.advance(3_600_000);
   const { recent = [], gaps } = store.get("shop/a")?.coverage ?? {};
   expect([recent.filter(({ to }) => to === undefined), gaps]).toEqual([[], 2]);
