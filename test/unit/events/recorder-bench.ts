@@ -23,6 +23,10 @@ export interface RecorderBench {
   start: (options: RecorderOptions) => void;
   /** Records one occurrence on shop/web-0 now. */
   record: (changes?: Partial<EventUpdate>) => void;
+  /** Records, and lets the recorder send what it sends at once. */
+  send: (changes?: Partial<EventUpdate>) => Promise<void>;
+  /** Records one occurrence on a pod that the sink knows. */
+  recordOn: (namespace: string, name: string, changes?: Partial<EventUpdate>) => void;
   /** The counts that a person would read, in the order of creation. */
   counts: () => number[];
 }
@@ -45,6 +49,14 @@ export function setUpRecorder(): RecorderBench {
       },
       record: (changes: Partial<EventUpdate> = {}) =>
         bench.recorder.record(createUpdate(clock.nowMs() * 1000, changes)),
+      send: (changes) => {
+        bench.record(changes);
+        return clock.advance(0);
+      },
+      recordOn: (namespace, name, changes) => {
+        sink.uids.set(`${namespace}/${name}`, `${namespace}-${name}`);
+        bench.record({ regarding: { kind: "Pod", namespace, name }, ...changes });
+      },
       counts: () => [...sink.events.values()].map(({ count }) => count),
     } satisfies Omit<RecorderBench, "recorder">);
     bench.start({});

@@ -68,8 +68,7 @@ describe("failures", () => {
     let throttled = true;
     t.sink.fault = (call) =>
       throttled && call === "create" ? { kind: "retry", message: "429", retryAfterMs: 3_600_000 } : undefined;
-    t.record();
-    await t.clock.advance(0);
+    await t.send();
     throttled = false;
     t.record({ policy: "q" });
     await t.clock.advance(59_000);
@@ -81,8 +80,7 @@ describe("failures", () => {
   test("without an answer make no second Event and no wrong count", async () => {
     let lost = true;
     t.sink.fault = (call) => (lost && call === "create" ? "lost" : undefined);
-    t.record({ count: 2 });
-    await t.clock.advance(0);
+    await t.send({ count: 2 });
     lost = false;
     t.record({ count: 3 });
     await t.clock.advance(5000);
@@ -104,8 +102,7 @@ describe("failures", () => {
     expect(t.recorder.stats().lost.refused).toBe(10);
     expect(t.warnings).toEqual([{ regarding: "Pod web-0", error: "forbidden" }]);
     await t.clock.advance(60_000);
-    t.record({ policy: "p0" });
-    await t.clock.advance(0);
+    await t.send({ policy: "p0" });
     expect(t.sink.calls.create).toBe(6);
     expect(t.warnings).toHaveLength(2);
   });
@@ -114,16 +111,14 @@ describe("failures", () => {
     t.sink.fault = () => {
       throw new Error("bug");
     };
-    t.record();
-    await t.clock.advance(0);
+    await t.send();
     expect(t.recorder.stats().lost.refused).toBe(1);
   });
 });
 
 describe("stop", () => {
   test("sends what is pending, though its minute is not up", async () => {
-    t.record({ count: 3 });
-    await t.clock.advance(0);
+    await t.send({ count: 3 });
     t.record({ count: 4 });
     const stopped = t.recorder.stop(5000);
     await t.clock.advance(0);
@@ -154,8 +149,7 @@ describe("stop", () => {
   test("waits for a retry that can still succeed", async () => {
     let failures = 1;
     t.sink.fault = (call) => (call === "create" && failures-- > 0 ? { kind: "retry", message: "busy" } : undefined);
-    t.record();
-    await t.clock.advance(0);
+    await t.send();
     const stopped = t.recorder.stop(10_000);
     await t.clock.advance(3000);
     await stopped;

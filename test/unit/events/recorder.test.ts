@@ -12,8 +12,7 @@ describe("a series", () => {
   test("is one Event with a count that follows at 2, at powers of ten and once a minute", async () => {
     const seen: [total: number, shown: number, patches: number][] = [];
     for (let total = 1; total <= 120; total++) {
-      t.record();
-      await t.clock.advance(0);
+      await t.send();
       seen.push([total, t.counts()[0] ?? 0, t.sink.calls.patch]);
     }
     const steps = seen.filter((step, i) => i === 0 || step[1] !== seen[i - 1]?.[1]);
@@ -32,8 +31,7 @@ describe("a series", () => {
   });
 
   test("of many occurrences at once is one request", async () => {
-    t.record({ count: 1_000_000 });
-    await t.clock.advance(0);
+    await t.send({ count: 1_000_000 });
     expect(t.counts()).toEqual([1_000_000]);
     expect(t.sink.calls).toEqual({ uid: 1, create: 1, patch: 0 });
   });
@@ -61,17 +59,14 @@ describe("a series", () => {
     await t.clock.advance(361_000);
     expect(t.recorder.stats().series).toBe(0);
     expect(t.clock.pending).toBe(0);
-    t.record();
-    await t.clock.advance(0);
+    await t.send();
     expect(t.counts()).toEqual([1, 1]);
   });
 
   test("with a deleted Event is created again, in full", async () => {
-    t.record({ count: 3 });
-    await t.clock.advance(0);
+    await t.send({ count: 3 });
     t.sink.events.clear();
-    t.record({ count: 10 });
-    await t.clock.advance(0);
+    await t.send({ count: 10 });
     expect(t.counts()).toEqual([13]);
     expect(t.recorder.stats()).toMatchObject({ reported: 13, sent: { created: 2, patched: 0 } });
   });
@@ -90,8 +85,7 @@ describe("a series", () => {
 
   test("with another outcome is another one", async () => {
     t.record();
-    t.record({ outcome: "Allowed", action: "Audit" });
-    await t.clock.advance(0);
+    await t.send({ outcome: "Allowed", action: "Audit" });
     expect([...t.sink.events.values()].map(({ reason, action }) => [reason, action])).toEqual([
       ["PolicyViolationPrevented", "BlockProcess"],
       ["PolicyViolationAllowed", "AuditProcess"],
@@ -101,13 +95,11 @@ describe("a series", () => {
 
 describe("who hears nothing", () => {
   test("the default posture, unless it was asked for", async () => {
-    t.record({ policy: "DefaultPosture", count: 7 });
-    await t.clock.advance(0);
+    await t.send({ policy: "DefaultPosture", count: 7 });
     expect(t.sink.calls).toEqual({ uid: 0, create: 0, patch: 0 });
     expect(t.recorder.stats().suppressed.default_posture).toBe(7);
     t.start({ defaultPosture: true });
-    t.record({ policy: "DefaultPosture" });
-    await t.clock.advance(0);
+    await t.send({ policy: "DefaultPosture" });
     expect(t.counts()).toEqual([1]);
   });
 
@@ -123,25 +115,21 @@ describe("who hears nothing", () => {
     await t.clock.advance(25_000);
     expect(t.sink.events.size).toBe(26);
     expect(t.counts()[0]).toBe(2);
-    t.record({ policy: "p29" });
-    await t.clock.advance(0);
+    await t.send({ policy: "p29" });
     expect(t.sink.events.size).toBe(27);
   });
 
   test("a pod with more new series than its share, also when an Event must be created again", async () => {
-    for (let i = 0; i < 25; i++) t.record({ policy: `p${i}` });
-    await t.clock.advance(0);
+    for (let i = 0; i < 25; i++) await t.send({ policy: `p${i}` });
     t.sink.events.clear();
-    t.record({ policy: "p0", count: 6 });
-    await t.clock.advance(0);
+    await t.send({ policy: "p0", count: 6 });
     expect(t.sink.events.size).toBe(0);
     expect(t.recorder.stats()).toMatchObject({ series: 24, suppressed: { rate_limited: 6 } });
   });
 
   test("a pod that is gone: its occurrences are lost without more requests", async () => {
     const gone = { kind: "Pod", namespace: "shop", name: "gone" } as const;
-    t.record({ regarding: gone });
-    await t.clock.advance(0);
+    await t.send({ regarding: gone });
     for (let i = 0; i < 50; i++) t.record({ regarding: gone });
     await t.clock.advance(9000);
     expect(t.sink.calls).toEqual({ uid: 1, create: 0, patch: 0 });
@@ -149,8 +137,7 @@ describe("who hears nothing", () => {
     // The answer may have been too early: a while later it is asked again.
     t.sink.uids.set("shop/gone", "u9");
     await t.clock.advance(2000);
-    t.record({ regarding: gone });
-    await t.clock.advance(0);
+    await t.send({ regarding: gone });
     expect(t.counts()).toEqual([1]);
   });
 
@@ -166,8 +153,7 @@ describe("who hears nothing", () => {
 describe("pace", () => {
   test("all pods together get a burst of 50, then ten a second", async () => {
     for (let i = 0; i < 100; i++) {
-      t.sink.uids.set(`shop/pod-${i}`, `u${i}`);
-      t.record({ regarding: { kind: "Pod", namespace: "shop", name: `pod-${i}` } });
+      t.recordOn("shop", `pod-${i}`);
     }
     await t.clock.advance(0);
     expect(t.sink.calls.create).toBe(50);
@@ -181,11 +167,9 @@ describe("pace", () => {
   test("namespaces take turns: the flood of one does not delay the Event of another", async () => {
     t.start({ overall: { perSecond: 1, burst: 1 } });
     for (let i = 0; i < 500; i++) {
-      t.sink.uids.set(`flood/pod-${i}`, `u${i}`);
-      t.record({ regarding: { kind: "Pod", namespace: "flood", name: `pod-${i}` } });
+      t.recordOn("flood", `pod-${i}`);
     }
-    t.sink.uids.set("shop/web", "u");
-    t.record({ regarding: { kind: "Pod", namespace: "shop", name: "web" } });
+    t.recordOn("shop", "web");
     await t.clock.advance(2000);
     expect([...t.sink.events.values()].map((event) => event.namespace)).toContain("shop");
   });
@@ -202,10 +186,7 @@ describe("pace", () => {
 
   test("a queue that one namespace has filled gives way to the Events of another", async () => {
     t.start({ maxQueued: 20, overall: { perSecond: 1, burst: 1 } });
-    const record = (namespace: string, i: number) => {
-      t.sink.uids.set(`${namespace}/pod-${i}`, `${namespace}-${i}`);
-      t.record({ regarding: { kind: "Pod", namespace, name: `pod-${i}` } });
-    };
+    const record = (namespace: string, i: number) => t.recordOn(namespace, `pod-${i}`);
     for (let i = 0; i < 100; i++) record("flood", i);
     await t.clock.advance(0);
     for (let i = 0; i < 4; i++) record("shop", i);
@@ -224,8 +205,7 @@ describe("pace", () => {
     t.start({ maxQueued: 10, overall: { perSecond: 1, burst: 1 } });
     for (let i = 0; i < 20; i++) {
       t.sink.uids.set(`shop/pod-${i}`, `u${i}`);
-      t.record({ regarding: { kind: "Pod", namespace: "shop", name: `pod-${i}` }, count: 3 });
-      await t.clock.advance(0);
+      await t.send({ regarding: { kind: "Pod", namespace: "shop", name: `pod-${i}` }, count: 3 });
     }
     // One is on its way and ten wait.
     expect(t.recorder.stats()).toMatchObject({ queued: 10, lost: { queue_full: 27 } });
@@ -235,12 +215,10 @@ describe("pace", () => {
 
   test("beyond the number of series that are kept the most silent one goes", async () => {
     t.start({ maxSeries: 3 });
-    for (const policy of ["a", "b", "c"]) t.record({ policy, count: 2 });
-    await t.clock.advance(0);
+    for (const policy of ["a", "b", "c"]) await t.send({ policy, count: 2 });
     t.record({ policy: "a" });
     t.record({ policy: "b" });
-    t.record({ policy: "d" });
-    await t.clock.advance(0);
+    await t.send({ policy: "d" });
     expect(t.recorder.stats()).toMatchObject({ series: 3, lost: { evicted: 0 } });
     t.record({ policy: "e" });
     // "a" had one pending occurrence.
@@ -249,10 +227,7 @@ describe("pace", () => {
 
   test("of the namespace with the most, so that a flood in one ends no series of another", async () => {
     t.start({ maxSeries: 40, overall: { perSecond: 1000, burst: 1000 } });
-    const record = (namespace: string, i: number) => {
-      t.sink.uids.set(`${namespace}/pod-${i}`, `${namespace}-${i}`);
-      t.record({ regarding: { kind: "Pod", namespace, name: `pod-${i}` } });
-    };
+    const record = (namespace: string, i: number) => t.recordOn(namespace, `pod-${i}`);
     for (let i = 0; i < 10; i++) record("shop", i);
     await t.clock.advance(1000);
     for (let i = 0; i < 500; i++) record("flood", i);
@@ -268,8 +243,7 @@ describe("pace", () => {
     t.start({ maxSeries: 1 });
     const gate = Promise.withResolvers<void>();
     t.sink.gate = gate.promise;
-    t.record({ policy: "a" });
-    await t.clock.advance(0);
+    await t.send({ policy: "a" });
     t.record({ policy: "b" });
     gate.resolve();
     await t.clock.advance(0);

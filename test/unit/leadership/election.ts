@@ -3,6 +3,7 @@
 
 // Candidates for one Lease on a fake clock, and their log.
 
+import { expect } from "vitest";
 import { LeaderElector, type LeaderElectorOptions } from "../../../src/leadership/election/leader-elector.ts";
 import type { ClaimFacts } from "../../../src/leadership/election/lease-claim.ts";
 import type { Logger } from "../../../src/lib/logger.ts";
@@ -75,10 +76,24 @@ export class Election {
     return candidate;
   }
 
+  /** A candidate that tries to lead. */
+  startCandidate(...args: Parameters<Election["createCandidate"]>): Replica {
+    const candidate = this.createCandidate(...args);
+    void candidate.run();
+    return candidate;
+  }
+
+  /** Expects that a candidate does not lead after `notYetMs`, and does `thenMs` later. */
+  async expectToLead({ elector }: Replica, notYetMs: number, thenMs: number): Promise<void> {
+    await this.world.advance(notYetMs);
+    expect(elector.isLeader).toBe(false);
+    await this.world.advance(thenMs);
+    expect(elector.isLeader).toBe(true);
+  }
+
   /** A candidate that leads since 2 ms after it asked: a GET and a POST or PUT took 4 ms of the world's time. */
   async createLeader(identity: string, options: Partial<LeaderElectorOptions & ClaimFacts> = {}): Promise<Replica> {
-    const leader = this.createCandidate(identity, options);
-    void leader.run();
+    const leader = this.startCandidate(identity, options);
     await this.world.advance(10);
     if (!leader.elector.isLeader) throw new Error(`${identity} does not lead`);
     return leader;

@@ -22,8 +22,7 @@ describe("a candidate that would have a gap", () => {
 
   /** A standby that announced itself and then died. */
   async function announceAndDie(): Promise<void> {
-    const b = election.createCandidate("b", warm);
-    void b.run();
+    const b = election.startCandidate("b", warm);
     await election.world.advance(10);
     expect(standby()).toBe("b");
     b.process.freeze();
@@ -35,8 +34,7 @@ describe("a candidate that would have a gap", () => {
     const a = await election.createLeader("a");
     // Not caught up, and as quick as a candidate can be; the other is as slow.
     const c = election.createCandidate("c", cold, new FakeProcess(election.world, () => 0));
-    const b = election.createCandidate("b", warm, new FakeProcess(election.world, () => 0.999));
-    void b.run();
+    const b = election.startCandidate("b", warm, new FakeProcess(election.world, () => 0.999));
     void c.run();
     await election.world.advance(3000);
     a.process.freeze();
@@ -54,36 +52,27 @@ describe("a candidate that would have a gap", () => {
   test("takes it all the same when no other replica does", async () => {
     const a = await election.createLeader("a");
     await announceAndDie();
-    const c = election.createCandidate("c", cold);
-    void c.run();
+    const c = election.startCandidate("c", cold);
     await election.world.advance(3000);
     a.process.freeze();
     // 28.8 s after its first look at what it last saw, at 3.2.
-    await election.world.advance(28_500);
-    expect(c.elector.isLeader).toBe(false);
-    await election.world.advance(4000);
-    expect(c.elector.isLeader).toBe(true);
+    await election.expectToLead(c, 28_500, 4000);
     expect(standby()).toBe("b");
   });
 
   test("takes one that was freed after three looks", async () => {
     const a = await election.createLeader("a");
     await announceAndDie();
-    const c = election.createCandidate("c", cold);
-    void c.run();
+    const c = election.startCandidate("c", cold);
     await election.world.advance(3300);
     await Promise.all([a.elector.release(), election.world.advance(10)]);
-    await election.world.advance(9500);
-    expect(c.elector.isLeader).toBe(false);
-    await election.world.advance(3300);
-    expect(c.elector.isLeader).toBe(true);
+    await election.expectToLead(c, 9500, 3300);
   });
 
   test("takes one that was freed at its first look where no standby is announced", async () => {
     const a = await election.createLeader("a");
     await Promise.all([a.elector.release(), election.world.advance(10)]);
-    const c = election.createCandidate("c", cold);
-    void c.run();
+    const c = election.startCandidate("c", cold);
     await election.world.advance(10);
     expect(c.elector.isLeader).toBe(true);
     expect(c.elector.leaderStatus.predecessor).toMatchObject({ holder: "", isSelf: false });
@@ -91,12 +80,10 @@ describe("a candidate that would have a gap", () => {
 
   test("leaves the Lease of its own earlier process to an announced standby", async () => {
     const a = await election.createLeader("a");
-    const b = election.createCandidate("b", warm);
-    void b.run();
+    const b = election.startCandidate("b", warm);
     await election.world.advance(3000);
     a.process.freeze();
-    const restarted = election.createCandidate("a", cold);
-    void restarted.run();
+    const restarted = election.startCandidate("a", cold);
     await election.world.advance(20_000);
     expect([b.elector.isLeader, restarted.elector.isLeader]).toEqual([true, false]);
     expect(b.elector.leaderStatus.predecessor).toMatchObject({ holder: "a", isSelf: false });
@@ -106,8 +93,7 @@ describe("a candidate that would have a gap", () => {
     const a = await election.createLeader("a");
     await announceAndDie();
     a.process.freeze();
-    const restarted = election.createCandidate("a", cold);
-    void restarted.run();
+    const restarted = election.startCandidate("a", cold);
     await election.world.advance(35_000);
     expect(restarted.elector.isLeader).toBe(true);
   });
@@ -115,12 +101,8 @@ describe("a candidate that would have a gap", () => {
   test("takes an expired one at once where no standby is announced", async () => {
     const a = await election.createLeader("a");
     a.process.freeze();
-    const c = election.createCandidate("c", cold);
-    void c.run();
-    await election.world.advance(14_900);
-    expect(c.elector.isLeader).toBe(false);
-    await election.world.advance(200);
-    expect(c.elector.isLeader).toBe(true);
+    const c = election.startCandidate("c", cold);
+    await election.expectToLead(c, 14_900, 200);
   });
 });
 
@@ -139,8 +121,7 @@ describe("a leader that misses alerts", () => {
     expect(missing()).toBeUndefined();
     sinceMs = election.startMs;
     await election.world.advance(3000);
-    const b = election.createCandidate("b");
-    void b.run();
+    const b = election.startCandidate("b");
     await Promise.all([a.elector.release(), election.world.advance(5000)]);
     expect([b.elector.isLeader, missing()]).toEqual([true, undefined]);
   });
@@ -152,8 +133,7 @@ describe("a standby that would have no gap", () => {
 
   test("announces itself once, and the leader keeps its Lease", async () => {
     const a = await election.createLeader("a", warm);
-    const b = election.createCandidate("b", warm);
-    void b.run();
+    const b = election.startCandidate("b", warm);
     await election.world.advance(10_000);
     expect(standby()).toBe("b");
     expect(b.connection.requests.filter(({ request }) => request.method === "PUT")).toHaveLength(1);
@@ -162,13 +142,11 @@ describe("a standby that would have no gap", () => {
 
   test("withdraws when it stops, and when it leads", async () => {
     const a = await election.createLeader("a", warm);
-    const b = election.createCandidate("b", warm);
-    void b.run();
+    const b = election.startCandidate("b", warm);
     await election.world.advance(3000);
     await Promise.all([b.elector.release(), election.world.advance(100)]);
     expect(standby()).toBeUndefined();
-    const c = election.createCandidate("c", warm);
-    void c.run();
+    const c = election.startCandidate("c", warm);
     await election.world.advance(3000);
     expect(standby()).toBe("c");
     await Promise.all([a.elector.release(), election.world.advance(5000)]);

@@ -65,8 +65,7 @@ describe("a leader that can't renew", () => {
 
   test("hands over to a candidate that sees no sign of life", async () => {
     const a = await election.createLeader("a");
-    const b = election.createCandidate("b");
-    void b.run();
+    const b = election.startCandidate("b");
     await election.world.advance(1000);
     a.connection.weather = () => ({ error: unavailable });
     // b tries as soon as the Lease has stood still for 15 s.
@@ -131,8 +130,7 @@ describe("a leader that stood still", () => {
   });
 
   test("is a leader no more when the claim itself is answered too late", async () => {
-    const a = election.createCandidate("a");
-    void a.run();
+    const a = election.startCandidate("a");
     a.connection.weather = ({ method }) => (method === "POST" ? { answerMs: 100 } : {});
     await election.world.advance(50);
     a.process.freeze();
@@ -167,8 +165,7 @@ test("a clock that is set back during a renewal does not put off the next", asyn
 describe("release", () => {
   test("ends leadership at once and hands over at the next try of another", async () => {
     const a = await election.createLeader("a");
-    const b = election.createCandidate("b");
-    void b.run();
+    const b = election.startCandidate("b");
     await election.world.advance(3300);
     const released = a.elector.release();
     expect(a.elector.isLeader).toBe(false);

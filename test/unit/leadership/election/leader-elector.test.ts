@@ -27,12 +27,8 @@ function createForeignLease(holderIdentity: string, leaseDurationSeconds = 15) {
 
 describe("a candidate", () => {
   test("creates the Lease and leads", async () => {
-    const a = election.createCandidate("a");
-    void a.run();
-    await election.world.advance(3);
-    expect(a.elector.isLeader).toBe(false);
-    await election.world.advance(1);
-    expect(a.elector.isLeader).toBe(true);
+    const a = election.startCandidate("a");
+    await election.expectToLead(a, 3, 1);
     expect(a.elector.holder).toBe("a");
     expect(a.terms.map((term) => term.aborted)).toEqual([false]);
     expect(election.server.methods).toEqual(["GET", "POST"]);
@@ -63,8 +59,7 @@ describe("a candidate", () => {
     async (renewTime) => {
       const lease = createForeignLease("z", 60);
       election.server.set({ ...lease, spec: { ...lease.spec, renewTime } });
-      const a = election.createCandidate("a");
-      void a.run();
+      const a = election.startCandidate("a");
       await election.world.advance(60_001);
       expect(a.elector.isLeader).toBe(false);
       expect(a.elector.holder).toBe("z");
@@ -84,47 +79,34 @@ describe("a candidate", () => {
   test("takes a Lease that was seen unchanged before, when its duration is over", async () => {
     election.server.set(createForeignLease("another"));
     const renewTime = createForeignLease("another").spec.renewTime;
-    const a = election.createCandidate("a", { getUnchangedMs: (of) => (of === renewTime ? 10_000 : 0) });
-    void a.run();
-    await election.world.advance(4900);
-    expect(a.elector.isLeader).toBe(false);
-    await election.world.advance(200);
-    expect(a.elector.isLeader).toBe(true);
+    const a = election.startCandidate("a", { getUnchangedMs: (of) => (of === renewTime ? 10_000 : 0) });
+    await election.expectToLead(a, 4900, 200);
   });
 
   test("takes one that is renewed meanwhile only a whole duration later", async () => {
     election.server.set(createForeignLease("another"));
-    const a = election.createCandidate("a", { getUnchangedMs: () => 10_000 });
-    void a.run();
+    const a = election.startCandidate("a", { getUnchangedMs: () => 10_000 });
     await election.world.advance(1000);
     const renewed = createForeignLease("another");
     renewed.spec.renewTime = "1999-01-01T00:00:02.000000Z";
     election.server.set(renewed);
-    await election.world.advance(15_000);
-    expect(a.elector.isLeader).toBe(false);
-    await election.world.advance(3000);
-    expect(a.elector.isLeader).toBe(true);
+    await election.expectToLead(a, 15_000, 3000);
   });
 
   test("waits again after each sign of life", async () => {
     election.server.set(createForeignLease("z"));
-    const a = election.createCandidate("a");
-    void a.run();
+    const a = election.startCandidate("a");
     for (let second = 10; second < 60; second += 10) {
       await election.world.advance(10_000);
       const lease = createForeignLease("z");
       election.server.set({ ...lease, spec: { ...lease.spec, renewTime: `1999-01-01T00:00:${second}.000000Z` } });
     }
-    await election.world.advance(14_000);
-    expect(a.elector.isLeader).toBe(false);
-    await election.world.advance(10_000);
-    expect(a.elector.isLeader).toBe(true);
+    await election.expectToLead(a, 14_000, 10_000);
   });
 
   test("does not take a clock that is set forward for time that has passed", async () => {
     election.server.set(createForeignLease("z"));
-    const a = election.createCandidate("a");
-    void a.run();
+    const a = election.startCandidate("a");
     await election.world.advance(5000);
     a.process.skewMs = 3_600_000;
     await election.world.advance(9000);
@@ -183,8 +165,7 @@ describe("a candidate", () => {
 
   test("that gives up gets undefined and leaves no timer", async () => {
     election.server.set(createForeignLease("z"));
-    const a = election.createCandidate("a");
-    void a.run();
+    const a = election.startCandidate("a");
     await election.world.advance(5000);
     a.stop.abort();
     await election.world.advance(0);
@@ -264,8 +245,7 @@ describe("a leader", () => {
 
   test("that finds its Lease deleted creates it again, before one who knew the Lease may", async () => {
     const a = await election.createLeader("a");
-    const b = election.createCandidate("b");
-    void b.run();
+    const b = election.startCandidate("b");
     await election.world.advance(1000);
     election.server.lease = undefined;
     a.connection.weather = () => ({ error: new ApiError("Unavailable", "down") });
