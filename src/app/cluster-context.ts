@@ -13,12 +13,12 @@ import type { Clock } from "../lib/clock.ts";
 import type { Logger } from "../lib/logger.ts";
 import { PolicyWatch } from "../policies/policy-watch.ts";
 import type { ReportContext } from "../reconcile/report-context.ts";
+import { openReportName, toOpenReport } from "../report/openreport.ts";
 import {
   NO_OPEN_REPORTS,
-  type OpenReportPublisher,
+  OpenReportPublisher,
   type OpenReportStats,
 } from "../sinks/openreports/openreport-publisher.ts";
-import { createOpenReportPublisher } from "./openreport-options.ts";
 import type { PipelineParts } from "./pipeline/pipeline.ts";
 
 export interface ClusterContextParts {
@@ -116,4 +116,36 @@ export class ClusterContext {
     await Promise.race([ready, this.#clock.sleep(READY_MS, until)]);
     over.abort();
   }
+}
+
+/** Returns undefined where copies are switched off. */
+function createOpenReportPublisher({
+  config,
+  client,
+  clock,
+  logger,
+  isLeader,
+}: ClusterContextParts): OpenReportPublisher | undefined {
+  const { enabled, maxResults, minIntervalMs, results, unknownSeverity } = config.openReports;
+  if (enabled === "false") return undefined;
+  const options = {
+    maxResults,
+    results,
+    unknownSeverity,
+    thresholds: config.severity.thresholds,
+    clusterName: config.cluster.name,
+  };
+  return new OpenReportPublisher({
+    client,
+    clock,
+    logger,
+    isLeader,
+    minIntervalMs,
+    maxReports: config.memory.maxReports,
+    isRequired: enabled === "true",
+    mapping: {
+      copyName: openReportName,
+      map: (report, limits, mostThatFit) => toOpenReport(report, { ...options, mostThatFit }, limits),
+    },
+  });
 }

@@ -25,7 +25,6 @@ import { limitToHeap } from "./heap-limits.ts";
 import { Pipeline } from "./pipeline/pipeline.ts";
 import { ownObject, toPipelineOptions } from "./pipeline/pipeline-options.ts";
 import type { Observed } from "./readiness.ts";
-import { logRejections } from "./rejection-log.ts";
 import { RequestCounters } from "./request-counters.ts";
 import type { StopSteps } from "./stop-steps.ts";
 
@@ -193,4 +192,16 @@ function pickFollower({
 /** A restarted container has its pod's name again, but not its predecessor's sequence numbers. */
 function createWriterId(identity: string): string {
   return `${identity}.${randomBytes(4).toString("hex")}`;
+}
+
+/** Logs the first rejection of each reason, then each power of ten: a broken sender must not fill the log. */
+function logRejections(logger: Logger): (reason: string, detail: string) => void {
+  const counts = new Map<string, number>();
+  return (reason, detail) => {
+    const count = (counts.get(reason) ?? 0) + 1;
+    counts.set(reason, count);
+    if (Number.isInteger(Math.log10(count))) {
+      logger.warn({ reason, detail, count }, "alert rejected");
+    }
+  };
 }

@@ -17,14 +17,14 @@ import type { Report } from "../api/v1alpha1.ts";
 import { Pipeline } from "../app/pipeline/pipeline.ts";
 import { toPipelineOptions } from "../app/pipeline/pipeline-options.ts";
 import { type Config, parseConfig } from "../config/config.ts";
+import type { EventResult, EventSink, NewEvent, UidResult } from "../events/event-recorder.ts";
 import { startRecorder } from "../events/recorder.ts";
 import { assert } from "../lib/assert.ts";
 import type { Clock } from "../lib/clock.ts";
 import { silentLogger } from "../lib/logger.ts";
 import { createDirectorySink, reportToYaml } from "../sinks/directory-sink.ts";
-import { CollectedEvents } from "./collected-events.ts";
 import { formatTotals } from "./replay.ts";
-import { formatClusterReportTable, formatReportTable } from "./table.ts";
+import { formatClusterReportTable, formatReportTable, table } from "./table.ts";
 import type { Terminal } from "./terminal.ts";
 
 /** Paths and ports of the KubeArmor node server. */
@@ -164,4 +164,44 @@ function startNode({ nodePath, nodeServer }: NodePaths) {
 async function readListeningAddress(stdout: Readable): Promise<string> {
   const [line] = (await once(createInterface(stdout), "line")) as [string];
   return (JSON.parse(line) as { listening: string }).listening;
+}
+
+interface Collected {
+  event: NewEvent;
+  count: number;
+}
+
+/** Takes every Event as the API server would, for objects that all exist. */
+class CollectedEvents implements EventSink {
+  readonly #events = new Map<string, Collected>();
+
+  async findUid(): Promise<UidResult> {
+    return { kind: "found", uid: "00000000-0000-0000-0000-000000000000" };
+  }
+
+  async create(event: NewEvent): Promise<EventResult> {
+    this.#events.set(`${event.namespace}/${event.name}`, { event, count: event.series?.count ?? 1 });
+    return { kind: "sent" };
+  }
+
+  async patchSeries(ref: { namespace: string; name: string }, series: { count: number }): Promise<EventResult> {
+    const known = this.#events.get(`${ref.namespace}/${ref.name}`);
+    if (!known) return { kind: "gone" };
+    known.count = series.count;
+    return { kind: "sent" };
+  }
+
+  /** The Events as `kubectl get events -A` would list them, by object. */
+  formatTable(): string {
+    const rows = [...this.#events.values()].map(({ event, count }) => [
+      event.namespace,
+      "Warning",
+      event.reason,
+      `${event.regarding.kind.toLowerCase()}/${event.regarding.name}`,
+      `x${count}`,
+      event.note,
+    ]);
+    rows.sort((a, b) => (a.join("\u0000") < b.join("\u0000") ? -1 : 1));
+    return table(["NAMESPACE", "TYPE", "REASON", "OBJECT", "COUNT", "MESSAGE"], rows);
+  }
 }

@@ -4,11 +4,17 @@
 // One request of a series: finds the uid of its object, then creates or patches the Event.
 // Invariant: a request stays the same through all its tries, so that a lost answer can't make two Events.
 
+import { LRUCache } from "lru-cache";
 import type { Clock } from "../lib/clock.ts";
 import { getErrorMessage } from "../lib/error-message.ts";
-import type { EventResult, EventSink } from "./event-recorder.ts";
+import type { EventResult, EventSink, Regarding, UidResult } from "./event-recorder.ts";
 import { createAttempt, type Series, type SeriesAttempt, startOver } from "./series.ts";
-import { UidCache } from "./uid-cache.ts";
+
+/** Just under a series' heartbeat, so that each one looks whether the pod was replaced under its name. */
+const FOUND_TTL_MS = 55_000;
+/** The alerts of a pod that is gone keep coming for a moment; one look-up per pod in this time is enough. */
+const ABSENT_TTL_MS = 10_000;
+const MAX_ENTRIES = 4096;
 
 /** A series with its request, if that was begun. */
 export interface Deliverable {
@@ -57,5 +63,35 @@ export class EventDelivery {
     if (attempt.kind === "create") return this.#sink.create(attempt.event, signal);
     const last = { count: attempt.count, lastObservedUs: attempt.lastUs };
     return this.#sink.patchSeries(attempt.ref, last, signal);
+  }
+}
+
+/**
+ * Uids of pods and nodes: looked up when an Event needs one, and soon forgotten. Bounded in number and in age; a failed
+ * look-up is not remembered, an absent object is, briefly.
+ */
+class UidCache {
+  readonly #sink: EventSink;
+  readonly #known: LRUCache<string, UidResult>;
+
+  constructor(sink: EventSink, clock: Clock) {
+    this.#sink = sink;
+    this.#known = new LRUCache({
+      max: MAX_ENTRIES,
+      perf: { now: () => clock.monotonicMs() },
+      // 0: ask the clock each time in place of caching its answer with a timer of its own.
+      ttlResolution: 0,
+    });
+  }
+
+  async get(regarding: Regarding, signal: AbortSignal): Promise<UidResult> {
+    const namespace = regarding.kind === "Node" ? "" : regarding.namespace;
+    const key = JSON.stringify([regarding.kind, namespace, regarding.name]);
+    const known = this.#known.get(key);
+    if (known !== undefined) return known;
+    const result = await this.#sink.findUid(regarding, signal);
+    if (result.kind === "found") this.#known.set(key, result, { ttl: FOUND_TTL_MS });
+    if (result.kind === "absent") this.#known.set(key, result, { ttl: ABSENT_TTL_MS });
+    return result;
   }
 }

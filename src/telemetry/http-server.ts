@@ -9,7 +9,6 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo, Socket } from "node:net";
 import type { Clock } from "../lib/clock.ts";
 import type { Logger } from "../lib/logger.ts";
-import { limitConnections } from "./connection-limit.ts";
 
 /** A response to GET. */
 export interface HttpPage {
@@ -153,4 +152,44 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
         server.closeAllConnections();
       }),
   };
+}
+
+/**
+ * Closes connections beyond `most`, the oldest of the address with the most: a client that holds many of them locks out
+ * no other.
+ */
+function limitConnections(server: Server, most: number): void {
+  const open = new OpenConnections();
+  server.on("connection", (socket) => {
+    const { remoteAddress = "" } = socket;
+    open.add(socket, remoteAddress);
+    socket.once("close", () => open.delete(socket, remoteAddress));
+    if (open.count > most) open.removeOldest().destroy();
+  });
+}
+
+/** Connections in the order of their beginning, by the address of the client. */
+class OpenConnections {
+  readonly #byAddress = new Map<string, Set<Socket>>();
+  count = 0;
+
+  add(socket: Socket, address: string): void {
+    this.#byAddress.set(address, (this.#byAddress.get(address) ?? new Set()).add(socket));
+    this.count++;
+  }
+
+  delete(socket: Socket, address: string): void {
+    const own = this.#byAddress.get(address);
+    if (!own?.delete(socket)) return;
+    this.count--;
+    if (own.size === 0) this.#byAddress.delete(address);
+  }
+
+  /** Removes the oldest of the address with the most. */
+  removeOldest(): Socket {
+    const [address, own] = [...this.#byAddress].reduce((a, b) => (b[1].size > a[1].size ? b : a));
+    const oldest = own.values().next().value as Socket;
+    this.delete(oldest, address);
+    return oldest;
+  }
 }

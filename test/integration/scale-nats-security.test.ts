@@ -11,8 +11,7 @@ import { afterEach, expect, test } from "vitest";
 import { createBus } from "../../src/app/scale/scale-bus.ts";
 import { parseConfig } from "../../src/config/config.ts";
 import { silentLogger } from "../../src/lib/logger.ts";
-import type { Bus } from "../../src/scale/stream/bus.ts";
-import type { NatsSecret } from "../../src/scale/stream/nats-secret.ts";
+import type { Bus, NatsSecret } from "../../src/scale/stream/bus.ts";
 import { removeAtOurEnd } from "../../tools/cluster/process.ts";
 import { findNatsObstacle, NatsServer } from "../../tools/nats-server.ts";
 import {

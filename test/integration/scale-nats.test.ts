@@ -8,7 +8,7 @@ import { connect as openConnection } from "@nats-io/transport-node";
 import { afterEach, expect, test } from "vitest";
 import { Aggregator } from "../../src/aggregate/aggregator.ts";
 import { silentLogger } from "../../src/lib/logger.ts";
-import { decodeCheckpoint } from "../../src/scale/messages/checkpoint-codec.ts";
+import { decodeCheckpoint } from "../../src/scale/messages/checkpoint.ts";
 import { PartitionCounters, PartitionState, PositionNumbers } from "../../src/scale/owner/partition-state.ts";
 import type { StreamMessage } from "../../src/scale/stream/bus.ts";
 import { NatsBus, type NatsOptions } from "../../src/scale/stream/nats-bus.ts";

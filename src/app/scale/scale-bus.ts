@@ -9,8 +9,7 @@ import { join } from "node:path";
 import type { Config } from "../../config/config.ts";
 import type { Logger } from "../../lib/logger.ts";
 import type { LeaseGroupOptions } from "../../scale/leases/lease-group.ts";
-import { type Bus, BusError } from "../../scale/stream/bus.ts";
-import { type NatsSecret, SECRET_KEYS } from "../../scale/stream/nats-secret.ts";
+import { type Bus, BusError, type NatsSecret, SECRET_KEYS } from "../../scale/stream/bus.ts";
 
 /** Creates the connection; it is opened with its first use. */
 export async function createBus(config: Config, logger: Logger): Promise<Bus> {

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// The position up to which all messages of a partition are in stored reports.
+// The position up to which all messages of a partition are in stored reports, and its bytes in the stream.
 // Invariant: pure. A position is given only when every report that had counts before it was written after it.
 
+import * as z from "zod";
+import { DELTA_VERSION, shard } from "./delta-codec.ts";
 import type { ShardsSnapshot } from "./shard-tracker.ts";
 import type { SourceState } from "./source-tracker.ts";
 
@@ -14,6 +16,17 @@ export interface Checkpoint extends ShardsSnapshot {
   /** The sources as of that message. */
   sources: Record<string, SourceState>;
 }
+
+const count = z.number().int().min(0).max(Number.MAX_SAFE_INTEGER);
+
+const schema = z.strictObject({
+  version: z.literal(DELTA_VERSION),
+  stream: z.string(),
+  position: count,
+  sources: z.record(z.string(), z.strictObject({ seq: count, cumulative: count, atMs: count, untilUs: count })),
+  shards: z.array(shard.extend({ source: z.string(), atMs: count, untilUs: count })),
+  wholeSinceUs: count,
+});
 
 export class CheckpointTracker {
   #candidate: Checkpoint | undefined;
@@ -47,5 +60,22 @@ export class CheckpointTracker {
     const done = this.#candidate;
     this.#candidate = undefined;
     return done;
+  }
+}
+
+export function encodeCheckpoint(checkpoint: Checkpoint, stream: string): Uint8Array {
+  return new TextEncoder().encode(JSON.stringify({ version: DELTA_VERSION, stream, ...checkpoint }));
+}
+
+/** Reads a checkpoint of the stream; undefined for one of another stream or version, and for anything else. */
+export function decodeCheckpoint(bytes: Uint8Array | undefined, stream: string): Checkpoint | undefined {
+  if (!bytes) return undefined;
+  try {
+    const parsed = schema.safeParse(JSON.parse(new TextDecoder().decode(bytes)));
+    if (!parsed.success || parsed.data.stream !== stream) return undefined;
+    const { version: _, stream: __, ...checkpoint } = parsed.data;
+    return checkpoint;
+  } catch {
+    return undefined;
   }
 }

@@ -12,7 +12,7 @@
 
 import type { AlertSource } from "../../alerts/alert-source.ts";
 import type { FollowNodes } from "../../alerts/node-source.ts";
-import { IngestCounters } from "../../ingest/ingest-counters.ts";
+import { IngestCounters, REJECTIONS, type Rejection } from "../../ingest/ingest-counters.ts";
 import type { Clock } from "../../lib/clock.ts";
 import type { Logger } from "../../lib/logger.ts";
 import type { HeldPart } from "../leases/lease-group.ts";
@@ -21,7 +21,6 @@ import { type Notice, type ReportDelta, SKEW_US } from "../messages/delta.ts";
 import type { Bus } from "../stream/bus.ts";
 import { NodeFanOut } from "./node-fan-out.ts";
 import { Publisher } from "./publisher.ts";
-import { addCounters, type ReaderCounters } from "./reader-counters.ts";
 import { ShardCounts, type ShardCountsOptions } from "./shard-counts.ts";
 
 export interface ReaderOptions extends ShardCountsOptions {
@@ -45,6 +44,16 @@ export interface ReaderParts {
   followNodes: FollowNodes;
   /** Creates the source of one shard. */
   createSource: (follow: FollowNodes) => ShardSource;
+}
+
+/** Outcomes of alerts: `received` is the sum of the others. */
+export interface ReaderCounters {
+  received: number;
+  counted: number;
+  duplicates: number;
+  throttleNotices: number;
+  shortened: number;
+  rejected: Record<Rejection, number>;
 }
 
 /** Time between two looks at the stream. */
@@ -273,4 +282,14 @@ function waitForEither(a: AbortSignal, b: AbortSignal): Promise<void> {
   const either = AbortSignal.any([a, b]);
   if (either.aborted) return Promise.resolve();
   return new Promise((resolve) => either.addEventListener("abort", () => resolve(), { once: true }));
+}
+
+/** Adds the outcomes of a shard to those of its reader. */
+function addCounters(sum: ReaderCounters, counters: ReaderCounters): void {
+  sum.received += counters.received;
+  sum.counted += counters.counted;
+  sum.duplicates += counters.duplicates;
+  sum.throttleNotices += counters.throttleNotices;
+  sum.shortened += counters.shortened;
+  for (const reason of REJECTIONS) sum.rejected[reason] += counters.rejected[reason];
 }

@@ -71,3 +71,9 @@ export interface Bus {
   readonly problem: string | undefined;
   close(): Promise<void>;
 }
+
+/** Keys of the Secret, all optional. */
+export const SECRET_KEYS = ["nats.creds", "user", "password", "token", "ca.crt", "tls.crt", "tls.key"] as const;
+
+/** Contents of the Secret. */
+export type NatsSecret = Partial<Record<(typeof SECRET_KEYS)[number], string>>;

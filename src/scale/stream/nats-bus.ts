@@ -26,12 +26,12 @@ import {
   BusError,
   isBusError,
   type LastMessage,
+  type NatsSecret,
   type StoreResult,
   type StreamFacts,
   type StreamMessage,
 } from "./bus.ts";
 import { checkServer, explain } from "./nats-errors.ts";
-import type { NatsSecret } from "./nats-secret.ts";
 import { toTls } from "./nats-tls.ts";
 import { findStreamFaults, PARTITIONS, SHARDS, type StreamSettings } from "./stream-settings.ts";
 

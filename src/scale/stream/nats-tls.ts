@@ -6,8 +6,7 @@
 import { isIP } from "node:net";
 import { checkServerIdentity, type PeerCertificate } from "node:tls";
 import type { TlsOptions } from "@nats-io/transport-node";
-import { BusError } from "./bus.ts";
-import type { NatsSecret } from "./nats-secret.ts";
+import { BusError, type NatsSecret } from "./bus.ts";
 
 /** Options of a connection that must be secured; undefined where the server decides. The client ignores `tls://`. */
 export function toTls(

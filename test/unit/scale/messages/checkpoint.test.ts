@@ -2,8 +2,7 @@
 // Copyright The policy-violation-operator Authors
 
 import { describe, expect, it } from "vitest";
-import { CheckpointTracker } from "../../../../src/scale/messages/checkpoint.ts";
-import { decodeCheckpoint, encodeCheckpoint } from "../../../../src/scale/messages/checkpoint-codec.ts";
+import { CheckpointTracker, decodeCheckpoint, encodeCheckpoint } from "../../../../src/scale/messages/checkpoint.ts";
 
 const CANDIDATE = {
   position: 10,
