@@ -30,7 +30,7 @@ export const openReportMetrics: MetricDefinition[] = [
   {
     name: "policy_violation_openreports_left_out",
     type: "gauge",
-    help: "Reports without an OpenReports copy, beyond memory.maxReports of a kind.",
+    help: "Reports without an OpenReports copy, beyond memory.maxReports of a kind; at most as many are counted.",
     read: (source) => source.openReports().leftOut,
   },
 ];

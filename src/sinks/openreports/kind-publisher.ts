@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// Copies the reports of one kind: follows the metadata of the reports and of their copies, and reads and writes a copy
-// when it is due.
-// Invariant: the API that is not there, refuses or fails is tried again, and each reason is logged once.
+// Copies the reports of one kind: follows the metadata of the reports and of their copies, queues the copies that are out
+// of date, and reads and writes one at its turn.
+// Invariant: the API that is not there, refuses or fails is tried again, and each reason is logged once. Two attempts on
+// one report are at least `minIntervalMs` apart, unless a retry or the API's return asks for less.
 
 import type { OpenReport, OpenReportLimits } from "../../api/openreports.ts";
 import type { Report } from "../../api/v1alpha1.ts";
@@ -13,9 +14,9 @@ import { type FollowObserver, follow } from "../../kube/follow.ts";
 import type { Clock } from "../../lib/clock.ts";
 import type { Logger } from "../../lib/logger.ts";
 import { RetryPolicy } from "../../lib/pacing/retry-policy.ts";
-import type { TokenBucket } from "../../lib/pacing/token-bucket.ts";
+import type { WorkQueue } from "../../lib/pacing/work-queue.ts";
 import { SELECTOR } from "../cluster-sink.ts";
-import { type CopyState, OpenReportQueue } from "./openreport-queue.ts";
+import { type CopyState, CopyStates } from "./copy-states.ts";
 import { ForeignObjectError, isUpToDate, OpenReportStore, type ReportPair } from "./openreport-store.ts";
 import { FIXED_PAUSES, type PublishResult } from "./publish-result.ts";
 import { observeNames, type StoredName, type StoredNamesObserver } from "./stored-names.ts";
@@ -46,51 +47,49 @@ export interface OpenReportPublisherOptions {
 }
 
 const RETRY = { minMs: 1000, maxMs: 60_000 };
-/** The loop looks at the queue at least this often. Milliseconds. */
-const MAX_WAIT_MS = 60_000;
+/** Ranks of the queue: a copy that is missing goes before those that are to be checked or changed. */
+const [MISSING, CHANGED] = [0, 1];
+/** Number of ranks. */
+export const RANKS = 2;
 
 /** Publishes the reports of one kind. */
 export class KindPublisher {
   isServed = false;
   readonly #pair: ReportPair;
   readonly #options: OpenReportPublisherOptions;
-  readonly #bucket: TokenBucket;
+  readonly #queue: WorkQueue;
   readonly #count: (result: PublishResult) => void;
   readonly #store: OpenReportStore;
-  readonly #queue: OpenReportQueue;
+  readonly #states: CopyStates;
   /** resourceVersion of every copy, by key; of orphans, too, until they are collected. */
   readonly #copies = new Map<string, string>();
-  #inFlight: CopyState | undefined;
-  #wake = Promise.withResolvers<void>();
+  #signal = AbortSignal.abort();
   #loggedProblem: ApiErrorCode | undefined;
   #loggedRefusal: string | undefined;
 
   constructor(
     pair: ReportPair,
     options: OpenReportPublisherOptions,
-    bucket: TokenBucket,
+    queue: WorkQueue,
     count: (result: PublishResult) => void,
   ) {
     this.#pair = pair;
     this.#options = options;
-    this.#bucket = bucket;
+    this.#queue = queue;
     this.#count = count;
     this.#store = new OpenReportStore(options.client);
-    this.#queue = new OpenReportQueue(options.minIntervalMs, options.maxReports);
-  }
-
-  get pending(): number {
-    return this.#queue.pending;
+    this.#states = new CopyStates(options.maxReports);
   }
 
   get leftOut(): number {
-    return this.#queue.leftOut;
+    return this.#states.leftOut;
   }
 
   async run(signal: AbortSignal): Promise<void> {
     const { client, clock, absentRetryMs } = this.#options;
-    this.#queue.clear();
+    for (const key of this.#states.known) this.#forget(key);
     this.#copies.clear();
+    this.#signal = signal;
     const common = {
       client,
       clock,
@@ -103,7 +102,7 @@ export class KindPublisher {
     // Reports are followed only where there is something to copy them to.
     await Promise.race([served.promise, copies]);
     const reports = follow({ ...common, path: this.#pair.reportsPath }, this.#observeReports(), signal);
-    await Promise.all([copies, reports, this.#processQueue(signal)]);
+    await Promise.all([copies, reports]);
     this.isServed = false;
   }
 
@@ -126,57 +125,51 @@ export class KindPublisher {
   #observeReports(): FollowObserver {
     const { copyName } = this.#options.mapping;
     const observer: StoredNamesObserver = {
-      onListing: () => {
-        this.#queue.leftOut = 0;
-      },
       onPresent: (key, { namespace, name, resourceVersion }) => {
-        const state = this.#queue.ensure(key, namespace, name);
+        const state = this.#states.ensure(key, namespace, name);
         if (!state || state.reportVersion === resourceVersion) return;
         state.reportVersion = resourceVersion;
         this.#mark(key, state);
       },
-      onAbsent: (key) => this.#queue.delete(key),
+      onAbsent: (key) => this.#forget(key),
       // The leader's own list and writes report what is wrong with reports.
       onProblem: () => {},
     };
     const keyOfCopy = ({ namespace, name }: StoredName) => toKey({ namespace, name: copyName(name) });
-    return observeNames(observer, keyOfCopy, () => this.#queue.keys);
+    return observeNames(observer, keyOfCopy, () => this.#states.known);
+  }
+
+  #forget(key: string): void {
+    this.#states.delete(key);
+    this.#queue.forget(key);
   }
 
   /** Marks a copy that was changed or deleted from outside. */
   #compare(key: string): void {
-    const state = this.#queue.get(key);
+    const state = this.#states.get(key);
     // Before the first attempt it is due anyway, and the event of a write may come before its answer.
-    if (state?.triedMs === undefined || state === this.#inFlight) return;
+    if (state?.triedMs === undefined || state.isInFlight) return;
     if (this.#copies.get(key) !== state.writtenVersion) this.#mark(key, state);
   }
 
-  #mark(key: string, state: CopyState): void {
-    this.#queue.mark(state, this.#options.clock.monotonicMs(), !this.#copies.has(key));
-    this.#wake.resolve();
+  #mark(key: string, { triedMs }: CopyState): void {
+    const { clock, minIntervalMs } = this.#options;
+    if (triedMs === undefined) this.#queue.add(key, this.#copies.has(key) ? CHANGED : MISSING);
+    else this.#queue.addAfter(key, CHANGED, Math.max(0, triedMs + minIntervalMs - clock.monotonicMs()));
   }
 
-  async #processQueue(signal: AbortSignal): Promise<void> {
-    const { clock } = this.#options;
-    while (!signal.aborted) {
-      this.#wake = Promise.withResolvers();
-      const next = this.#queue.next();
-      const nowMs = clock.monotonicMs();
-      const waitMs = next ? Math.max(next.dueMs - nowMs, this.#bucket.waitMs(nowMs)) : MAX_WAIT_MS;
-      if (next && waitMs <= 0 && this.#bucket.take(nowMs)) {
-        await this.#publish(next.key, next.state, signal);
-        continue;
-      }
-      const over = new AbortController();
-      await Promise.race([clock.sleep(waitMs, AbortSignal.any([signal, over.signal])), this.#wake.promise]);
-      over.abort();
-    }
+  /** True where the copy is of a report of this kind. */
+  has(key: string): boolean {
+    return this.#states.get(key) !== undefined;
   }
 
-  async #publish(key: string, state: CopyState, signal: AbortSignal): Promise<void> {
+  /** Brings one copy up to date, and queues it again after a failure. */
+  async publish(key: string): Promise<void> {
+    const state = this.#states.get(key);
+    const signal = this.#signal;
+    if (!state || signal.aborted) return;
     state.triedMs = this.#options.clock.monotonicMs();
-    state.dueMs = undefined;
-    this.#inFlight = state;
+    state.isInFlight = true;
     try {
       const result = await this.#copy(key, state, signal);
       if (result === undefined) return;
@@ -188,7 +181,7 @@ export class KindPublisher {
       if (!(error instanceof ApiError || error instanceof ForeignObjectError)) throw error;
       this.#onFailure(key, state, error);
     } finally {
-      this.#inFlight = undefined;
+      state.isInFlight = false;
     }
   }
 
@@ -214,7 +207,7 @@ export class KindPublisher {
       return "written";
     } catch (error) {
       if (!(error instanceof ApiError && error.code === "TooLarge") || next.results.length === 1) throw error;
-      return this.#shrink(state, next.results.length);
+      return this.#shrink(key, state, next.results.length);
     }
   }
 
@@ -235,15 +228,14 @@ export class KindPublisher {
     };
     this.#count(result);
     const askedMs = error instanceof ApiError ? (error.retryAfterMs ?? 0) : 0;
-    state.dueMs = clock.monotonicMs() + Math.max(afterMs, askedMs);
+    this.#queue.requeueAfter(key, CHANGED, Math.max(afterMs, askedMs));
     if (result === "refused") this.#logRefusal(state, code, error.message);
   }
 
-  #shrink(state: CopyState, results: number): PublishResult {
-    const { clock, logger } = this.#options;
+  #shrink(key: string, state: CopyState, results: number): PublishResult {
     state.mostThatFit = Math.floor(results / 2);
-    state.dueMs = clock.monotonicMs();
-    logger.warn(
+    this.#queue.add(key, CHANGED);
+    this.#options.logger.warn(
       { namespace: state.namespace, report: state.name, results: state.mostThatFit },
       "OpenReports object too large, listing fewer results",
     );
@@ -259,10 +251,13 @@ export class KindPublisher {
 
   /** What failed while the API was not served is tried again at once. */
   #onServed(): void {
-    const { clock, logger } = this.#options;
-    logger.info({ kind: this.#pair.plural }, "publishing OpenReports");
-    this.#queue.hasten(clock.monotonicMs());
-    this.#wake.resolve();
+    this.#options.logger.info({ kind: this.#pair.plural }, "publishing OpenReports");
+    for (const key of this.#states.known) {
+      const rank = this.#queue.waitingRank(key);
+      if (rank === undefined) continue;
+      this.#queue.forget(key);
+      this.#queue.add(key, rank);
+    }
   }
 
   #onProblem(problem: { code: ApiErrorCode; message: string } | undefined): void {

@@ -4,8 +4,9 @@
 // Copies every stored report to an OpenReports object, at its own pace, for both kinds of reports.
 // Invariant: a copy is a function of the stored report; nothing is kept over a restart, and report writes never wait.
 
-import { TokenBucket } from "../../lib/pacing/token-bucket.ts";
-import { KindPublisher, type OpenReportPublisherOptions } from "./kind-publisher.ts";
+import { WorkLoop } from "../../lib/pacing/work-loop.ts";
+import { WorkQueue } from "../../lib/pacing/work-queue.ts";
+import { KindPublisher, type OpenReportPublisherOptions, RANKS } from "./kind-publisher.ts";
 import { REPORT_PAIRS } from "./openreport-store.ts";
 import type { PublishResult } from "./publish-result.ts";
 
@@ -16,7 +17,7 @@ export interface OpenReportStats {
   results: Readonly<Record<PublishResult, number>>;
   /** Copies that are out of date. */
   pending: number;
-  /** Reports beyond the bound, which have no copy. */
+  /** Reports beyond the bound, which have no copy; no more are counted than have one. */
   leftOut: number;
 }
 
@@ -35,27 +36,42 @@ export const NO_OPEN_REPORTS: OpenReportStats = { isServed: false, results: NO_R
 /** Over both kinds: a write of 100 results costs the API server about 100 ms. */
 const WRITES_PER_SECOND = 5;
 const WRITE_BURST = 10;
+const CONCURRENCY = 2;
 
 export class OpenReportPublisher {
   readonly #results: Record<PublishResult, number> = { ...NO_RESULTS };
   readonly #kinds: readonly KindPublisher[];
+  /** Keys of both kinds: those of cluster reports have no namespace. */
+  readonly #queue: WorkQueue;
+  readonly #loop: WorkLoop;
 
   constructor(options: OpenReportPublisherOptions) {
-    const bucket = new TokenBucket(WRITES_PER_SECOND, WRITE_BURST);
+    const { clock } = options;
     const count = (result: PublishResult) => this.#results[result]++;
-    this.#kinds = REPORT_PAIRS.map((pair) => new KindPublisher(pair, options, bucket, count));
+    this.#queue = new WorkQueue({ clock, ranks: RANKS, flow: (key) => key.slice(0, key.indexOf("/")) });
+    this.#kinds = REPORT_PAIRS.map((pair) => new KindPublisher(pair, options, this.#queue, count));
+    this.#loop = new WorkLoop({
+      queue: this.#queue,
+      clock,
+      perSecond: WRITES_PER_SECOND,
+      burst: WRITE_BURST,
+      concurrency: CONCURRENCY,
+      process: async (key) => this.#kinds.find((kind) => kind.has(key))?.publish(key),
+    });
   }
 
   /** Publishes until the signal aborts; run it once at a time. Never rejects but for a bug. */
   async run(signal: AbortSignal): Promise<void> {
+    this.#loop.start();
     await Promise.all(this.#kinds.map((kind) => kind.run(signal)));
+    await this.#loop.stop();
   }
 
   stats(): OpenReportStats {
     return {
       isServed: this.#kinds.every(({ isServed }) => isServed),
       results: this.#results,
-      pending: this.#kinds.reduce((sum, { pending }) => sum + pending, 0),
+      pending: this.#queue.length,
       leftOut: this.#kinds.reduce((sum, { leftOut }) => sum + leftOut, 0),
     };
   }

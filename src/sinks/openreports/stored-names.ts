@@ -18,7 +18,6 @@ export interface StoredNamesObserver {
   onPresent(key: string, stored: StoredName): void;
   /** An object of this key is no longer stored. */
   onAbsent(key: string): void;
-  onListing?(): void;
   onListed?(): void;
   onProblem(problem: { code: ApiErrorCode; message: string } | undefined): void;
 }
@@ -33,7 +32,6 @@ export function observeNames(
   return {
     onListing: () => {
       listed = new Set();
-      observer.onListing?.();
     },
     onObject: (object) => {
       const stored = readStoredName(object);
