@@ -32,7 +32,7 @@ export interface PolicyWatchStats {
   kind: PolicyObjectKind;
   knowledge: Knowledge;
   objects: number;
-  /** Objects that there was no room for. */
+  /** Objects that there was no room for; no more are counted than are kept. */
   leftOut: number;
 }
 
@@ -101,18 +101,23 @@ export class PolicyWatch implements PolicyCatalog {
   }
 }
 
+/** Objects by key, and the keys of those that there was no room for. */
+interface Kept {
+  objects: Map<string, PolicyObject>;
+  /** At most as many as objects; where it is full there may be more. */
+  leftOut: Set<string>;
+}
+
 /** The objects of one kind. */
 class PolicyIndex implements FollowObserver {
   readonly tried: Promise<void>;
-  leftOut = 0;
   readonly #kind: PolicyObjectKind;
   readonly #options: PolicyWatchOptions;
   readonly #resolveTried: () => void;
-  #objects = new Map<string, PolicyObject>();
+  #kept = createKept();
   #state: Knowledge = "unknown";
-  /** Objects of the list that is being read, and how many did not fit. */
-  #listing: Map<string, PolicyObject> | undefined;
-  #listingLeftOut = 0;
+  /** Of the list that is being read. */
+  #listing: Kept | undefined;
   #reportedCode: ApiErrorCode | undefined;
 
   constructor(kind: PolicyObjectKind, options: PolicyWatchOptions) {
@@ -123,8 +128,16 @@ class PolicyIndex implements FollowObserver {
     this.#options = options;
   }
 
+  get #max(): number {
+    return this.#options.maxPerKind ?? 10_000;
+  }
+
   get size(): number {
-    return this.#objects.size;
+    return this.#kept.objects.size;
+  }
+
+  get leftOut(): number {
+    return this.#kept.leftOut.size;
   }
 
   get knowledge(): Knowledge {
@@ -132,50 +145,62 @@ class PolicyIndex implements FollowObserver {
   }
 
   find(namespace: string | undefined, name: string): PolicyObject | undefined {
-    return this.#objects.get(toKey(namespace, name));
+    return this.#kept.objects.get(toKey(namespace, name));
   }
 
   onListing(): void {
-    this.#listing = new Map();
-    this.#listingLeftOut = 0;
+    this.#listing = createKept();
   }
 
   onObject(item: unknown): void {
     const named = parsePolicyObject(this.#kind, item);
     if (!named) return;
-    const objects = this.#listing ?? this.#objects;
+    const { objects } = this.#listing ?? this.#kept;
     const key = toKey(named.object.namespace, named.name);
     const known = objects.get(key);
-    if (known === undefined && objects.size >= (this.#options.maxPerKind ?? 10_000)) {
-      // The next list counts the objects that are left out again.
-      const leftOut = this.#listing ? ++this.#listingLeftOut : ++this.leftOut;
-      if (leftOut > 1) return;
-      this.#logFull();
-      if (!this.#listing) this.#options.onChange(undefined);
+    if (known === undefined && objects.size >= this.#max) {
+      this.#leaveOut(key);
       return;
     }
     objects.set(key, named.object);
+    if (this.#endLeftOut(key)) this.#options.onChange(undefined);
     if (this.#listing || JSON.stringify(known) === JSON.stringify(named.object)) return;
     this.#options.onChange(new Set([named.name]));
   }
 
   onListed(): void {
-    const old = this.#objects;
+    const old = this.#kept.objects;
     const wasKnown = this.knowledge === "known";
-    this.#objects = this.#listing ?? new Map();
     // Only a list that was read to its end says what is absent.
-    this.leftOut = this.#listingLeftOut;
+    this.#kept = this.#listing ?? createKept();
     this.#listing = undefined;
     this.#state = "known";
     this.#resolveTried();
     if (!wasKnown || this.leftOut > 0) this.#options.onChange(undefined);
-    else this.#options.onChange(findDifferences(old, this.#objects));
+    else this.#options.onChange(findDifferences(old, this.#kept.objects));
   }
 
   onRemoved(item: unknown): void {
     const named = parsePolicyObject(this.#kind, item);
-    if (!named || !this.#objects.delete(toKey(named.object.namespace, named.name))) return;
-    this.#options.onChange(new Set([named.name]));
+    if (!named) return;
+    const key = toKey(named.object.namespace, named.name);
+    if (this.#kept.objects.delete(key)) this.#options.onChange(new Set([named.name]));
+    if (this.#endLeftOut(key)) this.#options.onChange(undefined);
+  }
+
+  #leaveOut(key: string): void {
+    const { leftOut } = this.#listing ?? this.#kept;
+    const isFirst = leftOut.size === 0;
+    if (leftOut.size < this.#max) leftOut.add(key);
+    if (!isFirst) return;
+    this.#options.logger.warn({ kind: this.#kind, kept: this.#max }, "too many policies, some left out");
+    if (!this.#listing) this.#options.onChange(undefined);
+  }
+
+  /** Returns true where this object was the only one left out. */
+  #endLeftOut(key: string): boolean {
+    const { leftOut } = this.#kept;
+    return !this.#listing && leftOut.size < this.#max && leftOut.delete(key) && leftOut.size === 0;
   }
 
   onProblem(problem: { code: ApiErrorCode; message: string } | undefined): void {
@@ -192,10 +217,9 @@ class PolicyIndex implements FollowObserver {
     // A short outage takes nothing away from what is known.
     if (problem.code !== "NotServed" && problem.code !== "Forbidden") return;
     const state = problem.code === "NotServed" ? "unserved" : "unknown";
-    const changed = state !== this.#state || this.#objects.size > 0;
+    const changed = state !== this.#state || this.size > 0;
     this.#state = state;
-    this.#objects = new Map();
-    this.leftOut = 0;
+    this.#kept = createKept();
     if (changed) this.#options.onChange(undefined);
   }
 
@@ -211,11 +235,10 @@ class PolicyIndex implements FollowObserver {
       logger.warn(fields, "failed to follow policies, retrying");
     }
   }
+}
 
-  #logFull(): void {
-    const kept = this.#options.maxPerKind ?? 10_000;
-    this.#options.logger.warn({ kind: this.#kind, kept }, "too many policies, some left out");
-  }
+function createKept(): Kept {
+  return { objects: new Map(), leftOut: new Set() };
 }
 
 function toKey(namespace: string | undefined, name: string): string {

@@ -28,7 +28,7 @@ export const contextMetrics: MetricDefinition[] = [
   {
     name: "policy_violation_policies_left_out",
     type: "gauge",
-    help: "Policy objects beyond the limit of 10,000 of a kind; reports then can't name an object of that kind with certainty.",
+    help: "Policy objects beyond the limit of 10,000 of a kind, of which at most 10,000 are counted; reports then can't name an object of that kind with certainty.",
     labels: ["kind"],
     read: readKinds(({ leftOut }) => leftOut),
   },
