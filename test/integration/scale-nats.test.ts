@@ -203,6 +203,7 @@ describeReal(
         marks: new Map(),
         checkpoint: { position: 0, sources: {}, shards: [], wholeSinceUs: 0 },
         counters,
+        onLoss: () => {},
         onCoverage: () => {},
         onSkipped: (reason, detail) => skipped.push(`${reason} ${detail}`),
         onThrottled: () => {},

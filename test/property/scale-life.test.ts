@@ -24,6 +24,15 @@ function pickBelow(world: ScaleWorld, max: number): number {
   return Math.floor(world.clock.random() * max);
 }
 
+/** Lets time pass in which counts of two namespaces that are gone move to cluster reports. */
+async function moveNamespaces(world: ScaleWorld): Promise<void> {
+  world.namespaces = ["shop", "absent", "deleted"];
+  world.sink.goneNamespaces.add("absent");
+  await world.run(15_000, 50);
+  world.sink.removeNamespace("deleted");
+  await world.run(10_000, 50);
+}
+
 /** Lives of each test; a life takes about two seconds of processor time. */
 const RUNS = Number(process.env["SCALE_RUNS"] ?? 1);
 
@@ -36,7 +45,7 @@ async function check(life: (world: ScaleWorld) => Promise<void>, failed: readonl
       await world.run(40_000, 0);
       expect(world.findProblems()).toEqual([]);
     }),
-    { numRuns: RUNS + failed.length, examples: failed.map((seed): [number] => [seed]) },
+    { numRuns: RUNS + failed.length, examples: failed.map((seed): [number] => [seed]), endOnFailure: true },
   );
 }
 
@@ -191,6 +200,7 @@ describe("several processes", { timeout: 300_000 }, () => {
   it("declare what the stream removed while no process owned a partition, and all readers were replaced", async () => {
     let missing = 0;
     await check(async (world) => {
+      await moveNamespaces(world);
       const [owner, reader] = [...world.owners, ...world.readers];
       if (owner) world.kill(owner);
       await world.run(10_000 + pickBelow(world, 10_000));
@@ -207,8 +217,30 @@ describe("several processes", { timeout: 300_000 }, () => {
     expect(missing).toBeGreaterThan(0);
   });
 
+  it("declare what is missing in cluster reports, too, which others may own", async () => {
+    let missing = 0;
+    await check(async (world) => {
+      world.unknownWrites = 0.2;
+      await moveNamespaces(world);
+      for (let turn = 0; turn < 4; turn++) {
+        for (const owner of [...world.owners]) world.kill(owner);
+        const before = world.stream.lastSeq;
+        await world.run(3000 + pickBelow(world, 3000));
+        world.stream.loseCounts((seq) => seq > before && pickBelow(world, 3) === 0);
+        const next = world.startOwner();
+        const other = world.startOwner();
+        for (let partition = 0; partition < PARTITIONS; partition++)
+          world.givePartition(partition, pickBelow(world, 2) === 0 ? next : other);
+        await world.run(pickBelow(world, 9000), pickBelow(world, 2) * 10);
+      }
+      missing += world.missing;
+    });
+    expect(missing).toBeGreaterThan(0);
+  });
+
   it("declare a stream that was recreated, or has lost what it had stored", async () => {
     await check(async (world) => {
+      await moveNamespaces(world);
       await world.run(pickBelow(world, 3000));
       if (pickBelow(world, 2) === 0) world.stream.recreate();
       else world.stream.loseTail(1 + pickBelow(world, 5));

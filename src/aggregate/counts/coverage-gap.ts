@@ -68,6 +68,11 @@ export function isSameGap(a: Pick<CoverageGap, "kind" | "fromUs">, b: Pick<Cover
   return a.kind === b.kind && a.fromUs === b.fromUs;
 }
 
+/** True for a time without reading. */
+export function isGapKind(kind: CoverageGapKind): kind is GapKind {
+  return (GAP_KINDS as readonly string[]).includes(kind);
+}
+
 /** True if a report was deleted, with counts that no report has any more. */
 export function isDeletion({ kind, count }: CoverageGap): boolean {
   return kind === "Deleted" && count > 0;

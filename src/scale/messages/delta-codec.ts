@@ -95,7 +95,6 @@ const notice = z.discriminatedUnion("type", [
     toUs: us.nullable(),
     nodes: count,
     count,
-    isNew: z.boolean(),
   }),
   z.strictObject({
     type: z.literal("throttle"),

@@ -68,8 +68,6 @@ export interface GapNotice {
   nodes: number;
   /** Occurrences that are missing at most; 0 where the number is unknown. */
   count: number;
-  /** False: continues a gap that was declared before. */
-  isNew: boolean;
 }
 
 /** KubeArmor throttled a container. */

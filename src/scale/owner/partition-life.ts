@@ -15,9 +15,9 @@ import { startRetentionSweeps } from "../../reconcile/retention-sweep.ts";
 import { findPersistedSeq } from "../../reconcile/watermark.ts";
 import type { RenderOptions } from "../../report/render.ts";
 import { guardSink } from "../../sinks/guarded-sink.ts";
-import { pickIndex } from "../leases/rendezvous.ts";
 import { type Checkpoint, CheckpointTracker } from "../messages/checkpoint.ts";
-import { MOVED_ID, MovedCounts } from "./moved-counts.ts";
+import { MovedCounts } from "./moved-counts.ts";
+import { MOVED_ID } from "./moved-report.ts";
 import type { OwnerOptions, OwnerParts, PartitionLife } from "./owner-parts.ts";
 import { type PartitionCounters, PartitionState, PositionNumbers } from "./partition-state.ts";
 
@@ -31,6 +31,8 @@ export interface LifeParts {
   checkpoint: Checkpoint;
   /** Marks of the stored reports, by reportKey. */
   marks: ReadonlyMap<string, number>;
+  /** Policies whose cluster report may have moved counts. */
+  moved: readonly string[];
   /** True while the partition is held, by the clock at that moment. */
   isHeld: () => boolean;
   /** Receives the position that a report holds, by its uid, after each write. */
@@ -59,6 +61,7 @@ export function beginLife(life: LifeParts): PartitionLife {
     marks,
     checkpoint,
     counters,
+    onLoss: (gap, seq) => moved.declare(gap, seq),
     onCoverage: (key) => queue.add(key, "coverage"),
     onSkipped: (reason, detail) => parts.onSkipped(partition, reason, detail),
     onThrottled: parts.onThrottled,
@@ -85,12 +88,15 @@ export function beginLife(life: LifeParts): PartitionLife {
   );
   const moved = new MovedCounts(checkpoint.position, {
     ...parts,
+    partition: { index: partition, count: parts.partitions },
     stream,
     marks,
+    policies: life.moved,
+    getPosition: () => state.position,
+    hasLedger: (key) => aggregator.ledgers.has(key),
     onWritten: (...written) => notifyWritten([parts], written, parts.clock),
     sink: guardSink(parts.sink, isHeld, NOT_THE_OWNER),
     render: () => createRenderOptions(options, parts, state),
-    isOwn: (key) => pickIndex(key, parts.partitions) === partition,
     onMovedByAnother: () => {
       logger.warn({ partition }, "counts moved by another owner, loading again");
       end.abort();
@@ -101,7 +107,7 @@ export function beginLife(life: LifeParts): PartitionLife {
     const ledger = aggregator.ledgers.get(key);
     if (!ledger) return;
     const { unwritten } = ledger.counts;
-    if (moved.take(ledger, state.position)) {
+    if (moved.take(ledger)) {
       counters.moved += unwritten;
       checkpoints.waitFor(toMovedKey(ledger.policyName));
       aggregator.drop(key);

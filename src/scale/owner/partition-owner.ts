@@ -18,12 +18,11 @@ import { RetryPolicy } from "../../lib/pacing/retry-policy.ts";
 import { findPersistedSeq, parseMarks } from "../../reconcile/watermark.ts";
 import { SinkError } from "../../sinks/report-sink.ts";
 import type { HeldPart } from "../leases/lease-group.ts";
-import { pickIndex } from "../leases/rendezvous.ts";
 import { type Checkpoint, decodeCheckpoint, encodeCheckpoint } from "../messages/checkpoint.ts";
 import { SKEW_US } from "../messages/delta.ts";
 import { BusError, isBusError, type StreamFacts } from "../stream/bus.ts";
-import { MOVED_ID } from "./moved-counts.ts";
-import { listMoved } from "./moved-marks.ts";
+import { findMovedStream, listMoved } from "./moved-marks.ts";
+import { MOVED_ID } from "./moved-report.ts";
 import type { OwnerOptions, OwnerParts, PartitionLife } from "./owner-parts.ts";
 import { beginLife, toMovedKey } from "./partition-life.ts";
 import type { PartitionCounters } from "./partition-state.ts";
@@ -89,9 +88,9 @@ export class PartitionOwner {
         this.#findMark(report, facts.id),
       ]),
     );
-    for (const [key, position] of withMoved.flatMap((report) => listMoved(report, facts.id)))
-      if (pickIndex(key, this.#parts.partitions) === this.#partition)
-        marks.set(key, Math.max(position, marks.get(key) ?? 0));
+    const partition = { index: this.#partition, count: this.#parts.partitions };
+    for (const [key, position] of withMoved.flatMap((report) => listMoved(report, facts.id, partition)))
+      marks.set(key, Math.max(position, marks.get(key) ?? 0));
     const newest = Math.max(checkpoint.position, ...marks.values());
     const last = await this.#findLast(newest);
     const life = beginLife({
@@ -102,6 +101,7 @@ export class PartitionOwner {
       stream: facts.id,
       checkpoint,
       marks,
+      moved: withMoved.map(({ policy }) => policy.name),
       isHeld,
       onPosition: (uid, position) => this.#written.set(uid, { stream: facts.id, position }),
     });
@@ -109,8 +109,9 @@ export class PartitionOwner {
     if (over.aborted) life.end.abort();
     this.life = life;
     this.#adopt(life, stored, facts.id);
-    // Without a checkpoint each report holds what its mark says, and no more.
-    const heldSeq = found?.position ?? Math.min(...[...marks.values()].filter((mark) => mark > 0));
+    // Without a checkpoint each report holds what its mark says, and no more; without a mark nothing of the stream.
+    const held = [...marks.values()].filter((mark) => mark > 0);
+    const heldSeq = found?.position ?? (held.length > 0 ? Math.min(...held) : facts.startSeq);
     if (facts.firstSeq > heldSeq + 1) life.state.declareLoss(this.#parts.clock.nowMs());
     this.#queueChanged(life);
     const fields = { partition: this.#partition, reports: stored.length, position: checkpoint.position };
@@ -176,8 +177,9 @@ export class PartitionOwner {
     for (const report of stored) {
       const ledger = life.aggregator.ledger(report.metadata.namespace, report.policy.name);
       life.controller.adopt(ledger, report, []);
-      const mark = parseMarks(report.metadata).find(({ id }) => id !== MOVED_ID);
-      if (!mark?.id.startsWith("stream-") || mark.id === stream) continue;
+      const mark = parseMarks(report.metadata).find(({ id }) => id !== MOVED_ID)?.id;
+      const writtenFrom = mark ?? findMovedStream(report.metadata);
+      if (!writtenFrom?.startsWith("stream-") || writtenFrom === stream) continue;
       // What the earlier stream held for this report can't be read any more.
       const fromUs = Math.max(0, ledger.counts.all.lastUs - SKEW_US);
       addGap(

@@ -28,6 +28,7 @@ import { type DecodedDelta, decodeDelta } from "../messages/delta-codec.ts";
 import { ShardTracker } from "../messages/shard-tracker.ts";
 import { type Arrival, SourceTracker } from "../messages/source-tracker.ts";
 import type { StreamMessage } from "../stream/bus.ts";
+import { declareGap } from "./gap-notice.ts";
 
 /** Numbers a set of counts by the position in the stream up to which a report holds all messages. */
 export class PositionNumbers extends SetNumbers {
@@ -62,6 +63,8 @@ export interface PartitionParts {
   marks: ReadonlyMap<string, number>;
   checkpoint: Checkpoint;
   counters: PartitionCounters;
+  /** Called where messages of the partition are missing, which was noticed at `seq`. */
+  onLoss: (gap: GapNotice, seq: number) => void;
   /** Queues a report whose coverage has changed. */
   onCoverage: (key: string) => void;
   /** Called for a message that is skipped. */
@@ -121,7 +124,7 @@ export class PartitionState {
 
   /** Messages up to `toMs` were removed from the stream before they were read, or may have been. */
   declareLoss(toMs: number): void {
-    this.#addGap({ ...LOSS, fromUs: null, toUs: toUs(toMs), isNew: true }, this.position + 1);
+    this.#addGap({ ...LOSS, fromUs: null, toUs: toUs(toMs) }, this.position + 1);
   }
 
   /** Ends gaps that lasted when the stored reports were written, and of which the stream has no end. */
@@ -138,7 +141,7 @@ export class PartitionState {
   #skip({ kind, detail }: Exclude<DecodedDelta, { kind: "delta" }>, seq: number, atMs: number): void {
     this.#count(kind, detail);
     // Whatever another program wrote is not ours to miss.
-    if (kind === "version") this.#addGap({ ...LOSS, fromUs: toUs(atMs), toUs: toUs(atMs), isNew: true }, seq);
+    if (kind === "version") this.#addGap({ ...LOSS, fromUs: toUs(atMs), toUs: toUs(atMs) }, seq);
   }
 
   #count(reason: keyof PartitionCounters["skipped"], detail: string): void {
@@ -186,13 +189,13 @@ export class PartitionState {
     begun: readonly ReportDelta[],
   ): void {
     for (const fromUs of this.#shards.update(shards, { source, atMs, untilUs }))
-      this.#addGap({ ...DOWN, fromUs, toUs: untilUs, isNew: false }, seq, ({ all }) =>
+      this.#addGap({ ...DOWN, fromUs, toUs: untilUs }, seq, ({ all }) =>
         all.coverageGaps.some((gap) => isSameGap(gap, { kind: DOWN.kind, fromUs }) && gap.toUs === undefined),
       );
     const keys = new Set(begun.map(({ namespace, policyName }) => reportKey(namespace, policyName)));
     if (keys.size === 0) return;
     for (const fromUs of this.#shards.open)
-      this.#addGap({ ...DOWN, fromUs, toUs: null, isNew: false }, seq, ({ key }) => keys.has(key));
+      this.#addGap({ ...DOWN, fromUs, toUs: null }, seq, ({ key }) => keys.has(key));
   }
 
   /** There is no room for the report: others of its namespace say how many alerts have none. */
@@ -203,10 +206,7 @@ export class PartitionState {
 
   #declareLost({ occurrences: count = 0, fromUs }: Lost, { untilUs }: Delta, seq: number): void {
     this.#parts.counters.lost += count;
-    this.#addGap(
-      { ...LOSS, fromUs: fromUs === undefined ? null : fromUs - SKEW_US, toUs: untilUs, count, isNew: true },
-      seq,
-    );
+    this.#addGap({ ...LOSS, fromUs: fromUs === undefined ? null : fromUs - SKEW_US, toUs: untilUs, count }, seq);
   }
 
   #addNotice(notice: Notice, seq: number): void {
@@ -226,19 +226,19 @@ export class PartitionState {
   }
 
   #addGap(
-    { kind, fromUs, toUs: endUs, nodes, count, isNew }: GapNotice,
+    gap: GapNotice,
     seq: number,
     isConcerned: (report: { key: string; all: Totals }) => boolean = () => true,
   ): void {
-    if (endUs !== null) this.#shards.onGap(endUs);
+    if (gap.toUs !== null) this.#shards.onGap(gap.toUs);
     for (const [key, ledger] of this.#ledgersBeyondMark(seq)) {
       const { all } = ledger.counts;
       if (!isConcerned({ key, all })) continue;
-      const from = Math.max(0, Math.min(fromUs ?? all.lastUs - SKEW_US, endUs ?? Number.POSITIVE_INFINITY));
-      const gap = createCoverageGap(kind, from, { toUs: endUs ?? undefined, nodes, count });
-      addGap(ledger, gap, isNew || !all.coverageGaps.some((known) => isSameGap(known, gap)));
+      declareGap(ledger, gap, all.lastUs);
       this.#parts.onCoverage(key);
     }
+    // Readers send the other kinds to all partitions.
+    if (gap.kind === LOSS.kind) this.#parts.onLoss(gap, seq);
   }
 
   #addRejected({ scope, count, atUs }: RejectedNotice, seq: number): void {

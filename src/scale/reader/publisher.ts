@@ -211,5 +211,5 @@ function createLane(): Lane {
 function declareLost(count: number, fromMs: number, toMs: number): Notice[] {
   if (count === 0) return [];
   const [fromUs, toUs] = [Math.max(0, Math.round(fromMs * 1000) - SKEW_US), Math.round(toMs * 1000)];
-  return [{ type: "gap", kind: "TransportLost", fromUs, toUs, nodes: 0, count, isNew: true }];
+  return [{ type: "gap", kind: "TransportLost", fromUs, toUs, nodes: 0, count }];
 }

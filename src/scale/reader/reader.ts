@@ -199,8 +199,7 @@ export class Reader {
   onEventLoopStall(ms: number): void {
     const fromUs = Math.round((this.#parts.clock.nowMs() - ms) * 1000);
     for (const { counts, source } of this.#shards.values())
-      if (counts.connectedMs !== undefined)
-        counts.addGap({ kind: "Stalled", fromUs, nodes: source.nodes.desired, isNew: true });
+      if (counts.connectedMs !== undefined) counts.addGap({ kind: "Stalled", fromUs, nodes: source.nodes.desired });
   }
 
   /** Declares that nobody read the shard since the holder before. */
@@ -211,7 +210,7 @@ export class Reader {
     const kind = untilMs === undefined ? "NotRunning" : "NodeDown";
     const { desired } = source.nodes;
     // A shard without a node has lost nothing.
-    if (desired > 0) counts.addGap({ kind, fromUs, nodes: kind === "NodeDown" ? desired : 0, isNew: true });
+    if (desired > 0) counts.addGap({ kind, fromUs, nodes: kind === "NodeDown" ? desired : 0 });
     shard.isAnnounced = true;
     // The notice goes with the next drain.
     shard.includedMs = undefined;

@@ -120,13 +120,13 @@ export class ShardCounts implements AlertListener {
       this.connectedMs = nowMs;
       this.#onConnected(nowMs);
     }
-    if (this.#down) this.addGap({ kind: "NodeDown", ...this.#down, nodes: ended?.nodes ?? 0, isNew: false });
+    if (this.#down) this.addGap({ kind: "NodeDown", ...this.#down, nodes: ended?.nodes ?? 0 });
     this.#down = undefined;
   }
 
   onDisconnected({ lastReadMs }: Disconnect): void {
     this.#down = { fromUs: Math.round(lastReadMs * 1000) };
-    this.#notify({ type: "gap", kind: "NodeDown", ...this.#down, toUs: null, nodes: 0, count: 0, isNew: true });
+    this.#notify({ type: "gap", kind: "NodeDown", ...this.#down, toUs: null, nodes: 0, count: 0 });
   }
 
   /** Calls `onConnected` once, when all nodes of the shard are connected. */
@@ -135,7 +135,7 @@ export class ShardCounts implements AlertListener {
   }
 
   /** Declares a gap until now, when streams have been opened, in every report. */
-  addGap(gap: Pick<GapNotice, "kind" | "fromUs" | "nodes" | "isNew">): void {
+  addGap(gap: Pick<GapNotice, "kind" | "fromUs" | "nodes">): void {
     const toUs = Math.round((this.#parts.clock.nowMs() + OPENING_MS) * 1000);
     this.#notify({ type: "gap", toUs, count: 0, ...gap });
   }
@@ -199,6 +199,6 @@ export class ShardCounts implements AlertListener {
       notice.type === "gap" ? notice.fromUs : notice.type === "rejected" ? notice.atUs : notice.notice.timeUs,
     );
     const fromUs = starts.includes(null) ? null : Math.min(toUs, ...starts.map((start) => start ?? toUs));
-    return { type: "gap", kind: "NodeDown", fromUs, toUs, nodes: 0, count: 0, isNew: true };
+    return { type: "gap", kind: "NodeDown", fromUs, toUs, nodes: 0, count: 0 };
   }
 }

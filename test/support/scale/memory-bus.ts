@@ -53,6 +53,11 @@ export class MemoryStream {
     this.messages = this.messages.filter(({ atMs }) => atMs >= ms);
   }
 
+  /** Loses counts, but not checkpoints: messages that a person deletes, or that are damaged on the disk. */
+  loseCounts(isLost: (seq: number) => boolean): void {
+    this.messages = this.messages.filter(({ seq, subject }) => !subject.startsWith("d.") || !isLost(seq));
+  }
+
   /** Loses the newest messages, as a server without sync_interval may at a power loss. */
   loseTail(count: number): void {
     this.messages = this.messages.slice(0, Math.max(0, this.messages.length - count));

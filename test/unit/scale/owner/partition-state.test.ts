@@ -53,6 +53,7 @@ function createState(marks: ReadonlyMap<string, number> = new Map(), memory = ME
     marks,
     checkpoint: { position: 0, sources: {}, shards: [], wholeSinceUs: 0 },
     counters,
+    onLoss: () => {},
     onCoverage: () => {},
     onSkipped: () => {},
     onThrottled: () => {},
@@ -124,8 +125,8 @@ describe("PartitionState", () => {
     const reader = new TestReader();
     apply(1, reader.write(5));
     const gap = { type: "gap", kind: "NodeDown", fromUs: START_US, toUs: START_US + 5, nodes: 2, count: 0 } as const;
-    apply(2, reader.write(0, { notices: [{ ...gap, isNew: true }] }));
-    apply(3, reader.write(0, { notices: [{ ...gap, toUs: START_US + 9, isNew: false }] }));
+    apply(2, reader.write(0, { notices: [gap] }));
+    apply(3, reader.write(0, { notices: [{ ...gap, toUs: START_US + 9 }] }));
     apply(
       4,
       reader.write(0, { notices: [{ type: "rejected", scope: { namespace: "shop" }, count: 2, atUs: START_US }] }),
@@ -139,15 +140,7 @@ describe("PartitionState", () => {
 
   describe("while nodes of a shard are not read", () => {
     const shards = [{ index: 0, desired: 2, connected: 1, missingSinceUs: START_US }];
-    const begin = {
-      type: "gap",
-      kind: "NodeDown",
-      fromUs: START_US,
-      toUs: null,
-      nodes: 1,
-      count: 0,
-      isNew: true,
-    } as const;
+    const begin = { type: "gap", kind: "NodeDown", fromUs: START_US, toUs: null, nodes: 1, count: 0 } as const;
 
     it("has an open gap in each report, also in one that begins meanwhile", () => {
       const { totals, apply } = createState();
@@ -161,7 +154,7 @@ describe("PartitionState", () => {
       });
       const toUs = START_US + 60_000_000;
       const read = [{ ...shards[0], index: 0, desired: 2, connected: 2, missingSinceUs: null }];
-      apply(4, reader.write(0, { shards: read, notices: [{ ...begin, toUs, nodes: 2, isNew: false }] }));
+      apply(4, reader.write(0, { shards: read, notices: [{ ...begin, toUs, nodes: 2 }] }));
       expect(totals()).toMatchObject({ gaps: 1, coverageGaps: [{ fromUs: START_US, toUs, nodes: 2 }] });
       const later = apply(5, reader.write(0, { shards: read, reports: [createReport(1, { PolicyName: "b" })] }));
       expect(later).toBeUndefined();
@@ -183,7 +176,7 @@ describe("PartitionState", () => {
       before.apply(1, reader.write(5, { shards, notices: [begin] }));
       before.state.endUnknownGaps(START_MS + 1000);
       expect(before.totals()?.coverageGaps).toMatchObject([{ toUs: undefined }]);
-      before.apply(2, reader.write(0, { shards, notices: [{ ...begin, fromUs: START_US + 1, isNew: true }] }));
+      before.apply(2, reader.write(0, { shards, notices: [{ ...begin, fromUs: START_US + 1 }] }));
       before.state.endUnknownGaps(START_MS + 1000);
       expect(before.totals()?.coverageGaps).toMatchObject([
         { fromUs: START_US + 1, toUs: (START_MS + 1000) * 1000 },
@@ -200,7 +193,7 @@ describe("PartitionState", () => {
     apply(1, reader.write(5, { shards: [shard(0)] }));
     expect(since()).toBeUndefined();
     const toUs = START_US + 7;
-    const gap = { type: "gap", kind: "NotRunning", fromUs: null, toUs, nodes: 1, count: 0, isNew: true } as const;
+    const gap = { type: "gap", kind: "NotRunning", fromUs: null, toUs, nodes: 1, count: 0 } as const;
     apply(2, reader.write(5, { shards: [shard(0), shard(1)], notices: [gap] }));
     expect(since()).toBe(toUs);
     apply(3, reader.write(0, { shards: [{ ...shard(0), missingSinceUs: START_US }, shard(1)] }));
