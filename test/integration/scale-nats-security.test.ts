@@ -10,10 +10,12 @@ import { join } from "node:path";
 import { afterEach, expect, test } from "vitest";
 import { createBus } from "../../src/app/scale/scale-bus.ts";
 import { parseConfig } from "../../src/config/config.ts";
+import { systemClock } from "../../src/lib/clock.ts";
 import { silentLogger } from "../../src/lib/logger.ts";
 import type { Bus, NatsSecret } from "../../src/scale/stream/bus.ts";
 import { removeAtOurEnd } from "../../tools/cluster/process.ts";
 import { findNatsObstacle, NatsServer } from "../../tools/nats-server.ts";
+import { BAD_CERTIFICATES } from "../support/bad-certificates.ts";
 import {
   encodeAltAddress,
   encodeAltNames,
@@ -27,7 +29,9 @@ import {
 import { describeReal } from "../support/real-parts.ts";
 import { createNatsAccount } from "../support/scale/nats-account.ts";
 
-function makeFolder(files: Readonly<Record<string, string>>): string {
+type SecretFiles = Readonly<Record<string, string | Uint8Array>>;
+
+function makeFolder(files: SecretFiles): string {
   const dir = mkdtempSync(join(tmpdir(), "pvo-nats-secret-"));
   removeAtOurEnd(dir);
   for (const [name, text] of Object.entries(files)) writeFileSync(join(dir, name), text);
@@ -74,7 +78,7 @@ describeReal(
     }
 
     /** Opens the stream with the files of a Secret; returns the error, "" for none. */
-    async function open(port: number, secret: NatsSecret, scheme = "tls", host = "localhost"): Promise<string> {
+    async function open(port: number, secret: SecretFiles, scheme = "tls", host = "localhost"): Promise<string> {
       const env = {
         PVO_SCALE_ENABLED: "true",
         PVO_SCALE_NATS_URL: `${scheme}://${host}:${port}`,
@@ -83,7 +87,7 @@ describeReal(
       };
       const parsed = parseConfig({ env, place: { identity: "test" } });
       if (!("config" in parsed)) throw new Error(JSON.stringify(parsed));
-      const bus = await createBus(parsed.config, silentLogger);
+      const bus = await createBus(parsed.config, silentLogger, systemClock);
       buses.push(bus);
       return await bus.open().then(
         () => "",
@@ -117,20 +121,41 @@ describeReal(
     const wrongTls: [string, NatsSecret, Parameters<typeof startTls>[0]?][] = [
       ["no authority", {}],
       ["another authority", { "ca.crt": clientCa.pem }],
-      ["an authority that is no certificate", { "ca.crt": "nothing" }],
       ["no certificate of ours", trusted, { isMutual: true }],
       [
         "a certificate of another authority",
         { ...trusted, ...toFiles(issueLeaf(ca, forClients, "operator")) },
         { isMutual: true },
       ],
-      ["a certificate without its key", { ...trusted, "tls.crt": client.pem }, { isMutual: true }],
       ["a server's certificate that has expired", trusted, { to: new Date("2021-01-01T00:00:00Z") }],
     ];
     test.each(wrongTls)("with %s is an error of scale.nats.secretPath", async (_, secret, server) => {
       const message = await open(await startTls(server), secret);
       expect(message).toContain("scale.nats.secretPath");
       expect(message).not.toContain("credentials");
+    });
+
+    const badSecrets: [string, SecretFiles, RegExp][] = [
+      ["a certificate without its key", { ...trusted, "tls.crt": client.pem }, /tls\.crt has no tls\.key/],
+      ["a key without its certificate", { ...trusted, "tls.key": client.keyPem }, /tls\.key has no tls\.crt/],
+      ...BAD_CERTIFICATES.map(({ name, files, problem }): [string, SecretFiles, RegExp] => [
+        name,
+        { ...trusted, ...ownCertificate, ...files({ ca: ca.pem, certificate: client.pem, key: client.keyPem }) },
+        problem,
+      ]),
+    ];
+    test.each(badSecrets)("is not asked with %s", async (_, secret, problem) => {
+      const message = await open(1, secret);
+      expect(message).toMatch(/^scale\.nats\.secretPath: /);
+      expect(message).toMatch(problem);
+      expect(message).not.toMatch(/PRIVATE KEY-----\n|secret\b/);
+    });
+
+    test("is read with Windows line breaks in all files", async () => {
+      const port = await startTls({ isMutual: true });
+      const files = Object.entries({ ...trusted, ...ownCertificate });
+      const secret = Object.fromEntries(files.map(([name, text]) => [name, text.replaceAll("\n", "\r\n")]));
+      expect(await open(port, secret)).toBe("");
     });
 
     test("without TLS is an error of the address", async () => {

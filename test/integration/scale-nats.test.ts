@@ -55,6 +55,7 @@ describeReal(
           partitions: 4,
           shards: 2,
           readSecret: async () => ({}),
+          nowMs: () => Date.now(),
           ...more,
         },
         silentLogger,

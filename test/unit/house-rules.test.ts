@@ -67,7 +67,7 @@ const PACKAGES: Record<string, readonly string[]> = {
   sinks: ["node:*", "yaml"],
   events: ["lru-cache"],
   journal: ["node:*"],
-  scale: ["zod", "@nats-io/jetstream", "@nats-io/transport-node", "node:net", "node:tls"],
+  scale: ["zod", "@nats-io/jetstream", "@nats-io/transport-node", "node:crypto", "node:net", "node:tls"],
   app: ["node:*", "package.json"],
   cli: ["node:*", "commander"],
   "main.ts": ["node:*"],

@@ -5,7 +5,7 @@
 // Invariant: reads the files at each call, at most MAX_FILE_BYTES of each.
 
 import { type FileHandle, open } from "node:fs/promises";
-import type { PemText } from "./material.ts";
+import type { PemText } from "../../lib/pem.ts";
 import type { CertificateReading, CertificateStore } from "./mode.ts";
 
 /** Paths of PEM files. */

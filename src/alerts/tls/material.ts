@@ -4,9 +4,17 @@
 // Our side of a TLS connection: our certificate and key, and the authorities that we trust.
 // Invariant: a pure function of the texts and the time; no message contains a secret.
 
-import { createPrivateKey, type KeyObject, X509Certificate } from "node:crypto";
+import type { X509Certificate } from "node:crypto";
 import { createSecureContext, type SecureContext } from "node:tls";
 import { getErrorMessage } from "../../lib/error-message.ts";
+import {
+  checkDates,
+  checkKeyPair,
+  type PemText,
+  parseCertificates,
+  parsePrivateKey,
+  UnusablePem,
+} from "../../lib/pem.ts";
 
 /** Everything that a connection with mutual TLS needs. */
 export interface TlsMaterial {
@@ -23,12 +31,6 @@ export interface TlsMaterial {
 
 export type MaterialResult = { material: TlsMaterial } | { problem: string };
 
-/** One piece of PEM; `name` is for messages: `tls.crt of Secret kubearmor/kubearmor-client-certs`. */
-export interface PemText {
-  name: string;
-  bytes: Uint8Array;
-}
-
 export interface TlsPems {
   /** One certificate or more. */
   ca: PemText;
@@ -37,18 +39,12 @@ export interface TlsPems {
   privateKey: PemText;
 }
 
-/** Far more than any chain; KubeArmor's are one certificate. */
-const MAX_CERTIFICATES = 100;
-
-/** An input that can't be used; the message says why. */
-class Unusable extends Error {}
-
 /** Reads and checks the three texts, so that their faults are reported before a peer is asked. */
 export function readMaterial(pems: TlsPems, nowMs: number): MaterialResult {
   try {
     return { material: toMaterial(pems, nowMs) };
   } catch (error) {
-    if (error instanceof Unusable) return { problem: error.message };
+    if (error instanceof UnusablePem) return { problem: error.message };
     throw error;
   }
 }
@@ -58,18 +54,14 @@ function toMaterial({ ca, certificate, privateKey }: TlsPems, nowMs: number): Tl
   // Ignores those out of date while there are others.
   const current = authorities.filter((one) => checkDates(one, nowMs) === undefined);
   if (current.length === 0) {
-    throw new Unusable(`${ca.name} ${checkDates(authorities[0] as X509Certificate, nowMs)}`);
+    throw new UnusablePem(`${ca.name} ${checkDates(authorities[0], nowMs)}`);
   }
   const chain = parseCertificates(certificate);
-  const own = chain[0] as X509Certificate;
+  const [own] = chain;
   const outdated = checkDates(own, nowMs);
-  if (outdated !== undefined) throw new Unusable(`${certificate.name} ${outdated}`);
+  if (outdated !== undefined) throw new UnusablePem(`${certificate.name} ${outdated}`);
   const key = parsePrivateKey(privateKey);
-  if (!own.checkPrivateKey(key)) {
-    throw new Unusable(
-      `${privateKey.name} is not the key of ${certificate.name}: put in the two that were made together`,
-    );
-  }
+  checkKeyPair(own, key, { certificate: certificate.name, key: privateKey.name });
   const trusting = (trusted: readonly X509Certificate[]) => makeContext(trusted, certificate, privateKey);
   return {
     caName: ca.name,
@@ -85,49 +77,6 @@ function getEarliestExpiry(own: X509Certificate, authorities: readonly X509Certi
   return Math.min(own.validToDate.getTime(), last);
 }
 
-/** Returns when a certificate expired or will be valid; undefined when it is valid now. */
-export function checkDates(certificate: X509Certificate, nowMs: number): string | undefined {
-  const { validFromDate, validToDate } = certificate;
-  if (nowMs > validToDate.getTime()) {
-    return `expired on ${formatIsoTime(validToDate)}: it must be reissued`;
-  }
-  if (nowMs < validFromDate.getTime()) {
-    return `is valid only from ${formatIsoTime(validFromDate)} on, and it is ${formatIsoTime(new Date(nowMs))} here: check the clocks`;
-  }
-  return undefined;
-}
-
-function formatIsoTime(date: Date): string {
-  return date.toISOString().replace(".000Z", "Z");
-}
-
-function parseCertificates({ name, bytes }: PemText): [X509Certificate, ...X509Certificate[]] {
-  const text = Buffer.from(bytes).toString("latin1");
-  const blocks = text.match(/-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g) ?? [];
-  const notPem = `${name} holds no certificate in PEM form ("-----BEGIN CERTIFICATE-----")`;
-  if (blocks.length > MAX_CERTIFICATES) throw new Unusable(`${name} holds more than ${MAX_CERTIFICATES} certificates`);
-  const certificates = blocks.map((block) => {
-    try {
-      return new X509Certificate(block);
-    } catch {
-      throw new Unusable(`${notPem}: the text between these lines is not a certificate`);
-    }
-  });
-  const [first, ...others] = certificates;
-  if (first === undefined) throw new Unusable(notPem);
-  return [first, ...others];
-}
-
-function parsePrivateKey({ name, bytes }: PemText): KeyObject {
-  const text = Buffer.from(bytes).toString("latin1");
-  if (/ENCRYPTED/.test(text)) throw new Unusable(`${name} is encrypted: put in a key without a passphrase`);
-  try {
-    return createPrivateKey(text);
-  } catch {
-    throw new Unusable(`${name} holds no private key in PEM form ("-----BEGIN PRIVATE KEY-----")`);
-  }
-}
-
 function makeContext(trusted: readonly X509Certificate[], certificate: PemText, privateKey: PemText): SecureContext {
   try {
     return createSecureContext({
@@ -141,6 +90,6 @@ function makeContext(trusted: readonly X509Certificate[], certificate: PemText, 
     });
   } catch (error) {
     const reason = getErrorMessage(error);
-    throw new Unusable(`${certificate.name} can't be used: ${reason}`);
+    throw new UnusablePem(`${certificate.name} can't be used: ${reason}`);
   }
 }

@@ -6,7 +6,8 @@
 // certificates and has had none in this process's life.
 
 import type { Clock } from "../../lib/clock.ts";
-import { type PemText, readMaterial, type TlsMaterial } from "./material.ts";
+import type { PemText } from "../../lib/pem.ts";
+import { readMaterial, type TlsMaterial } from "./material.ts";
 
 /** The decision for one connection. */
 export type Security =
@@ -80,6 +81,6 @@ function toSecurity(reading: CertificateReading, clock: Clock): Security {
   if (reading.kind !== "found") return { kind: "refused", message: reading.message };
   const result = readMaterial(reading, clock.nowMs());
   return "problem" in result
-    ? { kind: "refused", message: result.problem }
+    ? { kind: "refused", message: `feed.relay.tls: ${result.problem}` }
     : { kind: "tls", material: result.material };
 }

@@ -9,7 +9,7 @@
 
 import type { X509Certificate } from "node:crypto";
 import { isIP } from "node:net";
-import { checkDates } from "./material.ts";
+import { checkDates } from "../../lib/pem.ts";
 import type { PeerText } from "./peer-text.ts";
 
 export interface ShownCertificate {

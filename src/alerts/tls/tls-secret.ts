@@ -4,7 +4,7 @@
 // Certificates in a Secret.
 // Invariant: the Secret counts as absent only where the API server answers that it does not exist.
 
-import type { PemText } from "./material.ts";
+import type { PemText } from "../../lib/pem.ts";
 import type { CertificateReading, CertificateStore } from "./mode.ts";
 
 /** Name of a Secret, and the keys of its three texts. */

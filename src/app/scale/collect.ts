@@ -31,7 +31,7 @@ export async function runCollector(parts: OperatorSettings, stop: AbortSignal): 
   const client = new KubeClient({ kubeConfig, version, clock, observe: (call) => passing.countCall(call) });
   const steps = new StopSteps(logger);
   steps.onStop("kubernetes client", () => client.close());
-  const bus = await createBus(config, logger);
+  const bus = await createBus(config, logger, clock);
   steps.onStop("stream", () => bus.close());
   const relay = config.feed.relay;
   const sourceOptions = {

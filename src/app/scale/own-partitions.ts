@@ -46,7 +46,7 @@ export async function runOwner(parts: OperatorSettings, stop: AbortSignal): Prom
     observe: (call) => passing.countCall(call),
   });
   steps.onStop("kubernetes client", () => client.close());
-  const bus = await createBus(config, logger);
+  const bus = await createBus(config, logger, clock);
   steps.onStop("stream", () => bus.close());
   const recorder = createRecorder(parts, client, steps);
   let metrics: Metrics | undefined;

@@ -7,12 +7,13 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Config } from "../../config/config.ts";
+import type { Clock } from "../../lib/clock.ts";
 import type { Logger } from "../../lib/logger.ts";
 import type { LeaseGroupOptions } from "../../scale/leases/lease-group.ts";
 import { type Bus, BusError, type NatsSecret, SECRET_KEYS } from "../../scale/stream/bus.ts";
 
 /** Creates the connection; it is opened with its first use. */
-export async function createBus(config: Config, logger: Logger): Promise<Bus> {
+export async function createBus(config: Config, logger: Logger, clock: Clock): Promise<Bus> {
   const { NatsBus } = await import("../../scale/stream/nats-bus.ts");
   const { url, stream, subjectPrefix, replicas, maxAgeMs, maxBytes, secretPath } = config.scale.nats;
   return new NatsBus(
@@ -26,6 +27,7 @@ export async function createBus(config: Config, logger: Logger): Promise<Bus> {
       maxBytes,
       partitions: config.scale.partitions,
       shards: config.scale.shards,
+      nowMs: () => clock.nowMs(),
       readSecret: () => readSecretFiles(secretPath),
     },
     logger,

@@ -42,6 +42,8 @@ export interface NatsOptions extends StreamSettings {
   name: string;
   /** Reads the credentials, before each first connection. */
   readSecret: () => Promise<NatsSecret>;
+  /** Time by which certificates are valid; milliseconds since the epoch. */
+  nowMs: () => number;
 }
 
 const CONNECT_TIMEOUT_MS = 5_000;
@@ -209,10 +211,10 @@ export class NatsBus implements Bus {
   }
 
   async #connect(): Promise<Open> {
-    const { url, name, readSecret } = this.#options;
+    const { url, name, readSecret, nowMs } = this.#options;
     try {
       const { "nats.creds": credentials, user, password, token, ...tls } = await readSecret();
-      const secured = toTls(url, tls);
+      const secured = toTls(url, tls, nowMs());
       this.#usesTls = secured !== undefined;
       const connection = await connect({
         servers: url.split(",").map((one) => one.trim()),

@@ -3,21 +3,53 @@
 
 // TLS of the connection to NATS, from the address and the Secret.
 
+import type { X509Certificate } from "node:crypto";
 import { isIP } from "node:net";
 import { checkServerIdentity, type PeerCertificate } from "node:tls";
 import type { TlsOptions } from "@nats-io/transport-node";
+import {
+  checkDates,
+  checkKeyPair,
+  type PemText,
+  parseCertificates,
+  parsePrivateKey,
+  UnusablePem,
+} from "../../lib/pem.ts";
 import { BusError, type NatsSecret } from "./bus.ts";
 
 /** Options of a connection that must be secured; undefined where the server decides. The client ignores `tls://`. */
-export function toTls(
-  url: string,
-  { "ca.crt": ca, "tls.crt": cert, "tls.key": key }: NatsSecret,
-): TlsOptions | undefined {
-  if ((cert === undefined) !== (key === undefined))
-    throw new BusError(`scale.nats.secretPath: ${cert ? "tls.crt has no tls.key" : "tls.key has no tls.crt"}`);
+export function toTls(url: string, secret: NatsSecret, nowMs: number): TlsOptions | undefined {
+  checkMaterial(secret, nowMs);
+  const { "ca.crt": ca, "tls.crt": cert, "tls.key": key } = secret;
   const tls = { ...(ca && { ca }), ...(cert && { cert }), ...(key && { key }) };
   if (Object.keys(tls).length === 0 && !url.includes("tls://")) return undefined;
   return { ...tls, ...{ checkServerIdentity: createIdentityCheck(url) } };
+}
+
+/** Throws a BusError for what no server can be reached with. */
+function checkMaterial({ "ca.crt": ca, "tls.crt": cert, "tls.key": key }: NatsSecret, nowMs: number): void {
+  try {
+    if (ca !== undefined) checkAuthorities(parseCertificates(toPem("ca.crt", ca)), nowMs);
+    if (cert === undefined && key === undefined) return;
+    if (cert === undefined || key === undefined)
+      throw new UnusablePem(key === undefined ? "tls.crt has no tls.key" : "tls.key has no tls.crt");
+    const [own] = parseCertificates(toPem("tls.crt", cert));
+    const outdated = checkDates(own, nowMs);
+    if (outdated !== undefined) throw new UnusablePem(`tls.crt ${outdated}`);
+    checkKeyPair(own, parsePrivateKey(toPem("tls.key", key)), { certificate: "tls.crt", key: "tls.key" });
+  } catch (error) {
+    if (!(error instanceof UnusablePem)) throw error;
+    throw new BusError(`scale.nats.secretPath: ${error.message}`, { cause: error });
+  }
+}
+
+function checkAuthorities(authorities: readonly X509Certificate[], nowMs: number): void {
+  const faults = authorities.map((one) => checkDates(one, nowMs));
+  if (!faults.includes(undefined)) throw new UnusablePem(`ca.crt ${faults[0]}`);
+}
+
+function toPem(name: string, text: string): PemText {
+  return { name, bytes: new TextEncoder().encode(text) };
 }
 
 /** The client names no server that is dialed by its IP address, for which Node then takes the name "localhost". */
