@@ -89,7 +89,8 @@ export function toObserved({ config }: OperatorSettings, parts: OperatorParts): 
   };
 }
 
-function createClient(settings: OperatorSettings, passing: RequestCounters, steps: StopSteps): KubeClient {
+/** Creates the client of a process that writes reports. */
+export function createClient(settings: OperatorSettings, passing: RequestCounters, steps: StopSteps): KubeClient {
   const { config, kubeConfig, version, clock } = settings;
   const client = new KubeClient({
     ...{ kubeConfig, version, clock },

@@ -5,6 +5,7 @@
 // The states of the election (leadership/election/elector-states.ts) decide about writing: acquiring is a standby, leading writes,
 // regaining is suspended, and idle after it, because another replica has led, exits.
 
+import { waitForAbort } from "../lib/clock.ts";
 import { createMetrics } from "../telemetry/metrics.ts";
 import { monitorEventLoopStalls } from "./event-loop-monitor.ts";
 import { createMetricsSource } from "./operator-metrics.ts";
@@ -172,9 +173,3 @@ class Operator {
 
 /** With one replica, leadership never ends. */
 const NEVER = new AbortController().signal;
-
-/** Resolves when the signal aborts. */
-function waitForAbort(signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return Promise.resolve();
-  return new Promise((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
-}

@@ -6,6 +6,7 @@
 
 import type { Gap } from "../aggregate/gaps/stream-coverage.ts";
 import type { Clock } from "../lib/clock.ts";
+import { toEpochUs } from "../lib/time.ts";
 import type { EventRecorder, Regarding } from "./event-recorder.ts";
 
 export interface GapEventsParts {
@@ -85,8 +86,8 @@ export class GapEvents {
       outcome: "StreamGap",
       note: describe(Math.round(afterMs / 1000), gap.kind),
       count: 1,
-      firstUs: Math.round(gap.fromMs * 1000),
-      lastUs: Math.round((gap.toMs ?? clock.nowMs()) * 1000),
+      firstUs: toEpochUs(gap.fromMs),
+      lastUs: toEpochUs(gap.toMs ?? clock.nowMs()),
     });
   }
 }

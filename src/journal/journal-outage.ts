@@ -8,7 +8,7 @@ import type { Aggregator } from "../aggregate/aggregator.ts";
 import type { Ledger } from "../aggregate/ledger/ledger.ts";
 import { reportKey } from "../ingest/violation/violation.ts";
 import type { Logger } from "../lib/logger.ts";
-import type { EpochUs } from "../lib/time.ts";
+import { type EpochUs, toEpochUs } from "../lib/time.ts";
 import { countOccurrencesLeft } from "./change-collector.ts";
 import type { Journal } from "./journal.ts";
 
@@ -81,8 +81,4 @@ function isRestart({ counts }: Ledger, startUs: EpochUs): boolean {
 /** The report's key, as by reportKey. */
 export function toOutageKey(report: { namespace: string | undefined; policyName: string }): string {
   return reportKey(report.namespace, report.policyName);
-}
-
-function toEpochUs(ms: number): EpochUs {
-  return Math.round(ms * 1000);
 }

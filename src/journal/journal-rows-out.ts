@@ -8,8 +8,7 @@ import type { DatabaseSync, StatementSync } from "node:sqlite";
 import type { LayerRow, ReportChange } from "../aggregate/ledger/change-log.ts";
 import { reportKey } from "../ingest/violation/violation.ts";
 import type { Batch, Recovered } from "./journal.ts";
-import { readTable } from "./journal-rows-in.ts";
-import { computeChecksum } from "./row-checksum.ts";
+import { computeChecksum, readTable } from "./journal-rows-in.ts";
 
 /** A row without evidence keeps the evidence that is there. */
 const PUT_VIOLATION = `INSERT INTO violation VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)

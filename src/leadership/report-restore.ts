@@ -5,12 +5,12 @@
 // Invariant: a report is not kept once its ledger continues it.
 
 import type { Aggregator } from "../aggregate/aggregator.ts";
-import { toUs } from "../aggregate/gaps/stream-coverage.ts";
 import type { Ledger } from "../aggregate/ledger/ledger.ts";
 import type { Report } from "../api/v1alpha1.ts";
 import { reportKey } from "../ingest/violation/violation.ts";
 import type { Journaling } from "../journal/journal-writer.ts";
 import type { Slices } from "../lib/pacing/slices.ts";
+import { toEpochUs } from "../lib/time.ts";
 import type { ReportController } from "../reconcile/report-controller.ts";
 import type { ReportQueue } from "../reconcile/report-queue.ts";
 import { getLastSeenMs, StoredTimes, toGapUs } from "./stored-times.ts";
@@ -70,7 +70,7 @@ export class ReportRestore {
   async declareGaps(previousEndMs: number, slices: Slices): Promise<void> {
     const { aggregator, journaling, queue } = this.#parts;
     for (const ledger of this.#ledgers) {
-      if (ledger.gaps.endUnknown(ledger.counts.written.coverageGaps, toUs(previousEndMs)))
+      if (ledger.gaps.endUnknown(ledger.counts.written.coverageGaps, toEpochUs(previousEndMs)))
         queue.add(reportKey(ledger.namespace, ledger.policyName), "coverage");
       await slices.spend(1);
     }

@@ -4,13 +4,13 @@
 // Times that stored reports hold of the operator that wrote them.
 
 import type { EarlyGap } from "../aggregate/gaps/early-gaps.ts";
-import { type Gap, toUs } from "../aggregate/gaps/stream-coverage.ts";
+import type { Gap } from "../aggregate/gaps/stream-coverage.ts";
 import type { Report } from "../api/v1alpha1.ts";
-import { parseMicroTime } from "../lib/time.ts";
+import { parseMicroTime, toEpochUs } from "../lib/time.ts";
 
 /** The same gap in microseconds. */
 export function toGapUs({ kind, fromMs, toMs }: Gap): EarlyGap {
-  return { kind, fromUs: toUs(fromMs), toUs: toMs === undefined ? undefined : toUs(toMs) };
+  return { kind, fromUs: toEpochUs(fromMs), toUs: toMs === undefined ? undefined : toEpochUs(toMs) };
 }
 
 /** The newest time in a report in milliseconds since the epoch; 0 where it has none. */

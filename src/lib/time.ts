@@ -21,6 +21,11 @@ const USUAL = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$/;
 /** "2026-11-23T" */
 const DAY_LENGTH = 11;
 
+/** Returns the instant of `ms` milliseconds since the epoch. */
+export function toEpochUs(ms: number): EpochUs {
+  return Math.round(ms * 1000);
+}
+
 /** True for two times of one hour of UTC. */
 export function isSameHour(aUs: EpochUs, bUs: EpochUs): boolean {
   return Math.floor(aUs / HOUR_US) === Math.floor(bUs / HOUR_US);

@@ -8,7 +8,7 @@ import type { Ledger } from "../aggregate/ledger/ledger.ts";
 import type { ObjectMeta, Report } from "../api/v1alpha1.ts";
 import { unreachable } from "../lib/assert.ts";
 import { runInTurns } from "../lib/pacing/steps.ts";
-import type { EpochUs } from "../lib/time.ts";
+import { type EpochUs, toEpochUs } from "../lib/time.ts";
 import { renderInSteps } from "../report/render.ts";
 import type { WriteResult } from "../sinks/report-sink.ts";
 import { type AttemptState, type ReconcileResult, STEPS } from "./reconcile-steps.ts";
@@ -199,7 +199,7 @@ export class ReportReconciler {
       const occurrences = this.ledger.counts.all.occurrences - this.ledger.counts.unwritten;
       logger.warn({ ...toReportRef(this.ledger), occurrences }, "report deleted, counting again from zero");
     }
-    await this.#rebaseOn(found, isDeleted ? Math.round(clock.nowMs() * 1000) : undefined);
+    await this.#rebaseOn(found, isDeleted ? toEpochUs(clock.nowMs()) : undefined);
     this.metadata = found?.metadata;
     // Another replica's counts were subtracted, and the rest is a new set.
     if (!this.ledger.write.isInFlight) await this.#take();

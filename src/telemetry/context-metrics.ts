@@ -3,7 +3,7 @@
 
 // The metrics of what the leader reads of the cluster besides alerts: policies and acceptances. A part of metric-list.ts.
 
-import type { MetricDefinition } from "./metric-definition.ts";
+import { type MetricDefinition, toSamples } from "./metric-definition.ts";
 import type { FollowedKind, MetricsSource } from "./metrics-source.ts";
 
 const readKinds = (read: (kind: FollowedKind) => number) => (source: MetricsSource) =>
@@ -49,7 +49,6 @@ export const contextMetrics: MetricDefinition[] = [
     type: "counter",
     help: "Attempts to write the status of an AcceptedViolation, by result.",
     labels: ["result"],
-    read: (source) =>
-      Object.entries(source.acceptances().statusWrites).map(([result, value]) => ({ labels: { result }, value })),
+    read: (source) => toSamples("result", source.acceptances().statusWrites),
   },
 ];

@@ -3,7 +3,7 @@
 
 // The metrics of the OpenReports copies: a part of metric-list.ts.
 
-import type { MetricDefinition } from "./metric-definition.ts";
+import { type MetricDefinition, toSamples } from "./metric-definition.ts";
 
 /** All 0 on a standby and where copies are switched off. */
 export const openReportMetrics: MetricDefinition[] = [
@@ -18,8 +18,7 @@ export const openReportMetrics: MetricDefinition[] = [
     type: "counter",
     help: "Attempts to bring the OpenReports copy of a report up to date, by result.",
     labels: ["result"],
-    read: (source) =>
-      Object.entries(source.openReports().results).map(([result, value]) => ({ labels: { result }, value })),
+    read: (source) => toSamples("result", source.openReports().results),
   },
   {
     name: "policy_violation_openreports_pending",

@@ -3,7 +3,7 @@
 
 // The metrics of several processes over a stream; exported only where scale is used.
 
-import type { MetricDefinition } from "./metric-definition.ts";
+import { type MetricDefinition, toSamples } from "./metric-definition.ts";
 import type { ScaleNumbers } from "./metrics-source.ts";
 
 function read(number: (numbers: ScaleNumbers) => number): MetricDefinition["read"] {
@@ -64,7 +64,6 @@ export const scaleMetrics: MetricDefinition[] = [
     type: "counter",
     help: "Messages that were not counted, by reason.",
     labels: ["reason"],
-    read: ({ scale }) =>
-      Object.entries(scale?.().skipped ?? {}).map(([reason, value]) => ({ labels: { reason }, value })),
+    read: ({ scale }) => toSamples("reason", scale?.().skipped ?? {}),
   },
 ];

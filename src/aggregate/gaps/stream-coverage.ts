@@ -5,7 +5,6 @@
 // counted once, when it breaks; it ends when the stream is open again.
 
 import type { Disconnect } from "../../api/alert-stream.ts";
-import type { EpochUs } from "../../lib/time.ts";
 import { GAP_KINDS, type GapKind } from "../counts/coverage-gap.ts";
 
 /** A time without reading. Milliseconds since the epoch; `toMs` is undefined while it lasts. */
@@ -121,11 +120,6 @@ export class StreamCoverage {
     this.gapSeconds[gap.kind] += (toMs - gap.fromMs) / 1000;
     return { ...gap, toMs };
   }
-}
-
-/** The same instant in microseconds. */
-export function toUs(ms: number): EpochUs {
-  return Math.round(ms * 1000);
 }
 
 /** Every kind, so that each shows as 0 from the start. */

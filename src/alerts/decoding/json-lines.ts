@@ -50,9 +50,8 @@ export class JsonLineJoiner {
     }
     if (this.#depth > 0) return { kind: "more" };
     const whole = this.#lines.join("\n").replace(/\]?,?$/, (end) => (this.#depth < 0 ? "" : end));
-    const { text: joined, number: begun } = { text: whole, number: this.#number };
     this.reset();
-    return { kind: "whole", text: joined, number: begun };
+    return { kind: "whole", text: whole, number: this.#number };
   }
 
   reset(): void {

@@ -5,7 +5,7 @@
 // Invariant: one way. The only arrow back is a controller's observer, which learns what is persisted.
 
 import { Aggregator } from "../../aggregate/aggregator.ts";
-import { StreamCoverage, toUs } from "../../aggregate/gaps/stream-coverage.ts";
+import { StreamCoverage } from "../../aggregate/gaps/stream-coverage.ts";
 import { getCellBounds } from "../../aggregate/memory-budget.ts";
 import { recordEventUpdates } from "../../events/event-updates.ts";
 import { GapEvents } from "../../events/gap-events.ts";
@@ -18,7 +18,7 @@ import { Ingest, type IngestParts } from "../../ingest/ingest.ts";
 import { IngestCounters } from "../../ingest/ingest-counters.ts";
 import { LeaderTakeover } from "../../leadership/leader-takeover.ts";
 import { runInTurns } from "../../lib/pacing/steps.ts";
-import type { EpochUs } from "../../lib/time.ts";
+import { type EpochUs, toEpochUs } from "../../lib/time.ts";
 import type { ControllerObserver } from "../../reconcile/controller-observer.ts";
 import { ReportContext } from "../../reconcile/report-context.ts";
 import { ReportController } from "../../reconcile/report-controller.ts";
@@ -140,5 +140,5 @@ function recordEvents({ events, onReport }: PipelineParts): ControllerObserver {
 }
 
 function toOptionalUs(ms: number | undefined): EpochUs | undefined {
-  return ms === undefined ? undefined : toUs(ms);
+  return ms === undefined ? undefined : toEpochUs(ms);
 }

@@ -5,7 +5,7 @@
 // in which they are built stand in pipeline-stages.ts.
 
 import type { Aggregator } from "../../aggregate/aggregator.ts";
-import { type StreamCoverage, toUs } from "../../aggregate/gaps/stream-coverage.ts";
+import type { StreamCoverage } from "../../aggregate/gaps/stream-coverage.ts";
 import type { AlertListener } from "../../alerts/alert-source.ts";
 import type { Alert, RawAlert } from "../../api/alert.ts";
 import type { Disconnect, SourceRejection } from "../../api/alert-stream.ts";
@@ -14,6 +14,7 @@ import type { Ingest } from "../../ingest/ingest.ts";
 import type { IngestCounters, Rejection } from "../../ingest/ingest-counters.ts";
 import type { Scope } from "../../ingest/violation/violation.ts";
 import type { LeaderTakeover, PreviousLeader } from "../../leadership/leader-takeover.ts";
+import { toEpochUs } from "../../lib/time.ts";
 import type { ReportContext } from "../../reconcile/report-context.ts";
 import type { ReportController } from "../../reconcile/report-controller.ts";
 import type { PipelineOptions, PipelineParts } from "./pipeline-parts.ts";
@@ -37,7 +38,7 @@ export class Pipeline implements AlertListener {
     this.#stages = createStages(options, parts);
     const { takeover } = this.#stages;
     this.#ingest = createIngest(options, parts, this.#stages, {
-      nowUs: parts.nowUs ?? (() => toUs(this.lastAlertMs)),
+      nowUs: parts.nowUs ?? (() => toEpochUs(this.lastAlertMs)),
       onRejected: (...rejection) => this.#recordRejection(...rejection),
       onThrottled: (notice) => {
         // The leader records it as well.
@@ -105,7 +106,7 @@ export class Pipeline implements AlertListener {
     logger.warn({ seconds: Math.round(ms / 1000) }, "event loop stalled, alerts may be lost");
     if (this.#stages.takeover.isStandingBy) return;
     this.#stages.gapEvents.startGap(gap);
-    this.aggregator.gaps.addGap(gap.kind, toUs(gap.fromMs), toUs(gap.toMs));
+    this.aggregator.gaps.addGap(gap.kind, toEpochUs(gap.fromMs), toEpochUs(gap.toMs));
   }
 
   /**
@@ -122,7 +123,7 @@ export class Pipeline implements AlertListener {
     onRejected?.(reason, detail, line);
     if (scope === null) return;
     if (this.#stages.takeover.isStandingBy) {
-      const us = toUs(clock.nowMs());
+      const us = toEpochUs(clock.nowMs());
       this.#stages.takeover.keep(() => {
         this.aggregator.gaps.addRejected(scope, us);
         this.aggregator.gaps.reportRejections();
@@ -130,7 +131,7 @@ export class Pipeline implements AlertListener {
       return;
     }
     // A line of a file has no arrival time; reports are written at the end of the file.
-    this.aggregator.gaps.addRejected(scope, line > 0 ? undefined : toUs(clock.nowMs()));
+    this.aggregator.gaps.addRejected(scope, line > 0 ? undefined : toEpochUs(clock.nowMs()));
     if (line > 0 || this.#isReportDue) return;
     // Not one by one: a flood of them must not cost a look at every report each time.
     this.#isReportDue = true;

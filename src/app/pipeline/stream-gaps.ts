@@ -6,8 +6,8 @@
 // Invariant: a gap of nodes concerns every report that exists or begins while it lasts, and no later one.
 
 import type { Aggregator } from "../../aggregate/aggregator.ts";
-import { type Gap, type StreamCoverage, toUs } from "../../aggregate/gaps/stream-coverage.ts";
-import type { EpochUs } from "../../lib/time.ts";
+import type { Gap, StreamCoverage } from "../../aggregate/gaps/stream-coverage.ts";
+import { type EpochUs, toEpochUs } from "../../lib/time.ts";
 
 export class StreamGaps {
   readonly #aggregator: Aggregator;
@@ -18,12 +18,12 @@ export class StreamGaps {
   constructor(aggregator: Aggregator, nodesSinceMs: number | undefined) {
     this.#aggregator = aggregator;
     if (nodesSinceMs === undefined) return;
-    this.#startUs = toUs(nodesSinceMs);
+    this.#startUs = toEpochUs(nodesSinceMs);
     aggregator.gaps.addGapTo(undefined, { kind: "NodeDown", fromUs: this.#startUs, toUs: undefined });
   }
 
   begin({ kind, fromMs }: Gap): void {
-    const fromUs = toUs(fromMs);
+    const fromUs = toEpochUs(fromMs);
     this.#aggregator.gaps.addGap(kind, fromUs);
     // Other nodes are read, so that reports may begin that are short of alerts.
     if (kind === "NodeDown") this.#aggregator.gaps.addGapTo(undefined, { kind, fromUs, toUs: undefined });
@@ -37,11 +37,11 @@ export class StreamGaps {
 
   /** Ends gaps, and the start; `nodes` were missing in a gap of nodes. */
   end(gaps: readonly Gap[], nowMs: number, nodes = 0): void {
-    if (this.#startUs !== undefined) this.#aggregator.gaps.endNodeGap(this.#startUs, toUs(nowMs), 0);
+    if (this.#startUs !== undefined) this.#aggregator.gaps.endNodeGap(this.#startUs, toEpochUs(nowMs), 0);
     this.#startUs = undefined;
     for (const { kind, fromMs, toMs = fromMs } of gaps) {
-      if (kind === "NodeDown") this.#aggregator.gaps.endNodeGap(toUs(fromMs), toUs(toMs), nodes);
-      else this.#aggregator.gaps.endGap(kind, toUs(fromMs), toUs(toMs));
+      if (kind === "NodeDown") this.#aggregator.gaps.endNodeGap(toEpochUs(fromMs), toEpochUs(toMs), nodes);
+      else this.#aggregator.gaps.endGap(kind, toEpochUs(fromMs), toEpochUs(toMs));
     }
   }
 }

@@ -78,7 +78,7 @@ export async function runCollector(parts: OperatorSettings, stop: AbortSignal): 
   const reading = reader.run(end.signal);
   await group.run(stop);
   logger.info({ graceMs }, "shutting down, publishing counts");
-  await reader.publisher.close(AbortSignal.any([deadline(graceMs, clock)]));
+  await reader.publisher.close(deadline(graceMs, clock));
   end.abort();
   endWatch();
   await reading;

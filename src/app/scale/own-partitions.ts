@@ -8,9 +8,9 @@ import type { Config } from "../../config/config.ts";
 import type { EventRecorder } from "../../events/event-recorder.ts";
 import { createThrottleUpdate, recordEventUpdates } from "../../events/event-updates.ts";
 import { GapEvents } from "../../events/gap-events.ts";
-import { KubeClient } from "../../kube/client.ts";
 import { LeaderElector } from "../../leadership/election/leader-elector.ts";
 import type { ClaimFacts } from "../../leadership/election/lease-claim.ts";
+import { waitForAbort } from "../../lib/clock.ts";
 import { LeaseGroup, toPartLeaseName } from "../../scale/leases/lease-group.ts";
 import { PartLeases } from "../../scale/leases/part-leases.ts";
 import type { OwnerOptions } from "../../scale/owner/owner-parts.ts";
@@ -20,7 +20,7 @@ import type { Health } from "../../telemetry/health.ts";
 import { createMetrics, type Metrics } from "../../telemetry/metrics.ts";
 import { ClusterContext } from "../cluster-context.ts";
 import { limitToHeap } from "../heap-limits.ts";
-import { createRecorder, type OperatorSettings } from "../operator-parts.ts";
+import { createClient, createRecorder, type OperatorSettings } from "../operator-parts.ts";
 import { ownObject, toPipelineOptions } from "../pipeline/pipeline-options.ts";
 import { RequestCounters } from "../request-counters.ts";
 import { startServers } from "../servers.ts";
@@ -38,14 +38,7 @@ export async function runOwner(parts: OperatorSettings, stop: AbortSignal): Prom
   logger.info({ version, server: kubeConfig.server, nats: nats.url, stream: nats.stream }, "starting owner");
   const passing = new RequestCounters();
   const steps = new StopSteps(logger);
-  const client = new KubeClient({
-    kubeConfig,
-    version,
-    clock,
-    timeoutMs: config.reports.writeTimeoutMs,
-    observe: (call) => passing.countCall(call),
-  });
-  steps.onStop("kubernetes client", () => client.close());
+  const client = createClient(parts, passing, steps);
   const bus = await createBus(config, logger, clock);
   steps.onStop("stream", () => bus.close());
   const recorder = createRecorder(parts, client, steps);
@@ -128,9 +121,7 @@ export async function runOwner(parts: OperatorSettings, stop: AbortSignal): Prom
  */
 async function keepLeading(elector: LeaderElector, facts: ClaimFacts, stop: AbortSignal): Promise<void> {
   for (let term = await elector.acquire(stop, facts); term; term = await elector.acquire(stop, facts)) {
-    const over = AbortSignal.any([term, stop]);
-    if (!over.aborted)
-      await new Promise<void>((resolve) => over.addEventListener("abort", () => resolve(), { once: true }));
+    await waitForAbort(AbortSignal.any([term, stop]));
     if (stop.aborted) break;
   }
   await elector.release();

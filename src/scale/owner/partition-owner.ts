@@ -15,6 +15,7 @@ import { createCoverageGap } from "../../aggregate/counts/coverage-gap.ts";
 import type { Report } from "../../api/v1alpha1.ts";
 import { reportKey } from "../../ingest/violation/violation.ts";
 import { RetryPolicy } from "../../lib/pacing/retry-policy.ts";
+import { toEpochUs } from "../../lib/time.ts";
 import { findPersistedSeq, parseMarks } from "../../reconcile/watermark.ts";
 import { SinkError } from "../../sinks/report-sink.ts";
 import type { HeldPart } from "../leases/lease-group.ts";
@@ -182,11 +183,7 @@ export class PartitionOwner {
       if (!writtenFrom?.startsWith("stream-") || writtenFrom === stream) continue;
       // What the earlier stream held for this report can't be read any more.
       const fromUs = Math.max(0, ledger.counts.all.lastUs - SKEW_US);
-      addGap(
-        ledger,
-        createCoverageGap("TransportLost", fromUs, { toUs: Math.max(fromUs, Math.round(nowMs * 1000)) }),
-        true,
-      );
+      addGap(ledger, createCoverageGap("TransportLost", fromUs, { toUs: Math.max(fromUs, toEpochUs(nowMs)) }), true);
       ledger.write.touch();
     }
   }
@@ -280,5 +277,5 @@ export class PartitionOwner {
 /** Checkpoint to begin with where the stream has none. */
 function createCheckpoint({ startSeq, firstSeq }: StreamFacts, nowMs: number): Checkpoint {
   const position = Math.max(startSeq, firstSeq - 1);
-  return { position, sources: {}, shards: [], wholeSinceUs: Math.round(nowMs * 1000) };
+  return { position, sources: {}, shards: [], wholeSinceUs: toEpochUs(nowMs) };
 }

@@ -12,7 +12,7 @@ import { SetNumbers } from "../../aggregate/counts/set-numbers.ts";
 import type { Totals } from "../../aggregate/counts/totals.ts";
 import type { Ledger } from "../../aggregate/ledger/ledger.ts";
 import { reportKey } from "../../ingest/violation/violation.ts";
-import type { EpochUs } from "../../lib/time.ts";
+import { type EpochUs, toEpochUs } from "../../lib/time.ts";
 import type { Checkpoint } from "../messages/checkpoint.ts";
 import {
   countOccurrences,
@@ -124,7 +124,7 @@ export class PartitionState {
 
   /** Messages up to `toMs` were removed from the stream before they were read, or may have been. */
   declareLoss(toMs: number): void {
-    this.#addGap({ ...LOSS, fromUs: null, toUs: toUs(toMs) }, this.position + 1);
+    this.#addGap({ ...LOSS, fromUs: null, toUs: toEpochUs(toMs) }, this.position + 1);
   }
 
   /** Ends gaps that lasted when the stored reports were written, and of which the stream has no end. */
@@ -133,7 +133,7 @@ export class PartitionState {
     for (const [key, ledger] of this.#parts.aggregator.ledgers)
       for (const gap of ledger.counts.all.coverageGaps) {
         if (gap.toUs !== undefined || (gap.kind === DOWN.kind && open.has(gap.fromUs))) continue;
-        addGap(ledger, { ...gap, toUs: Math.max(toUs(nowMs), gap.fromUs) }, false);
+        addGap(ledger, { ...gap, toUs: Math.max(toEpochUs(nowMs), gap.fromUs) }, false);
         this.#parts.onCoverage(key);
       }
   }
@@ -141,7 +141,7 @@ export class PartitionState {
   #skip({ kind, detail }: Exclude<DecodedDelta, { kind: "delta" }>, seq: number, atMs: number): void {
     this.#count(kind, detail);
     // Whatever another program wrote is not ours to miss.
-    if (kind === "version") this.#addGap({ ...LOSS, fromUs: toUs(atMs), toUs: toUs(atMs) }, seq);
+    if (kind === "version") this.#addGap({ ...LOSS, fromUs: toEpochUs(atMs), toUs: toEpochUs(atMs) }, seq);
   }
 
   #count(reason: keyof PartitionCounters["skipped"], detail: string): void {
@@ -268,7 +268,3 @@ type Lost = Pick<Arrival & { kind: "after_gap" }, "occurrences" | "fromUs">;
 const LOSS = { type: "gap", kind: "TransportLost", nodes: 0, count: 0 } as const;
 
 const DOWN = { type: "gap", kind: "NodeDown", nodes: 0, count: 0 } as const;
-
-function toUs(ms: number): number {
-  return Math.round(ms * 1000);
-}

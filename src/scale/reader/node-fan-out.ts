@@ -4,6 +4,7 @@
 // KubeArmor's pods, followed once and given to the readers of the shards that their nodes belong to.
 
 import type { FollowNodes, NodeObserver, NodeTarget } from "../../alerts/node-source.ts";
+import { waitForAbort } from "../../lib/clock.ts";
 import { pickIndex } from "../leases/rendezvous.ts";
 
 export class NodeFanOut {
@@ -55,7 +56,7 @@ export class NodeFanOut {
       for (const target of this.#nodes.values())
         if (pickIndex(target.node, this.#shards) === shard) observer.onNode(target);
       if (this.#isListed) observer.onListed();
-      await new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
+      await waitForAbort(signal);
       this.#observers.delete(observer);
     };
   }

@@ -8,6 +8,7 @@
 import type { Clock } from "../../lib/clock.ts";
 import type { Logger } from "../../lib/logger.ts";
 import { RetryPolicy } from "../../lib/pacing/retry-policy.ts";
+import { toEpochUs } from "../../lib/time.ts";
 import {
   countOccurrences,
   type Delta,
@@ -171,7 +172,7 @@ export class Publisher {
     lane.seq++;
     lane.cumulative += occurrences;
     const { seq, cumulative } = lane;
-    const untilUs = Math.round(nowMs * 1000);
+    const untilUs = toEpochUs(nowMs);
     const delta: Delta = { stream, source, seq, cumulative, untilUs, shards, reports, notices };
     const bytes = encodeDelta(delta);
     const retry = new RetryPolicy(clock);
@@ -210,6 +211,6 @@ function createLane(): Lane {
 
 function declareLost(count: number, fromMs: number, toMs: number): Notice[] {
   if (count === 0) return [];
-  const [fromUs, toUs] = [Math.max(0, Math.round(fromMs * 1000) - SKEW_US), Math.round(toMs * 1000)];
+  const [fromUs, toUs] = [Math.max(0, toEpochUs(fromMs) - SKEW_US), toEpochUs(toMs)];
   return [{ type: "gap", kind: "TransportLost", fromUs, toUs, nodes: 0, count }];
 }

@@ -13,8 +13,9 @@
 import type { AlertSource } from "../../alerts/alert-source.ts";
 import type { FollowNodes } from "../../alerts/node-source.ts";
 import { IngestCounters, REJECTIONS, type Rejection } from "../../ingest/ingest-counters.ts";
-import type { Clock } from "../../lib/clock.ts";
+import { type Clock, waitForAbort } from "../../lib/clock.ts";
 import type { Logger } from "../../lib/logger.ts";
+import { toEpochUs } from "../../lib/time.ts";
 import type { HeldPart } from "../leases/lease-group.ts";
 import { pickIndex } from "../leases/rendezvous.ts";
 import { type Notice, type ReportDelta, SKEW_US } from "../messages/delta.ts";
@@ -197,7 +198,7 @@ export class Reader {
 
   /** Declares a stall of this process that just ended. */
   onEventLoopStall(ms: number): void {
-    const fromUs = Math.round((this.#parts.clock.nowMs() - ms) * 1000);
+    const fromUs = toEpochUs(this.#parts.clock.nowMs() - ms);
     for (const { counts, source } of this.#shards.values())
       if (counts.connectedMs !== undefined) counts.addGap({ kind: "Stalled", fromUs, nodes: source.nodes.desired });
   }
@@ -206,7 +207,7 @@ export class Reader {
   #announce(shard: Shard): void {
     const { counts, source, part } = shard;
     const untilMs = part.predecessor?.persistedUntilMs;
-    const fromUs = untilMs === undefined ? null : Math.round(untilMs * 1000) - SKEW_US;
+    const fromUs = untilMs === undefined ? null : toEpochUs(untilMs) - SKEW_US;
     const kind = untilMs === undefined ? "NotRunning" : "NodeDown";
     const { desired } = source.nodes;
     // A shard without a node has lost nothing.
@@ -271,16 +272,10 @@ export class Reader {
 /** Resolves when the part is stopped (true) or held by another (false). */
 async function waitUntilOver({ stop, lost, regain }: HeldPart): Promise<boolean> {
   for (let term: AbortSignal | undefined = lost; term; term = await regain()) {
-    await waitForEither(stop, term);
+    await waitForAbort(AbortSignal.any([stop, term]));
     if (stop.aborted) return true;
   }
   return stop.aborted;
-}
-
-function waitForEither(a: AbortSignal, b: AbortSignal): Promise<void> {
-  const either = AbortSignal.any([a, b]);
-  if (either.aborted) return Promise.resolve();
-  return new Promise((resolve) => either.addEventListener("abort", () => resolve(), { once: true }));
 }
 
 /** Adds the outcomes of a shard to those of its reader. */

@@ -23,6 +23,7 @@ import { IngestCounters, type Rejection } from "../../ingest/ingest-counters.ts"
 import { SubjectNames } from "../../ingest/violation/subject-names.ts";
 import type { Scope } from "../../ingest/violation/violation.ts";
 import type { Clock } from "../../lib/clock.ts";
+import { toEpochUs } from "../../lib/time.ts";
 import { drainReport, type GapNotice, type Notice, type ReportDelta, type ShardState } from "../messages/delta.ts";
 
 export interface ShardCountsOptions {
@@ -79,7 +80,7 @@ export class ShardCounts implements AlertListener {
       redact,
       limitsSearch: true,
       counters: this.counters,
-      nowUs: () => Math.round(this.lastAlertMs * 1000),
+      nowUs: () => toEpochUs(this.lastAlertMs),
       onRejected: (reason, detail, _line, scope) => {
         parts.onRejected(reason, detail);
         if (scope !== null) this.#countRejected(scope);
@@ -97,7 +98,7 @@ export class ShardCounts implements AlertListener {
   /** State of the shard, which has these nodes; a shard without a node misses none. */
   describe(index: number, { desired, connected }: NodeCounts): ShardState {
     const sinceMs = desired === 0 ? undefined : this.missingSinceMs;
-    return { index, desired, connected, missingSinceUs: sinceMs === undefined ? null : Math.round(sinceMs * 1000) };
+    return { index, desired, connected, missingSinceUs: sinceMs === undefined ? null : toEpochUs(sinceMs) };
   }
 
   /** Counted alerts that were not drained. */
@@ -125,7 +126,7 @@ export class ShardCounts implements AlertListener {
   }
 
   onDisconnected({ lastReadMs }: Disconnect): void {
-    this.#down = { fromUs: Math.round(lastReadMs * 1000) };
+    this.#down = { fromUs: toEpochUs(lastReadMs) };
     this.#notify({ type: "gap", kind: "NodeDown", ...this.#down, toUs: null, nodes: 0, count: 0 });
   }
 
@@ -136,7 +137,7 @@ export class ShardCounts implements AlertListener {
 
   /** Declares a gap until now, when streams have been opened, in every report. */
   addGap(gap: Pick<GapNotice, "kind" | "fromUs" | "nodes">): void {
-    const toUs = Math.round((this.#parts.clock.nowMs() + OPENING_MS) * 1000);
+    const toUs = toEpochUs(this.#parts.clock.nowMs() + OPENING_MS);
     this.#notify({ type: "gap", toUs, count: 0, ...gap });
   }
 
@@ -179,7 +180,7 @@ export class ShardCounts implements AlertListener {
   }
 
   #takeRejected(): void {
-    const atUs = Math.round(this.#parts.clock.nowMs() * 1000);
+    const atUs = toEpochUs(this.#parts.clock.nowMs());
     for (const { scope, count } of this.#rejected.values())
       this.#notify({ type: "rejected", scope: scope ?? null, count, atUs });
     this.#rejected.clear();
@@ -194,7 +195,7 @@ export class ShardCounts implements AlertListener {
 
   /** One gap in place of many notices: from the first until now alerts may be missing. */
   #foldNotices(notices: readonly Notice[]): GapNotice {
-    const toUs = Math.round(this.#parts.clock.nowMs() * 1000);
+    const toUs = toEpochUs(this.#parts.clock.nowMs());
     const starts = notices.map((notice) =>
       notice.type === "gap" ? notice.fromUs : notice.type === "rejected" ? notice.atUs : notice.notice.timeUs,
     );
