@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// The violations of one report by their keys (open addressing with linear probing), in groups by workload.
-// Invariant: memory usage of violations changes here alone. The current one may be deleted while all are visited.
+// The violations of one report by their keys, and in groups by workload.
+// Invariant: memory usage of violations changes here alone. Any may be added or deleted while all are visited.
 
 import {
   type Identity,
@@ -12,11 +12,10 @@ import {
   workloadKey,
 } from "../../ingest/violation/violation.ts";
 import { type CountingReport, Entry, leaveEvidence } from "./entry.ts";
+import { EntryTable } from "./entry-table.ts";
 import type { MemoryUsage } from "./memory-usage.ts";
 import { WorkloadShare } from "./workload-share.ts";
 
-/** Slots at the start: a power of two, as every number of slots; at most half of them are used. */
-const FIRST_SLOTS = 8;
 /** A workload without its violations; measured on Node 24. */
 const SHARE_BYTES = 420;
 
@@ -24,9 +23,7 @@ export class EntryMap {
   readonly #meter: MemoryUsage;
   readonly #report: CountingReport;
   readonly #shares = new Map<string, WorkloadShare>();
-  /** The first half of the id of the entry in each slot. */
-  #hashes = new Int32Array(FIRST_SLOTS);
-  #slots: (Entry | undefined)[] = new Array(FIRST_SLOTS).fill(undefined);
+  #table = new EntryTable();
   #size = 0;
   readonly #early = new Set<Entry>();
   /** The key looked for last. */
@@ -42,22 +39,18 @@ export class EntryMap {
   }
 
   get(key: string): Entry | undefined {
-    return this.#slots[this.#findSlot(key)];
+    return this.#table.get(key, this.#hash(key).hash);
   }
 
   has(key: string): boolean {
     return this.get(key) !== undefined;
   }
 
-  /** Visits all, one workload after the other. */
+  /** Visits all that are there at the start and later, one workload after the other; others may be visited twice. */
   *values(): IterableIterator<Entry> {
     for (const { entries } of this.#shares.values()) {
-      for (let i = 0; i < entries.length; ) {
-        const entry = entries[i]!;
-        yield entry;
-        // The last one takes the position of one that was deleted.
-        if (entries[i] === entry) i++;
-      }
+      // The last one, which was visited, takes the position of one that is deleted.
+      for (let i = entries.length - 1; i >= 0; i = Math.min(i, entries.length) - 1) yield entries[i]!;
     }
   }
 
@@ -95,10 +88,8 @@ export class EntryMap {
     this.#last = { key, id, hash: toHash(id) };
     if (this.get(key) === entry) return;
     this.delete(key);
-    if (++this.#size * 2 > this.#slots.length) this.#grow();
-    const slot = this.#findSlot(key);
-    this.#slots[slot] = entry;
-    this.#hashes[slot] = this.#last.hash;
+    this.#table.add(entry, this.#last.hash);
+    this.#size++;
     const share = this.#obtainShare(workloadKey(entry.identity));
     share.add(entry);
     if (isEarlyKey(key)) this.#early.add(entry);
@@ -106,19 +97,16 @@ export class EntryMap {
   }
 
   delete(key: string): boolean {
-    const slot = this.#findSlot(key);
-    const entry = this.#slots[slot];
+    const entry = this.#table.delete(key, this.#hash(key).hash);
     if (!entry) return false;
     this.#leave(entry);
-    this.#empty(slot);
     this.#size--;
     return true;
   }
 
   clear(): void {
     for (const entry of this.values()) this.#leave(entry);
-    this.#slots = new Array(FIRST_SLOTS).fill(undefined);
-    this.#hashes = new Int32Array(FIRST_SLOTS);
+    this.#table = new EntryTable();
     this.#size = 0;
   }
 
@@ -150,50 +138,12 @@ export class EntryMap {
     return share;
   }
 
-  /** Returns the slot that holds the key, or the free one that would; sets `#last`. */
-  #findSlot(key: string): number {
-    const { hash } = this.#hash(key);
-    const mask = this.#slots.length - 1;
-    for (let slot = hash & mask; ; slot = (slot + 1) & mask) {
-      const entry = this.#slots[slot];
-      if (entry === undefined || (this.#hashes[slot] === hash && entry.key === key)) return slot;
-    }
-  }
-
   /** Sets `#last`. A sender can't choose bits of this hash at little cost. */
   #hash(key: string): { id: string; hash: number } {
     if (this.#last.key === key) return this.#last;
     const id = violationId(key);
     this.#last = { key, id, hash: toHash(id) };
     return this.#last;
-  }
-
-  /** Frees a slot; entries behind it move up, so that no search ends before them. */
-  #empty(slot: number): void {
-    const mask = this.#slots.length - 1;
-    let hole = slot;
-    for (let next = (hole + 1) & mask; this.#slots[next] !== undefined; next = (next + 1) & mask) {
-      const home = this.#hashes[next]! & mask;
-      if (((next - home) & mask) < ((next - hole) & mask)) continue;
-      this.#slots[hole] = this.#slots[next];
-      this.#hashes[hole] = this.#hashes[next]!;
-      hole = next;
-    }
-    this.#slots[hole] = undefined;
-  }
-
-  #grow(): void {
-    const [slots, hashes] = [this.#slots, this.#hashes];
-    this.#slots = new Array(2 * slots.length).fill(undefined);
-    this.#hashes = new Int32Array(2 * slots.length);
-    const mask = this.#slots.length - 1;
-    for (const [i, entry] of slots.entries()) {
-      if (entry === undefined) continue;
-      let slot = hashes[i]! & mask;
-      while (this.#slots[slot] !== undefined) slot = (slot + 1) & mask;
-      this.#slots[slot] = entry;
-      this.#hashes[slot] = hashes[i]!;
-    }
   }
 }
 
