@@ -55,7 +55,8 @@ function measureSteps<T>(steps: Steps<T>): { ms: number; value: T } {
 function measure(held: number): [phase: string, ms: number][] {
   const bytes = 2 ** 30;
   const limits = {
-    maxViolations: held,
+    // The last phase has violations in two reports.
+    maxViolations: 2 * held,
     maxViolationsPerWorkload: held,
     limitBytes: bytes,
     maxReports: 10,
@@ -71,6 +72,9 @@ function measure(held: number): [phase: string, ms: number][] {
   const record = measureSteps(recordEventUpdates(ledger, build.value, () => {}));
   const commit = measureSteps(ledger.write.commitInSteps());
   const expire = measureSteps(aggregator.expire(Number.MAX_SAFE_INTEGER, 0));
+  const unwritten = new Aggregator(limits, () => {});
+  const rebase = measureSteps(fill(unwritten, held).transfer.rebase(undefined));
+  const move = measureSteps(unwritten.moveToCluster([...unwritten.ledgers.keys()][0] as string));
   return [
     ["take what is pending", take.ms],
     ["render", render.ms],
@@ -78,6 +82,8 @@ function measure(held: number): [phase: string, ms: number][] {
     ["record Events", record.ms],
     ["commit", commit.ms],
     ["remove beyond retention", expire.ms],
+    ["begin again after a deletion, nothing written", rebase.ms],
+    ["move to the cluster report, nothing written", move.ms],
   ];
 }
 

@@ -156,23 +156,29 @@ export class Aggregator {
   /**
    * The namespace is gone: what its report has not written goes to the cluster report of the same policy, each
    * violation with the namespace's name. What was written went with the namespace. A gap that both reports know is one
-   * gap; without a count there is nothing that could be short of some.
+   * gap; without a count there is nothing that could be short of some. Between the steps alerts of the namespace begin the
+   * report again, and the cluster report takes nothing.
    */
-  moveToCluster(key: string): void {
+  *moveToCluster(key: string): Steps {
     const from = this.ledgers.get(key);
     if (!from || from.namespace === undefined) return;
-    const namespace = from.namespace;
-    const { totals, entries } = from.transfer.drain();
-    this.#remove(key, from);
-    if (totals.occurrences === 0) return;
-    const clusterKey = reportKey(undefined, from.policyName);
+    const { namespace, policyName } = from;
+    this.#detach(key, from);
+    if (from.counts.unwritten === 0) {
+      yield* from.transfer.drainInSteps(() => {});
+      return;
+    }
+    const clusterKey = reportKey(undefined, policyName);
     const isNewReport = !this.ledgers.has(clusterKey);
-    const to = this.ledger(undefined, from.policyName);
-    const counts = entries.map((counted) => moveNamespace(counted, namespace));
-    const isNew = counts.some(({ key }) => !to.entries.has(key));
-    to.policy.recover(from.policy.facts(), totals.lastUs);
-    to.transfer.absorb({ ...totals, gaps: Math.max(0, totals.gaps - to.counts.all.gaps) }, counts);
+    const to = this.ledger(undefined, policyName);
+    to.policy.recover(from.policy.facts(), from.counts.all.lastUs);
     if (this.#isJournaled) this.removed.set(key, to);
+    let isNew = false;
+    yield* from.transfer.drainInSteps((totals, entries) => {
+      const counts = entries.map((counted) => moveNamespace(counted, namespace));
+      isNew ||= counts.some(({ key }) => !to.entries.has(key));
+      to.transfer.absorb({ ...totals, gaps: Math.max(0, totals.gaps - to.counts.all.gaps) }, counts);
+    });
     this.#onDirty(clusterKey, isNewReport ? "new_report" : isNew ? "new_violation" : "counters");
   }
 
@@ -183,14 +189,14 @@ export class Aggregator {
   drop(key: string): boolean {
     const ledger = this.ledgers.get(key);
     if (!ledger || ledger.counts.unwritten > 0) return false;
-    this.#remove(key, ledger);
+    this.#detach(key, ledger);
+    ledger.transfer.discard();
     return true;
   }
 
-  #remove(key: string, ledger: Ledger): void {
+  #detach(key: string, { namespace }: Ledger): void {
     this.ledgers.delete(key);
-    this.#shares.remove(ledger.namespace);
-    ledger.transfer.discard();
+    this.#shares.remove(namespace);
     if (this.#isJournaled) this.removed.set(key, undefined);
   }
 }

@@ -27,6 +27,8 @@ export function subtractReported(ledger: Ledger, shown: ReportedUntil): LeftOut 
   const cut = new Cut(shown);
   const kept = entries.flatMap((counted) => cut.counted(counted));
   ledger.transfer.absorb(cut.totals(totals, entries, kept), kept);
+  // Rows of what was left out are removed.
+  ledger.sets.resetLog();
   return { left: cut.left, isCertain: cut.isCertain };
 }
 

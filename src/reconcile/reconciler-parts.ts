@@ -7,6 +7,7 @@ import type { Ledger } from "../aggregate/ledger/ledger.ts";
 import type { ObjectMeta, Report } from "../api/v1alpha1.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Logger } from "../lib/logger.ts";
+import type { Steps } from "../lib/pacing/steps.ts";
 import type { EpochUs } from "../lib/time.ts";
 import type { RenderOptions } from "../report/render.ts";
 import type { ReportSink, WriteResult } from "../sinks/report-sink.ts";
@@ -20,7 +21,7 @@ export interface ReconcilerParts {
   /** Names the writer in the watermark; undefined where the sink keeps none. */
   writerId: string | undefined;
   /** Makes a stored report (or nothing) the base of the ledger; `deletedUs`: a person deleted the one before. */
-  rebase: (ledger: Ledger, report: Report | undefined, deletedUs?: EpochUs) => void;
+  rebase: (ledger: Ledger, report: Report | undefined, deletedUs?: EpochUs) => Steps;
   /** Called before the pending counts are taken. */
   onTaking: () => void;
   /** Awaited before the commit; every count before `takenMs` is in the write. */

@@ -12,10 +12,12 @@ import type { Report } from "../api/v1alpha1.ts";
 import { reportKey } from "../ingest/violation/violation.ts";
 import { unreachable } from "../lib/assert.ts";
 import { RetryPolicy } from "../lib/pacing/retry-policy.ts";
+import { runAtOnce, runInTurns, type Steps } from "../lib/pacing/steps.ts";
 import { WorkLoop } from "../lib/pacing/work-loop.ts";
 import type { EpochUs } from "../lib/time.ts";
 import { rebaseOn } from "../report/parse.ts";
 import { RenderedViolations } from "../report/rendered-violations.ts";
+import { BusyReports } from "./busy-reports.ts";
 import { type ControllerObserver, notifyWritten } from "./controller-observer.ts";
 import { Deletions } from "./deletions.ts";
 import { GoneNamespaces } from "./gone-namespaces.ts";
@@ -24,7 +26,7 @@ import type { ReconcilerParts } from "./reconciler-parts.ts";
 import { isFresh, type ReportQueue } from "./report-queue.ts";
 import { ReportReconciler } from "./report-reconciler.ts";
 import { findPersistedSeq, isWrittenByAnother } from "./watermark.ts";
-import { getCommonRefusal, isFailing, type WorkItem } from "./work-item.ts";
+import { getCommonRefusal, isFailing, listRefusals, type WorkItem } from "./work-item.ts";
 import { toReportRef } from "./write-attempt.ts";
 
 export interface ReportControllerOptions {
@@ -58,6 +60,7 @@ export class ReportController {
   readonly #gone: GoneNamespaces;
   readonly #deletions = new Deletions();
   readonly #items = new Map<string, WorkItem>();
+  readonly #busy: BusyReports;
   readonly rendered = new RenderedViolations();
   /** Writes and reads that failed and were requeued. */
   retries = 0;
@@ -70,6 +73,7 @@ export class ReportController {
     this.#writerId = options.writerId;
     this.#parts = parts;
     this.#queue = parts.queue;
+    this.#busy = new BusyReports(parts.queue);
     this.#gone = new GoneNamespaces(clock);
     this.#loop = new WorkLoop({
       queue: this.#queue.work,
@@ -108,8 +112,7 @@ export class ReportController {
 
   /** Refusals that only a person can resolve, as long as they last. */
   get refusals(): readonly string[] {
-    const all = [...this.#items.values()].map(({ reconciler }) => reconciler.refusal);
-    return [...new Set(all.filter((refusal) => refusal !== undefined))];
+    return listRefusals(this.#items.values());
   }
 
   /**
@@ -117,7 +120,7 @@ export class ReportController {
    * does not hold; before start. Returns the occurrences of the latter.
    */
   adopt(ledger: Ledger, report: Report | undefined, layers: readonly LayerRow[]): number {
-    if (report) rebaseOn(ledger, report);
+    if (report) runAtOnce(rebaseOn(ledger, report));
     const seq = this.#writerId === undefined ? 0 : findPersistedSeq(report?.metadata, this.#writerId);
     ledger.sets.markPersisted(seq);
     const open = layers.filter((layer) => layer.seq > seq).map(recoverSet);
@@ -186,20 +189,24 @@ export class ReportController {
   }
 
   async #reconcile(key: string, fresh: boolean): Promise<void> {
+    await this.#busy.run(key, [key, fresh], () => this.#takeTurn(key, fresh));
+  }
+
+  async #takeTurn(key: string, fresh: boolean): Promise<void> {
     const ledger = this.#parts.aggregator.ledgers.get(key);
     if (!ledger) return;
     if (ledger.namespace !== undefined && this.#gone.has(ledger.namespace)) {
-      this.#moveToCluster(key, ledger, false);
+      await this.#moveToCluster(key, ledger, false);
       return;
     }
     const item = this.#createItem(key, ledger);
     const refusal = item.reconciler.refusal;
     const result = await item.reconciler.reconcile(fresh, this.#calls.signal);
     if (item.reconciler.refusal !== undefined && item.reconciler.refusal !== refusal) this.#logRefusal(item.reconciler);
-    this.#handle(key, item, result);
+    await this.#handle(key, item, result);
   }
 
-  #handle(key: string, item: WorkItem, result: ReconcileResult): void {
+  async #handle(key: string, item: WorkItem, result: ReconcileResult): Promise<void> {
     const { ledger } = item.reconciler;
     switch (result.kind) {
       case "written":
@@ -227,27 +234,27 @@ export class ReportController {
         } else this.#queue.add(key, "new_report");
         return;
       case "namespace_gone":
-        this.#leaveNamespace(key, ledger);
+        if (this.#gone.add(ledger.namespace ?? "")) this.#parts.logger.info(toReportRef(ledger), "namespace gone");
+        await this.#moveToCluster(key, ledger, true);
         return;
       default:
         unreachable(result);
     }
   }
 
-  #leaveNamespace(key: string, ledger: Ledger): void {
-    const { namespace = "", name } = ledger;
-    if (this.#gone.add(namespace)) this.#parts.logger.info({ namespace, report: name }, "namespace gone");
-    this.#moveToCluster(key, ledger, true);
+  async #moveToCluster(key: string, ledger: Ledger, fresh: boolean): Promise<void> {
+    const to = reportKey(undefined, ledger.policyName);
+    await this.#busy.run(to, [key, fresh], () => this.#move(key, ledger, fresh));
   }
 
-  #moveToCluster(key: string, ledger: Ledger, fresh: boolean): void {
+  async #move(key: string, ledger: Ledger, fresh: boolean): Promise<void> {
     this.#items.delete(key);
     this.rendered.delete(ledger);
     // The pace stays: pods of a namespace that is being deleted may go on for a while.
     this.#queue.recordWrite(key, fresh);
-    const { aggregator, leaveNamespace } = this.#parts;
+    const { aggregator, leaveNamespace, clock } = this.#parts;
     if (leaveNamespace) leaveNamespace(key);
-    else aggregator.moveToCluster(key);
+    else await runInTurns(aggregator.moveToCluster(key), clock);
   }
 
   /** Logs a refusal once, however many reports meet it. */
@@ -281,10 +288,10 @@ export class ReportController {
     });
   }
 
-  #rebase(ledger: Ledger, report: Report | undefined, deletedUs?: EpochUs): void {
+  *#rebase(ledger: Ledger, report: Report | undefined, deletedUs?: EpochUs): Steps {
     const before = ledger.counts.all.occurrences - ledger.counts.unwritten;
     this.rendered.delete(ledger);
-    rebaseOn(ledger, report, deletedUs);
+    yield* rebaseOn(ledger, report, deletedUs);
     if (!report || this.#writerId === undefined || !isWrittenByAnother(report.metadata, this.#writerId)) return;
     const more = ledger.counts.all.occurrences - ledger.counts.unwritten - before;
     for (const observer of this.#observers) observer.onForeignBase?.(ledger, report, more);

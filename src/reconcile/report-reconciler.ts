@@ -87,7 +87,7 @@ export class ReportReconciler {
       case "rebase":
         return await this.#rebase(attempt, undefined);
       case "leave":
-        await this.#forgetCommitted();
+        await runInTurns(this.ledger.transfer.forgetCommitted(), this.#parts.clock);
         return { kind: "namespace_gone" };
       case "shrink":
         return await this.#shrink(attempt, readMessage(result));
@@ -208,12 +208,8 @@ export class ReportReconciler {
 
   /** Takes a stored report, or none, as the base; alerts do not wait for a large one. */
   async #rebaseOn(found: Report | undefined, deletedUs?: EpochUs): Promise<void> {
-    await this.#forgetCommitted();
-    this.#parts.rebase(this.ledger, found, deletedUs);
-  }
-
-  async #forgetCommitted(): Promise<void> {
-    await runInTurns(this.ledger.transfer.forgetCommitted(), this.#parts.clock);
+    const { clock, rebase } = this.#parts;
+    await runInTurns(rebase(this.ledger, found, deletedUs), clock);
   }
 
   /** Removes the stored report, in which everything is beyond retention. */

@@ -24,3 +24,9 @@ export function isFailing(item: WorkItem): boolean {
   if (item.reconciler.refusal === undefined) return item.retry.failures >= FAILING_TRIES;
   return getCommonRefusal(item) !== undefined;
 }
+
+/** Lists the refusals, each once. */
+export function listRefusals(items: Iterable<WorkItem>): readonly string[] {
+  const all = Array.from(items, ({ reconciler }) => reconciler.refusal);
+  return [...new Set(all.filter((refusal) => refusal !== undefined))];
+}

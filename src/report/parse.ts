@@ -17,6 +17,7 @@ import { storedEvidence } from "../ingest/evidence/evidence.ts";
 import { reportName } from "../ingest/violation/report-name.ts";
 import { getRule } from "../ingest/violation/rule.ts";
 import { earlyContainer, type Identity, identityKey, podKey } from "../ingest/violation/violation.ts";
+import type { Steps } from "../lib/pacing/steps.ts";
 import { type EpochUs, parseMicroTime } from "../lib/time.ts";
 import { reportedKind } from "./provenance.ts";
 import { parseHistory, toCount } from "./render-history.ts";
@@ -26,10 +27,13 @@ export function isNamedRight(report: Report): boolean {
   return report.metadata.name === reportName(report.policy.name);
 }
 
-/** Makes a stored report the base of its ledger, or starts the ledger from zero; `deletedUs`: it was deleted. */
-export function rebaseOn(ledger: Ledger, report: Report | undefined, deletedUs?: EpochUs): void {
+/**
+ * Makes a stored report the base of its ledger, or starts the ledger from zero; `deletedUs`: it was deleted. Steps as those
+ * of LedgerTransfer.rebase.
+ */
+export function* rebaseOn(ledger: Ledger, report: Report | undefined, deletedUs?: EpochUs): Steps {
   if (!report) {
-    ledger.transfer.rebase(undefined, deletedUs);
+    yield* ledger.transfer.rebase(undefined, deletedUs);
     return;
   }
   const entries = parseEntries(ledger.namespace, report);
@@ -44,7 +48,7 @@ export function rebaseOn(ledger: Ledger, report: Report | undefined, deletedUs?:
     },
     totals.lastUs,
   );
-  ledger.transfer.rebase({ ...parseDistinct(report), totals, entries });
+  yield* ledger.transfer.rebase({ ...parseDistinct(report), totals, entries });
   // The severities of violations that are not listed are not known one by one.
   if (report.omitted) ledger.policy.raiseSeverity(policy.severity ?? 0, totals.lastUs);
 }

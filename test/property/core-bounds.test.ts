@@ -92,7 +92,7 @@ class Run {
         this.#expire();
         break;
       case "delete":
-        this.ledger.transfer.rebase(undefined, this.#nowUs);
+        runAtOnce(this.ledger.transfer.rebase(undefined, this.#nowUs));
         this.truth.clear();
         this.#isCut = false;
         break;
@@ -140,7 +140,7 @@ class Run {
     const body = renderReport(this.ledger, this.#options);
     const stored = buildReport(this.ledger, body, undefined, undefined);
     this.ledger = new Ledger("shop", "p");
-    rebaseOn(this.ledger, stored);
+    runAtOnce(rebaseOn(this.ledger, stored));
     if (body.omitted) this.#isCut = true;
     this.#check();
   }

@@ -8,6 +8,7 @@ import { describe, expect, it } from "vitest";
 import type { Aggregator } from "../../src/aggregate/aggregator.ts";
 import type { Alert } from "../../src/api/alert.ts";
 import type { Report, SeverityLevel } from "../../src/api/v1alpha1.ts";
+import { runAtOnce } from "../../src/lib/pacing/steps.ts";
 import { rebaseOn } from "../../src/report/parse.ts";
 import { renderReport } from "../../src/report/render.ts";
 import {
@@ -46,7 +47,7 @@ function restart(stored: readonly Report[]): Aggregator {
   const aggregator = createAggregator();
   for (const report of stored.map(toServerForm)) {
     const ledger = aggregator.ledger(report.metadata.namespace, report.policy.name);
-    rebaseOn(ledger, report);
+    runAtOnce(rebaseOn(ledger, report));
   }
   return aggregator;
 }
@@ -110,7 +111,7 @@ describe("counts that go on", () => {
         if (isInFlight) for (const ledger of aggregator.ledgers.values()) ledger.write.take();
         for (const report of stored) {
           const ledger = aggregator.ledger(report.metadata.namespace, report.policy.name);
-          rebaseOn(ledger, report);
+          runAtOnce(rebaseOn(ledger, report));
         }
         if (isInFlight)
           for (const ledger of aggregator.ledgers.values()) if (ledger.write.isInFlight) ledger.write.commit();
@@ -190,7 +191,7 @@ describe("a stored report that was edited by hand", () => {
           const aggregator = createAggregator();
           for (const report of stored) {
             const ledger = aggregator.ledger(report.metadata.namespace, report.policy.name);
-            rebaseOn(ledger, report);
+            runAtOnce(rebaseOn(ledger, report));
             ledger.gaps.addGap("NotRunning", START_US);
           }
           addAll(aggregator, [{ ...next, NamespaceName: "shop", PolicyName: "p1" }]);

@@ -27,29 +27,37 @@ async function startLarge(): Promise<Simulation> {
   return s;
 }
 
-/** Returns a function that gives the most violations that were removed within one turn. */
-function watchRemovals(s: Simulation): () => number {
-  const removals = vi.spyOn(WorkloadShare.prototype, "remove");
-  let before = 0;
+/** Returns a function that gives the most violations that were weighed or removed within one turn since the call. */
+function watchWork(s: Simulation): () => number {
+  const spies = (["weigh", "remove"] as const).map((name) => vi.spyOn(WorkloadShare.prototype, name));
+  const count = () => spies.reduce((sum, { mock }) => sum + mock.calls.length, 0);
+  let before = count();
   let most = 0;
+  let added = 0;
   const look = () => {
-    most = Math.max(most, removals.mock.calls.length - before);
-    before = removals.mock.calls.length;
+    most = Math.max(most, count() - before);
+    before = count();
     return most;
   };
   vi.spyOn(s.clock, "turn").mockImplementation(() => {
     look();
     // What is read meanwhile is counted once, also where it was forgotten a moment ago.
     if (added < 5) s.send(newFile(added, 60_000), newFile(HELD + added++, 60_000));
+    before = count();
     return Promise.resolve();
   });
-  let added = 0;
   return look;
+}
+
+/** Counts every violation of the report once more, and has the report deleted before they are written. */
+function changeAll(s: Simulation): void {
+  for (let i = 0; i < HELD; i++) s.send(newFile(i, 59_000 + i / 10));
+  s.store.removeAsUser(KEY);
 }
 
 it("a report that a person deletes begins again from zero", async () => {
   const s = await startLarge();
-  const most = watchRemovals(s);
+  const most = watchWork(s);
   s.store.removeAsUser(KEY);
   s.send(newFile(0, 60_001));
   await s.clock.advance(60_000);
@@ -62,12 +70,38 @@ it("a report that a person deletes begins again from zero", async () => {
 
 it("a report of a deleted namespace leaves its new counts to the cluster report", async () => {
   const s = await startLarge();
-  const most = watchRemovals(s);
+  const most = watchWork(s);
   s.store.goneNamespaces.add("shop");
   s.store.removeAsUser(KEY);
   s.send(newFile(0, 60_001));
   await s.clock.advance(60_000);
   expect(most()).toBeLessThanOrEqual(300);
   expect(s.store.reports.map(({ summary }) => summary)).toMatchObject([{ occurrences: 11, violations: 10 }]);
+  expect(findProblems(s)).toEqual([]);
+});
+
+it("a deleted report with as many counts in no report begins again with these", async () => {
+  const s = await startLarge();
+  changeAll(s);
+  const most = watchWork(s);
+  await s.clock.advance(60_000);
+  expect(most()).toBeLessThanOrEqual(600);
+  const report = s.store.get(KEY);
+  expect(report?.summary).toMatchObject({ occurrences: HELD + 10, violations: HELD + 5, pods: 1 });
+  expect(report?.coverage.recent).toMatchObject([{ kind: "Deleted", count: HELD }]);
+  expect(report?.violations.every(({ lowerBound }) => !lowerBound)).toBe(true);
+  expect(findProblems(s)).toEqual([]);
+});
+
+it("a deleted namespace leaves as many counts in no report to the cluster report", async () => {
+  const s = await startLarge();
+  s.store.goneNamespaces.add("shop");
+  changeAll(s);
+  const most = watchWork(s);
+  await s.clock.advance(60_000);
+  expect(most()).toBeLessThanOrEqual(600);
+  expect(s.store.reports.map(({ summary }) => summary)).toMatchObject([
+    { occurrences: HELD + 10, violations: HELD + 5 },
+  ]);
   expect(findProblems(s)).toEqual([]);
 });

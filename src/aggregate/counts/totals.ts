@@ -35,12 +35,9 @@ export function mergeExpired(a: Readonly<Expired>, b: Readonly<Expired>): Expire
   return { violations: a.violations + b.violations, occurrences: a.occurrences + b.occurrences };
 }
 
-/**
- * The same totals where nothing has left the stored report's list; only what is not among their own `identified`
- * occurrences is without details.
- */
-export function clearExpiry(totals: Totals, identified: number): Totals {
-  return { ...totals, expired: NOTHING, withoutDetails: Math.max(0, totals.occurrences - identified) };
+/** The same totals where nothing has left the stored report's list. */
+export function clearExpiry(totals: Totals, withoutDetails: number): Totals {
+  return { ...totals, expired: NOTHING, withoutDetails };
 }
 
 export function emptyTotals(): Totals {

@@ -7,7 +7,7 @@ import type { Identity, PolicyFacts } from "../../ingest/violation/violation.ts"
 import { type Steps, visitInSteps } from "../../lib/pacing/steps.ts";
 import type { Tally } from "../counts/tally.ts";
 import type { Totals } from "../counts/totals.ts";
-import { countAll, type Entry, getWrittenRule } from "./entry.ts";
+import { type Entry, getWrittenRule } from "./entry.ts";
 
 /** One violation's counts, as they come from elsewhere. */
 export interface Counted {
@@ -51,9 +51,9 @@ export interface Base {
   nodes: number;
 }
 
-/** Sums the occurrences in entries: committed, in flight and pending. */
-export function sumOccurrences(entries: Iterable<Entry>, of?: "inFlight" | "pending"): number {
+/** Sums the committed occurrences. */
+export function sumStored(entries: Iterable<Entry>): number {
   let sum = 0;
-  for (const entry of entries) sum += of ? (entry[of]?.occurrences ?? 0) : countAll(entry);
+  for (const { stored } of entries) sum += stored?.occurrences ?? 0;
   return sum;
 }

@@ -4,6 +4,7 @@
 // Distinct workloads, pods and nodes in the alerts of one report, and the subjects that throttle notices of the report
 // are about.
 
+import type { CellFacts } from "../../ingest/cells/cell-owner.ts";
 import { type Identity, podKey, UNKNOWN, type ViolationFacts, workloadKey } from "../../ingest/violation/violation.ts";
 import { Distinct } from "../counts/distinct.ts";
 import type { Tally } from "../counts/tally.ts";
@@ -11,16 +12,20 @@ import type { Base } from "../entries/counted.ts";
 import type { Entry } from "../entries/entry.ts";
 
 export class SubjectCounts {
-  readonly workloads: Distinct;
-  readonly pods: Distinct;
-  readonly nodes: Distinct;
+  workloads: Distinct;
+  pods: Distinct;
+  nodes: Distinct;
   readonly #namespace: string | undefined;
+  readonly #onBytes: ((bytes: number) => void) | undefined;
   /** Pods, and nodes as a whole, with alerts in this report: their throttling concerns it. */
-  readonly #mutable: Distinct;
+  #mutable: Distinct;
+  /** Takes the place of this at the end of a recount. */
+  #next: SubjectCounts | undefined;
 
   /** `onBytes`: as that of Distinct. */
   constructor(namespace: string | undefined, onBytes?: (bytes: number) => void) {
     this.#namespace = namespace;
+    this.#onBytes = onBytes;
     this.workloads = new Distinct(onBytes);
     this.pods = new Distinct(onBytes);
     this.nodes = new Distinct(onBytes);
@@ -32,15 +37,30 @@ export class SubjectCounts {
     for (const each of [this.workloads, this.pods, this.nodes, this.#mutable]) each.clear();
   }
 
-  /** Starts again from the counts of the stored report and from those in flight and pending of `open`. */
-  recount(base: Base | undefined, open: Iterable<Entry>): void {
+  /** Starts again from the counts of the stored report. What is counted until endRecount is in both. */
+  beginRecount(base: Base | undefined): void {
+    const next = new SubjectCounts(this.#namespace, this.#onBytes);
+    next.workloads.floor = base?.workloads ?? 0;
+    next.pods.floor = base?.pods ?? 0;
+    next.nodes.floor = base?.nodes ?? 0;
+    for (const { identity, committed } of base?.entries ?? []) if (committed) next.addTally(identity, committed);
+    this.#next = next;
+  }
+
+  /** Adds counts in flight and pending to the recount. */
+  recount({ identity, inFlight, pending }: Entry): void {
+    for (const tally of [inFlight, pending]) if (tally) this.#next?.addTally(identity, tally);
+  }
+
+  endRecount(): void {
+    const next = this.#next;
+    if (!next) return;
     this.clear();
-    this.workloads.floor = base?.workloads ?? 0;
-    this.pods.floor = base?.pods ?? 0;
-    this.nodes.floor = base?.nodes ?? 0;
-    for (const { identity, committed } of base?.entries ?? []) if (committed) this.addTally(identity, committed);
-    for (const { identity, inFlight, pending } of open)
-      for (const tally of [inFlight, pending]) if (tally) this.addTally(identity, tally);
+    this.workloads = next.workloads;
+    this.pods = next.pods;
+    this.nodes = next.nodes;
+    this.#mutable = next.#mutable;
+    this.#next = undefined;
   }
 
   /**
@@ -51,8 +71,15 @@ export class SubjectCounts {
     return this.#mutable.mayHave(pod === "" ? toNodeKey(node) : podKey(this.#namespace, pod, node));
   }
 
+  /** Sees in a recount what is counted for an entry from now on, in its cell. */
+  seeCounting(entry: Entry, facts: CellFacts): void {
+    this.#next?.see({ ...facts, identity: entry.identity });
+  }
+
   /** One more alert. */
-  see({ identity, pod, node, podKey }: ViolationFacts): void {
+  see(facts: Pick<ViolationFacts, "identity" | "pod" | "node" | "podKey">): void {
+    this.#next?.see(facts);
+    const { identity, pod, node, podKey } = facts;
     this.workloads.add(workloadKey(identity));
     if (node !== "") this.nodes.add(node);
     if (pod !== "") this.#addPod(identity, podKey);
@@ -67,6 +94,7 @@ export class SubjectCounts {
 
   /** Alerts that were counted before. */
   addTally(identity: Identity, tally: Tally): void {
+    this.#next?.addTally(identity, tally);
     this.workloads.add(workloadKey(identity));
     const { kind, name } = identity.workload;
     if (kind === "Node" && name !== UNKNOWN && tally.pods.size === 0) {

@@ -4,9 +4,8 @@
 // Totals of one report and the number of its violations: committed (in the stored report), in flight (in a write without a
 // result yet) and pending (in no report yet).
 
-import { runAtOnce } from "../../lib/pacing/steps.ts";
 import { clearExpiry, emptyTotals, mergeTotals, type Totals } from "../counts/totals.ts";
-import { sumOccurrences } from "../entries/counted.ts";
+import type { Unidentified } from "../counts/unidentified.ts";
 import type { ReportEntries } from "./report-entries.ts";
 
 export class LedgerCounts {
@@ -15,9 +14,11 @@ export class LedgerCounts {
   /** Distinct violations that the stored report counted. */
   violationsFloor = 0;
   readonly #entries: ReportEntries;
+  readonly #unidentified: Unidentified;
 
-  constructor(entries: ReportEntries) {
+  constructor(entries: ReportEntries, unidentified: Unidentified) {
     this.#entries = entries;
+    this.#unidentified = unidentified;
   }
 
   /** The totals that a report written now would have: committed and in flight. */
@@ -47,14 +48,8 @@ export class LedgerCounts {
 
   /** Clears what left the stored report's list, of sets that another base follows. */
   clearExpiry(): void {
-    const { pending, inFlight } = this.#entries;
-    pending.totals = clearExpiry(pending.totals, sumOccurrences(pending.entries, "pending"));
-    if (this.inFlight) this.inFlight = clearExpiry(this.inFlight, sumOccurrences(inFlight, "inFlight"));
-  }
-
-  /** Counts again the occurrences that are in no entry. */
-  recountUnidentified(): void {
-    runAtOnce(this.#entries.pending.takeCells());
-    this.#entries.unidentified = this.all.occurrences - sumOccurrences(this.#entries.map.values());
+    const { pending } = this.#entries;
+    pending.totals = clearExpiry(pending.totals, this.#unidentified.pending);
+    if (this.inFlight) this.inFlight = clearExpiry(this.inFlight, this.#unidentified.inFlight);
   }
 }

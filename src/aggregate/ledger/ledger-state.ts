@@ -4,6 +4,7 @@
 // State that the parts of one ledger share.
 
 import type { KnownPolicy } from "../counts/known-policy.ts";
+import type { Unidentified } from "../counts/unidentified.ts";
 import type { SubjectCounts } from "./distinct-subjects.ts";
 import type { LedgerCounts } from "./ledger-counts.ts";
 import type { OpenGaps } from "./open-gaps.ts";
@@ -19,5 +20,6 @@ export interface LedgerState {
   readonly counts: LedgerCounts;
   readonly sets: SetSequence;
   readonly entries: ReportEntries;
+  readonly unidentified: Unidentified;
   readonly age: ReportAge;
 }

@@ -8,12 +8,14 @@ import { assert } from "../../lib/assert.ts";
 import type { Steps } from "../../lib/pacing/steps.ts";
 import type { EpochUs } from "../../lib/time.ts";
 import { emptyTotals, mergeTotals, type Totals } from "../counts/totals.ts";
-import type { Base, Counted, RecoveredSet } from "../entries/counted.ts";
+import { type Base, type Counted, type RecoveredSet, sumStored } from "../entries/counted.ts";
 import type { Entry } from "../entries/entry.ts";
 import type { Expiry } from "../entries/expiry.ts";
 import type { LedgerState } from "./ledger-state.ts";
 import type { LedgerWrite } from "./ledger-write.ts";
 
+/** Each is removed from one report and added to another. */
+const ENTRIES_PER_STEP = 128;
 const EVER: Expiry = { beforeUs: Number.POSITIVE_INFINITY, keptSweep: Number.POSITIVE_INFINITY };
 
 export class LedgerTransfer {
@@ -27,51 +29,53 @@ export class LedgerTransfer {
 
   /** Restores sets of an earlier process: the oldest in flight, as it may have been sent, the others pending. */
   recover(recovered: readonly RecoveredSet[]): void {
-    const { policy, gaps, subjects, counts, sets, entries } = this.#ledger;
+    const { policy, gaps, subjects, counts, sets, entries, unidentified } = this.#ledger;
     const [oldest, ...younger] = recovered;
     if (!oldest) return;
     assert(!counts.inFlight, "one write per report at a time");
-    const before = entries.unidentified;
+    const before = unidentified.all;
     for (const { policy: facts, totals } of recovered) policy.recover(facts, totals.lastUs);
     sets.advance(recovered.at(-1)?.seq ?? 0);
     sets.recover(oldest.seq);
     counts.inFlight = oldest.totals;
     gaps.recover(counts, () => sets.log?.noteInFlight());
-    entries.add(oldest.entries, "inFlight");
+    unidentified.inFlight = oldest.totals.occurrences - entries.add(oldest.entries, "inFlight");
     for (const { identity, tally } of oldest.entries) subjects.addTally(identity, tally);
     for (const { totals, entries: counted } of younger) this.absorb(totals, counted);
-    counts.recountUnidentified();
+    if (younger.length > 0) sets.resetLog();
     // Any of the violations may be short of what was journaled without details.
-    if (entries.unidentified > before) for (const entry of entries.map.values()) entry.lowerBound = true;
+    if (unidentified.all > before) for (const entry of entries.map.values()) entry.lowerBound = true;
   }
 
-  /** Makes a rebase or a drain of a large report short: it forgets what would be forgotten then. */
+  /** Forgets violations that have no counts but committed ones, of a report that is about to lose all of these. */
   forgetCommitted(): Steps {
     return this.#ledger.entries.forget(EVER);
   }
 
-  /** Takes a stored report as what is committed; without one (it was deleted) counting starts again from zero. */
-  rebase(base: Base | undefined, deletedUs?: EpochUs): void {
+  /**
+   * Takes a stored report as what is committed; without one (it was deleted) counting starts again from zero. Between the
+   * steps alerts may be added, but nothing taken or put back.
+   */
+  *rebase(base: Base | undefined, deletedUs?: EpochUs): Steps {
     const { policy, gaps, subjects, counts, entries, age } = this.#ledger;
-    subjects.recount(base, [...entries.inFlight, ...entries.pending.entries]);
-    const unlisted = entries.rebase(base?.entries ?? []);
+    const { entries: listed, totals } = base ?? { entries: [], totals: emptyTotals() };
+    subjects.beginRecount(base);
+    const rest = totals.occurrences - sumStored(listed);
+    yield* entries.rebase(listed, rest, (entry) => subjects.recount(entry));
+    subjects.endRecount();
     if (!base) gaps.startAgain(counts.inFlight, counts.committed, deletedUs);
-    counts.committed = base?.totals ?? emptyTotals();
+    counts.committed = totals;
     counts.clearExpiry();
     if (entries.pending.totals.withoutDetails + (counts.inFlight?.withoutDetails ?? 0) === 0) policy.severityFloor = 0;
     age.isOver = false;
-    counts.recountUnidentified();
-    for (const entry of unlisted) entry.lowerBound = entries.unidentified > 0;
     counts.violationsFloor = base?.violations ?? 0;
   }
 
   /** Gives away everything that no stored report holds; nothing of it is open any more. */
   drain(): { totals: Totals; entries: Counted[] } {
-    const { gaps, counts, entries } = this.#ledger;
-    if (counts.inFlight) this.#write.restore();
-    gaps.settle();
-    counts.clearExpiry();
-    const { totals } = entries.pending;
+    const { entries } = this.#ledger;
+    if (this.#ledger.counts.inFlight) this.#write.restore();
+    const totals = this.#drainTotals();
     const drained: Counted[] = [];
     for (const entry of entries.pending.take()) {
       const { key, identity, pending: tally } = entry;
@@ -80,18 +84,51 @@ export class LedgerTransfer {
       if (entry.stored) entries.map.updateBytes(entry);
       else entries.map.delete(key);
     }
-    counts.recountUnidentified();
     return { totals, entries: drained };
+  }
+
+  /**
+   * Gives away everything that no stored report holds in parts, the first with the totals, and forgets the rest. The report
+   * is dropped: it gets no alert but of kinds that are counted for it already, which go with the next part.
+   */
+  *drainInSteps(give: (totals: Totals, entries: readonly Counted[]) => void): Steps {
+    const { counts, entries, unidentified } = this.#ledger;
+    if (counts.inFlight) entries.pending.totals = mergeTotals(counts.inFlight, entries.pending.totals);
+    unidentified.restore();
+    counts.inFlight = undefined;
+    let part: Counted[] = [];
+    let left = ENTRIES_PER_STEP;
+    for (const entry of entries.map.values()) {
+      if (left-- === 0) {
+        give(this.#drainTotals(), part);
+        yield;
+        part = [];
+        left = ENTRIES_PER_STEP - 1;
+      }
+      const counted = entries.remove(entry);
+      if (counted) part.push(counted);
+    }
+    give(this.#drainTotals(), part);
+    this.discard();
+  }
+
+  #drainTotals(): Totals {
+    const { gaps, counts, entries, unidentified } = this.#ledger;
+    gaps.settle();
+    counts.clearExpiry();
+    const { totals } = entries.pending;
+    entries.pending.totals = emptyTotals();
+    unidentified.pending = 0;
+    return totals;
   }
 
   /** Takes over what a ledger drained; the entries must be keyed for this one. */
   absorb(totals: Totals, counted: readonly Counted[]): void {
-    const { subjects, sets, entries } = this.#ledger;
+    const { subjects, entries, unidentified } = this.#ledger;
     entries.pending.totals = mergeTotals(entries.pending.totals, totals);
     const identified = entries.add(counted, "pending");
     for (const { identity, tally } of counted) subjects.addTally(identity, tally);
-    entries.unidentified += totals.occurrences - identified;
-    sets.resetLog();
+    unidentified.pending += totals.occurrences - identified;
   }
 
   /** Forgets everything, of a report that is dropped. */

@@ -12,6 +12,7 @@ import type { Steps } from "../../lib/pacing/steps.ts";
 import type { EpochUs } from "../../lib/time.ts";
 import { KnownPolicy } from "../counts/known-policy.ts";
 import { mergeExpired } from "../counts/totals.ts";
+import { Unidentified } from "../counts/unidentified.ts";
 import type { Entry } from "../entries/entry.ts";
 import type { EntryMap } from "../entries/entry-map.ts";
 import { MemoryUsage } from "../entries/memory-usage.ts";
@@ -38,12 +39,18 @@ export class Ledger {
   readonly write: LedgerWrite;
   readonly transfer: LedgerTransfer;
   readonly #entries: ReportEntries;
+  readonly #unidentified = new Unidentified();
   readonly #age = new ReportAge();
 
   constructor(namespace: string | undefined, policyName: string, parts: LedgerParts = {}) {
     const { meter = new MemoryUsage(), onCounting = () => {}, log } = parts;
+    const unidentified = this.#unidentified;
     const entries = new ReportEntries({
-      ...{ meter, policy: this.policy, log, onCounting },
+      ...{ meter, unidentified, policy: this.policy, log },
+      onCounting: (...counting) => {
+        this.subjects.seeCounting(...counting);
+        onCounting();
+      },
       onEvicted: (eviction) => this.#recordEviction(eviction),
     });
     this.namespace = namespace;
@@ -51,11 +58,11 @@ export class Ledger {
     this.name = reportName(policyName);
     this.gaps = new OpenGaps(entries.pending);
     this.subjects = new SubjectCounts(namespace, (bytes) => meter.addOther(bytes));
-    this.counts = new LedgerCounts(entries);
+    this.counts = new LedgerCounts(entries, unidentified);
     this.sets = new SetSequence(parts, entries, this.counts);
     this.#entries = entries;
     const { policy, gaps, subjects, counts, sets } = this;
-    const state = { policy, gaps, subjects, counts, sets, entries, age: this.#age };
+    const state = { policy, gaps, subjects, counts, sets, entries, unidentified, age: this.#age };
     this.write = new LedgerWrite(state);
     this.transfer = new LedgerTransfer(state, this.write);
   }
@@ -71,7 +78,7 @@ export class Ledger {
     const entry = identify ? this.#entries.obtain(violation) : this.entries.get(violation.key);
     this.#entries.pending.add(occurrence, entry);
     if (entry) return entry;
-    this.#entries.unidentified++;
+    this.#unidentified.pending++;
     this.gaps.addWithoutDetails(occurrence.timeUs, 1);
     return undefined;
   }

@@ -4,7 +4,7 @@
 // Counts of a report that no write has taken. Most are in cells until then; the totals include them.
 // Invariant: a count is in a cell or in a tally, and in the totals or in a sum.
 
-import type { CellCounter } from "../../ingest/cells/cell-owner.ts";
+import type { CellCounter, CellFacts } from "../../ingest/cells/cell-owner.ts";
 import type { CellStore } from "../../ingest/cells/cell-store.ts";
 import { OUTCOMES } from "../../ingest/cells/cell-sums.ts";
 import type { Occurrence } from "../../ingest/occurrence.ts";
@@ -29,8 +29,8 @@ export interface PendingParts {
   updateBytes: (entry: Entry) => void;
   /** Receives entries with new counts. */
   log: ChangeLog | undefined;
-  /** Called when a cell begins to count. */
-  onCounting: () => void;
+  /** Called when a cell begins to count for an entry. */
+  onCounting: (entry: Entry, facts: CellFacts) => void;
 }
 
 export class PendingCounts implements CellCounter, PendingCells {
@@ -122,8 +122,9 @@ export class PendingCounts implements CellCounter, PendingCells {
     if (sinceUs === undefined) return;
     this.#counting.push(cell);
     this.#hasNewCell ||= !isWritten(entry);
-    if (cells) policy.learn(cells.owners.factsOf(cell).policy, sinceUs);
-    onCounting();
+    const facts = (cells as CellStore).owners.factsOf(cell);
+    policy.learn(facts.policy, sinceUs);
+    onCounting(entry, facts);
   }
 
   takeCount(cell: number, entry: Entry): void {

@@ -35,7 +35,7 @@ function readTotals(journaled: Totals, entries: readonly { identity: Identity; t
   const occurrences = prevented + allowed + unknown;
   return {
     // Entries that were about to expire from the report's list have not expired from it.
-    ...clearExpiry({ ...journaled, occurrences }, listed.occurrences),
+    ...clearExpiry({ ...journaled, occurrences }, occurrences - listed.occurrences),
     prevented,
     allowed,
     unknown,

@@ -10,6 +10,7 @@ import { runAtOnce, type Steps, visitInSteps } from "../../lib/pacing/steps.ts";
 import type { EpochUs } from "../../lib/time.ts";
 import type { KnownPolicy } from "../counts/known-policy.ts";
 import { mergeInto, type Tally } from "../counts/tally.ts";
+import type { Unidentified } from "../counts/unidentified.ts";
 import type { Counted } from "../entries/counted.ts";
 import {
   type CountingReport,
@@ -25,14 +26,14 @@ import { type Expiry, expireEntries } from "../entries/expiry.ts";
 import type { MemoryUsage } from "../entries/memory-usage.ts";
 import { selectLowest } from "../entries/ranking.ts";
 import type { ChangeLog } from "./change-log.ts";
-import { PendingCounts } from "./pending-counts.ts";
+import { PendingCounts, type PendingParts } from "./pending-counts.ts";
 
 export interface ReportEntriesParts {
   meter: MemoryUsage;
+  unidentified: Unidentified;
   policy: KnownPolicy;
   log: ChangeLog | undefined;
-  /** Called when a cell begins to count. */
-  onCounting: () => void;
+  onCounting: PendingParts["onCounting"];
   onEvicted: (eviction: Eviction) => void;
 }
 
@@ -47,17 +48,17 @@ export interface Eviction {
 
 /** Approximate bound of the entries and cells visited for one eviction. */
 const MAX_VISITS = 1024;
-/** Entries committed in one step: each is packed, which takes some microseconds. */
-const COMMITS_PER_STEP = 256;
+/** Entries that are committed, or lose what is committed, in one step: packing takes some microseconds. */
+const CHANGES_PER_STEP = 256;
 
 export class ReportEntries implements CountingReport {
   readonly map: EntryMap;
   readonly pending: PendingCounts;
-  /** Occurrences that are in the totals but in no entry. */
-  unidentified = 0;
   taken = 0;
   readonly #parts: ReportEntriesParts;
   #inFlight = new Set<Entry>();
+  /** Occurrences that the stored report does not list, while a rebase on it is under way. */
+  #newCommitted: number | undefined;
   /** Entries that a report written now would count. */
   #written = 0;
 
@@ -96,7 +97,13 @@ export class ReportEntries implements CountingReport {
 
   /** Returns the entry of a violation; begins it where there is none. */
   obtain({ key, identity }: { key: string; identity: Identity }): Entry {
-    return this.map.get(key) ?? this.map.begin(key, identity, this.unidentified > 0);
+    return this.map.get(key) ?? this.map.begin(key, identity, this.#isShort);
+  }
+
+  /** True where occurrences of any violation may be among those in no entry. */
+  get #isShort(): boolean {
+    const { committed, inFlight, pending } = this.#parts.unidentified;
+    return (this.#newCommitted ?? committed) + inFlight + pending > 0;
   }
 
   /** Moves what is pending in flight; each entry moves its own when it is next looked at. */
@@ -104,6 +111,7 @@ export class ReportEntries implements CountingReport {
     const entries = this.pending.take();
     this.#inFlight = entries;
     this.#written += entries.newEntries;
+    this.#parts.unidentified.take();
     this.taken++;
   }
 
@@ -115,9 +123,10 @@ export class ReportEntries implements CountingReport {
         entry.commit(sweep);
         this.map.updateBytes(entry);
       },
-      COMMITS_PER_STEP,
+      CHANGES_PER_STEP,
     );
     this.#inFlight = new Set();
+    this.#parts.unidentified.commit();
   }
 
   /** Moves what is in flight back to what is pending. */
@@ -131,6 +140,7 @@ export class ReportEntries implements CountingReport {
       this.pending.entries.add(entry);
     }
     this.#inFlight = new Set();
+    this.#parts.unidentified.restore();
   }
 
   /** Adds counts from elsewhere to those in flight or pending; returns their occurrences. */
@@ -142,6 +152,7 @@ export class ReportEntries implements CountingReport {
       else {
         mergeInto(this.pending.tallyOf(entry), counted.tally);
         this.map.updateBytes(entry);
+        this.#parts.log?.note(entry);
       }
       occurrences += counted.tally.occurrences;
     }
@@ -156,32 +167,75 @@ export class ReportEntries implements CountingReport {
     if (isPending) this.pending.entries.add(entry);
   }
 
-  /** Takes entries as what is committed; returns those with other counts that are not among them. */
-  rebase(base: readonly Entry[]): Entry[] {
-    const pending = [...this.pending.entries];
-    const open = new Set([...this.#inFlight, ...pending]);
-    for (const entry of pending) this.pending.entries.delete(entry);
-    this.map.clear();
-    for (const entry of base) this.map.set(entry);
-    const unlisted: Entry[] = [];
-    for (const entry of open) {
-      const stored = this.map.get(entry.key);
-      entry.committed = stored?.committed;
-      entry.lowerBound = stored?.lowerBound ?? false;
-      if (!stored) unlisted.push(entry);
-      this.map.set(entry);
+  /**
+   * Takes `base` as what is committed, of a report with `rest` occurrences that it does not list. Between the steps alerts
+   * may be added, but nothing taken or put back. `onOpen` receives the entries that have other counts.
+   */
+  *rebase(base: readonly Entry[], rest: number, onOpen: (entry: Entry) => void): Steps {
+    this.#newCommitted = rest;
+    const isShort = this.#isShort;
+    yield* this.pending.takeCells();
+    const visit = (entry: Entry) => {
+      this.#forgetCommitted(entry);
+      if (!this.#isOpen(entry)) return;
+      entry.lowerBound = isShort;
+      onOpen(entry);
+    };
+    yield* visitInSteps(this.map.values(), visit, CHANGES_PER_STEP);
+    for (const entry of base) this.#setCommitted(entry);
+    this.#parts.unidentified.committed = rest;
+    this.#newCommitted = undefined;
+  }
+
+  #isOpen(entry: Entry): boolean {
+    return entry.inFlight !== undefined || this.#isPending(entry);
+  }
+
+  #isPending(entry: Entry): boolean {
+    return entry.pending !== undefined || this.pending.lookAtCells(entry).lastUs > 0;
+  }
+
+  /** Removes an entry that has no other counts. */
+  #forgetCommitted(entry: Entry): void {
+    const { stored } = entry;
+    if (!stored) return;
+    if (!entry.inFlight) this.#written--;
+    if (!this.#isOpen(entry)) {
+      this.map.delete(entry.key);
+      return;
     }
-    for (const entry of pending) this.pending.entries.add(entry);
-    this.#written = 0;
-    for (const entry of this.map.values()) if (isWritten(entry)) this.#written++;
-    return unlisted;
+    stored.latest?.leave();
+    entry.committed = undefined;
+    if (entry.pending) this.pending.entries.add(entry);
+    this.map.updateBytes(entry);
+  }
+
+  #setCommitted(stored: Entry): void {
+    const entry = this.map.get(stored.key) ?? stored;
+    const isPending = this.pending.entries.delete(entry);
+    if (!isWritten(entry) || entry === stored) this.#written++;
+    if (entry === stored) this.map.set(entry);
+    entry.committed = stored.committed;
+    entry.lowerBound = stored.lowerBound;
+    if (isPending) this.pending.entries.add(entry);
+    this.map.updateBytes(entry);
+  }
+
+  /** Removes an entry; returns its counts that no stored report holds. */
+  remove(entry: Entry): Counted | undefined {
+    this.pending.remove(entry);
+    const { key, identity, inFlight, pending } = entry;
+    const tally = inFlight && pending ? mergeInto(inFlight, pending) : (inFlight ?? pending);
+    if (isWritten(entry)) this.#written--;
+    this.map.delete(key);
+    return tally && { key, identity, tally };
   }
 
   /** Expires entries as expireEntries does; their occurrences stay in the totals. */
   *forget(until: Expiry, onGone: (gone: Expired) => void = () => {}): Steps {
-    const isPending = (entry: Entry) => entry.pending !== undefined || this.pending.lookAtCells(entry).lastUs > 0;
+    const isPending = (entry: Entry) => this.#isPending(entry);
     yield* expireEntries(this.map, until, isPending, (gone) => {
-      this.unidentified += gone.occurrences;
+      this.#parts.unidentified.committed += gone.occurrences;
       this.#written -= gone.violations;
       onGone(gone);
     });
@@ -201,7 +255,6 @@ export class ReportEntries implements CountingReport {
     const known = this.countWritten();
     let occurrences = 0;
     for (const entry of least) occurrences += this.#evict(entry, times.get(entry) ?? us);
-    this.unidentified += occurrences;
     this.#parts.onEvicted({ occurrences, known, us });
     return least.length;
   }
@@ -210,6 +263,9 @@ export class ReportEntries implements CountingReport {
   #evict(entry: Entry, lastUs: EpochUs): number {
     this.pending.remove(entry);
     const occurrences = countAll(entry);
+    const pending = entry.pending?.occurrences ?? 0;
+    this.#parts.unidentified.pending += pending;
+    this.#parts.unidentified.committed += occurrences - pending;
     this.#parts.policy.raiseSeverity(getSeverity(entry), lastUs);
     if (isWritten(entry)) this.#written--;
     this.#parts.log?.left(entry);

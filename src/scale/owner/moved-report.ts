@@ -21,6 +21,7 @@ import type { Report } from "../../api/v1alpha1.ts";
 import type { PolicyFacts } from "../../ingest/violation/violation.ts";
 import type { Clock } from "../../lib/clock.ts";
 import { RetryPolicy } from "../../lib/pacing/retry-policy.ts";
+import { runInTurns, type Steps } from "../../lib/pacing/steps.ts";
 import { type EpochUs, parseMicroTime } from "../../lib/time.ts";
 import type { ReconcilerParts } from "../../reconcile/reconciler-parts.ts";
 import { ReportReconciler } from "../../reconcile/report-reconciler.ts";
@@ -157,7 +158,7 @@ export class MovedReport {
 
   /** Adds what waits on top of the stored report; false where that can't be read now. */
   async #absorb(signal: AbortSignal): Promise<boolean> {
-    const { sink, gapsEntry, getPosition, isOvertaken } = this.#parts;
+    const { sink, clock, gapsEntry, getPosition, isOvertaken } = this.#parts;
     const ledger = this.#ledger;
     if (this.#sets.length + this.#gaps.length === 0) return true;
     const isBased = this.#reconciler.metadata !== undefined || ledger.write.isInFlight;
@@ -165,7 +166,7 @@ export class MovedReport {
     if (read && read.kind !== "found" && read.kind !== "absent") return false;
     const report = read?.kind === "found" && read.report.policy.name === ledger.policyName ? read.report : undefined;
     if (report && !isBased) {
-      this.#rebase(report);
+      await runInTurns(this.#rebase(report), clock);
       this.#reconciler.resume(report.metadata);
     }
     if (isOvertaken()) return false;
@@ -205,10 +206,10 @@ export class MovedReport {
     return waiting.length > 0 ? Math.min(...waiting.map((totals) => totals.lastUs)) : undefined;
   }
 
-  #rebase(report: Report | undefined): void {
+  *#rebase(report: Report | undefined): Steps {
     // What was just committed is known to be stored from here.
     const committed = this.#ledger.write.isInFlight ? new Map<string, number>() : this.#sent;
-    if (!report || !this.#parts.isOvertaken(report, committed)) rebaseOn(this.#ledger, report);
+    if (!report || !this.#parts.isOvertaken(report, committed)) yield* rebaseOn(this.#ledger, report);
   }
 
   /** Writes the positions with the counts. */

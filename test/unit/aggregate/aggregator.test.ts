@@ -7,6 +7,7 @@ import { Distinct } from "../../../src/aggregate/counts/distinct.ts";
 import { MutedSubjects } from "../../../src/aggregate/gaps/muted-subjects.ts";
 import type { Urgency } from "../../../src/aggregate/gaps/urgency.ts";
 import { reportKey } from "../../../src/ingest/violation/violation.ts";
+import { runAtOnce } from "../../../src/lib/pacing/steps.ts";
 import { alert, hostAlert, MEMORY, START_US, throttleNotice, violation } from "../../support/gen.ts";
 import { add, createAggregator, renderReports } from "../ingest/fold-alerts.ts";
 
@@ -68,7 +69,7 @@ describe("a namespace that is gone", () => {
     const { aggregator, changes } = setUpWithChanges();
     aggregator.add(violation(alert()));
     aggregator.add(violation(alert(FILE)));
-    aggregator.moveToCluster(KEY);
+    runAtOnce(aggregator.moveToCluster(KEY));
     expect([...aggregator.ledgers.keys()]).toEqual([CLUSTER_KEY]);
     expect(changes.at(-1)).toEqual([CLUSTER_KEY, "new_report"]);
     expect(aggregator.stats.violations).toBe(2);
@@ -85,8 +86,8 @@ describe("a namespace that is gone", () => {
     const { aggregator } = setUpWithChanges();
     aggregator.add(violation(alert()));
     aggregator.add(violation(alert({ NamespaceName: "bank", OwnerNamespace: "bank" })));
-    aggregator.moveToCluster(KEY);
-    aggregator.moveToCluster(reportKey("bank", "no-package-managers"));
+    runAtOnce(aggregator.moveToCluster(KEY));
+    runAtOnce(aggregator.moveToCluster(reportKey("bank", "no-package-managers")));
     const [report] = renderReports(aggregator);
     expect(report?.summary).toMatchObject({ occurrences: 2, violations: 2, workloads: 2 });
     expect(new Set(report?.violations.map(({ namespace }) => namespace))).toEqual(new Set(["shop", "bank"]));
@@ -99,7 +100,7 @@ describe("a namespace that is gone", () => {
     ledger.write.take();
     ledger.write.commit();
     ledger.gaps.addGap("StreamDown", START_US);
-    aggregator.moveToCluster(KEY);
+    runAtOnce(aggregator.moveToCluster(KEY));
     expect(aggregator.ledgers.size).toBe(0);
     expect(aggregator.stats.violations).toBe(0);
   });
@@ -116,15 +117,15 @@ describe("a namespace that is gone", () => {
       aggregator.ledger("shop", "no-package-managers").gaps.addGap("StreamDown", START_US + i);
     for (let i = 0; i < inCluster; i++)
       aggregator.ledger(undefined, "no-package-managers").gaps.addGap("StreamDown", START_US + i);
-    aggregator.moveToCluster(KEY);
+    runAtOnce(aggregator.moveToCluster(KEY));
     expect(renderReports(aggregator)[0]?.coverage.gaps).toBe(gaps);
   });
 
   it("is not of the cluster report and of no namespace", () => {
     const { aggregator } = setUpWithChanges();
     aggregator.add(violation(hostAlert()));
-    aggregator.moveToCluster(reportKey(undefined, "host-files"));
-    aggregator.moveToCluster("nobody");
+    runAtOnce(aggregator.moveToCluster(reportKey(undefined, "host-files")));
+    runAtOnce(aggregator.moveToCluster("nobody"));
     expect(aggregator.ledgers.size).toBe(1);
   });
 });

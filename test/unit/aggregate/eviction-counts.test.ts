@@ -4,6 +4,7 @@
 import { expect, it } from "vitest";
 import { Ledger } from "../../../src/aggregate/ledger/ledger.ts";
 import { workloadKey } from "../../../src/ingest/violation/violation.ts";
+import { runAtOnce } from "../../../src/lib/pacing/steps.ts";
 import { renderReport } from "../../../src/report/render.ts";
 import { alert, formatTimeAt, renderOptions, START_US, violation } from "../../support/gen.ts";
 
@@ -14,7 +15,7 @@ it("occurrences without details are never more than occurrences, also after the 
   ledger.write.commit();
   const share = ledger.entries.getShare(workloadKey(violation().identity));
   if (share) share.report.evict(share, 1, START_US);
-  ledger.transfer.rebase(undefined);
+  runAtOnce(ledger.transfer.rebase(undefined));
   ledger.add(violation(alert({ UpdatedTime: formatTimeAt(99) })), true);
   ledger.write.take();
   const { summary, coverage } = renderReport(ledger, renderOptions());

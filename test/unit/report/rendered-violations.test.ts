@@ -107,10 +107,10 @@ describe("rendered violations", () => {
           const share = ledger.entries.getShare(WORKLOAD);
           if (each === "evict") share?.report.evict(share, 1, START_US);
           else if (each === "expire") runAtOnce(ledger.expire(START_US + 25_000));
-          else if (each === "delete") ledger.transfer.rebase(undefined);
-          else if (each === "restart" && stored.length > 0) rebaseOn(ledger, stored.at(-1));
+          else if (each === "delete") runAtOnce(ledger.transfer.rebase(undefined));
+          else if (each === "restart" && stored.length > 0) runAtOnce(rebaseOn(ledger, stored.at(-1)));
           // A state of the report that another writer has put back.
-          else if (each === "late" && stored.length > 0) rebaseOn(ledger, stored[0]);
+          else if (each === "late" && stored.length > 0) runAtOnce(rebaseOn(ledger, stored[0]));
           ledger.write.take();
           if (ledger.counts.written.occurrences > 0) {
             const report = render(ledger, rendered);

@@ -4,6 +4,7 @@
 // Cells through ingest and aggregator: what is remembered, for how long, and how much work an alert is.
 
 import { expect, it, vi } from "vitest";
+import { runAtOnce } from "../../../../src/lib/pacing/steps.ts";
 import { formatTimeAt, START_MS } from "../../../support/gen.ts";
 import { createBed } from "../cell-bed.ts";
 import { renderReports } from "../fold-alerts.ts";
@@ -95,7 +96,7 @@ it("forgets cells with the violations that they count for, and their memory", ()
   const ledger = aggregator.ledger("shop", "no-package-managers");
   ledger.write.take();
   ledger.write.commit();
-  ledger.transfer.rebase(undefined);
+  runAtOnce(ledger.transfer.rebase(undefined));
   expect(cells.size).toBe(0);
   send({ UpdatedTime: formatTimeAt(1) });
   expect(aggregator.stats.unwritten).toBe(1);
