@@ -16,7 +16,7 @@ import { startRealNode } from "../test/real-node/node.ts";
 import { type Cluster, startCluster } from "./cluster/cluster.ts";
 import { applyDaemonPod, DAEMON_PORT } from "./cluster/kubearmor-pods.ts";
 import { NatsServer } from "./nats-server.ts";
-import { NODE_PARTS, SCALE_PARTS, TEST_PARTS } from "./parts/catalog.ts";
+import { CLUSTER_PARTS, NODE_PARTS, SCALE_PARTS } from "./parts/catalog.ts";
 import { ensureParts, getPaths } from "./parts/parts.ts";
 import { listObjects, renderManifest } from "./sample-objects.ts";
 import { readSampleAlerts } from "./samples.ts";
@@ -71,7 +71,12 @@ async function startKubeArmorNode(
     "pipe",
   );
   if (!child.stdout) throw new Error("no standard output");
-  const [line] = (await once(createInterface(child.stdout), "line")) as [string];
+  const ended = once(child, "exit").then(() => {
+    throw new Error(`no KubeArmor node at ${listen}: another npm run dev may have its port`);
+  });
+  const [line] = (await Promise.race([once(createInterface(child.stdout), "line"), ended])) as [string];
+  // Its end is no error from now on.
+  ended.catch(() => {});
   return { child, address: (JSON.parse(line) as { listening: string }).listening };
 }
 
@@ -85,12 +90,12 @@ async function startKubeArmorPods(cluster: Cluster, rate: string): Promise<Child
   return children;
 }
 
-function renderHints(cluster: Cluster, folders: string, metrics: string): string {
+function renderHints(cluster: Cluster, folder: string, metrics: string): string {
   return `
 Ready. In another shell:
 
   export KUBECONFIG=${cluster.kubeconfigPath}
-  export PATH=${folders}:$PATH
+  export PATH=${folder}:$PATH
 
   kubectl get policyviolationreports -A
   kubectl get pvr -A -o wide
@@ -131,7 +136,7 @@ async function main(): Promise<void> {
   const stop = new Promise<void>((resolve) => {
     for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => resolve());
   });
-  const names = [...TEST_PARTS, ...(onNode ? NODE_PARTS : []), ...(scale ? SCALE_PARTS : [])];
+  const names = [...CLUSTER_PARTS, ...(onNode ? NODE_PARTS : []), ...(scale ? SCALE_PARTS : [])];
   const { paths, missing } = getPaths(await ensureParts({ names, onProgress: print }));
   if (missing !== undefined || !paths.kubectl) throw new Error(`parts are missing: ${missing}`);
   const cluster = await start(onNode);
@@ -169,8 +174,7 @@ async function main(): Promise<void> {
       for (const identity of ["reader-1", "reader-2"])
         startOperator("collect", "127.0.0.1:0", { ...more, PVO_IDENTITY: identity });
     } else startOperator("run", metrics);
-    const folders = [paths.kubectl, paths.helm].flatMap((path) => (path ? [dirname(path)] : []));
-    print(renderHints(cluster, folders.join(":"), metrics));
+    print(renderHints(cluster, dirname(paths.kubectl), metrics));
     await stop;
     print("\nstopping");
   } finally {

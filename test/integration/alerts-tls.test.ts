@@ -188,7 +188,11 @@ describeReal(
         /^the relay refuses our client certificate: its authority did not issue it/,
       ],
       ["for a server", "server", /^the relay refuses our client certificate: .*not for clients/],
-      ["that has expired", "client-expired", /^tls\.crt of Secret \S+ expired on 20\d\d-.*Z: it must be reissued/],
+      [
+        "that has expired",
+        "client-expired",
+        /^feed\.relay\.tls: tls\.crt of Secret \S+ expired on 20\d\d-.*Z: it must be reissued/,
+      ],
     ])("explains a refusal of our own certificate %s", async (_, client, expected) => {
       const { address } = await startRelay(served());
       const secret = createSecret(client);

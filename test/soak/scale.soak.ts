@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// Readers, owners, three NATS servers and the API server for minutes, each killed, frozen, added or removed at random
-// moments while alerts arrive: each report has every alert that was raised, less those in gaps that it declares.
+// Readers, owners, three NATS servers and the API server for minutes, each killed, frozen, cut off, added or removed at
+// random moments while alerts arrive: each report has every alert that was raised, less those in gaps that it declares.
 // `MINUTES=30 SEED=7` repeats a run.
 
 import { afterEach, expect, test } from "vitest";
@@ -11,6 +11,7 @@ import { createRandom } from "../support/random.ts";
 import { useCluster } from "../support/real-parts.ts";
 import { sumOccurrences } from "../support/reports.ts";
 import { NatsCluster } from "../support/scale/nats-cluster.ts";
+import { ProcessNetwork, type Way } from "../support/scale/process-network.ts";
 import { ScaleRun } from "../support/scale/scale-run.ts";
 
 const MINUTES = Number(process.env["MINUTES"] ?? 10);
@@ -20,10 +21,13 @@ const MAX_REPLICAS = 3;
 const cluster = useCluster({ crds: true, namespaces: ["kubearmor", "shop", "bank"] });
 let nats: NatsCluster;
 let run: ScaleRun;
+/** Of each process that was ever started. */
+const networks = new Map<OperatorProcess, ProcessNetwork>();
 const random = createRandom(SEED);
 
 afterEach(async () => {
   await run?.stop();
+  for (const network of networks.values()) await network.stop();
   await nats?.stop();
 });
 
@@ -42,9 +46,28 @@ function filterAlive(processes: readonly OperatorProcess[]): OperatorProcess[] {
 /** A process that stands still for longer than its Leases: another one holds its parts when it goes on. */
 async function freeze(one: OperatorProcess): Promise<void> {
   one.child.kill("SIGSTOP");
-  await pause(4000 + random() * 4000);
+  await pause(4000 + random() * 16_000);
   one.child.kill("SIGCONT");
 }
+
+/** Gives each process a network of its own. */
+async function start(kind: "reader" | "owner"): Promise<OperatorProcess> {
+  const urls = nats.servers.map(({ url }) => url);
+  const network = await ProcessNetwork.start(`network-${networks.size}`, cluster, urls);
+  const started = kind === "reader" ? run.startReader({}, network) : run.startOwner({}, network);
+  networks.set(started, network);
+  return started;
+}
+
+async function cut(one: OperatorProcess, ...ways: Way[]): Promise<void> {
+  const network = networks.get(one);
+  for (const way of ways) network?.cut(way);
+  await pause(2000 + random() * 18_000);
+  for (const way of ways) network?.restore(way);
+}
+
+/** Of a repeated run, those of which the name has this text. */
+const ONLY = process.env["ACTIONS"] ?? "";
 
 const ACTIONS: Record<string, () => Promise<unknown>> = {
   "kill reader": () => pick(filterAlive(run.readers)).kill(),
@@ -53,8 +76,14 @@ const ACTIONS: Record<string, () => Promise<unknown>> = {
   "stop owner": () => pick(filterAlive(run.owners)).stop(),
   "freeze reader": () => freeze(pick(filterAlive(run.readers))),
   "freeze owner": () => freeze(pick(filterAlive(run.owners))),
-  "add reader": async () => filterAlive(run.readers).length < MAX_REPLICAS && run.startReader(),
-  "add owner": async () => filterAlive(run.owners).length < MAX_REPLICAS && run.startOwner(),
+  "cut reader off API server": () => cut(pick(filterAlive(run.readers)), "api"),
+  "cut reader off NATS": () => cut(pick(filterAlive(run.readers)), "nats"),
+  "cut reader off both": () => cut(pick(filterAlive(run.readers)), "api", "nats"),
+  "cut owner off API server": () => cut(pick(filterAlive(run.owners)), "api"),
+  "cut owner off NATS": () => cut(pick(filterAlive(run.owners)), "nats"),
+  "cut owner off both": () => cut(pick(filterAlive(run.owners)), "api", "nats"),
+  "add reader": async () => filterAlive(run.readers).length < MAX_REPLICAS && (await start("reader")),
+  "add owner": async () => filterAlive(run.owners).length < MAX_REPLICAS && (await start("owner")),
   "kill NATS": async () => {
     const server = pick(nats.servers);
     await server.kill();
@@ -81,22 +110,22 @@ const ACTIONS: Record<string, () => Promise<unknown>> = {
 
 test(`killed at random for ${MINUTES} minutes, seed ${SEED}`, async () => {
   nats = await NatsCluster.start();
-  run = new ScaleRun({ cluster, nats, replicas: 3, ratePerSec: 50 });
+  run = new ScaleRun({ cluster, nats, replicas: 3, ratePerSec: 50, network: 80 });
   await run.start();
-  run.startReader();
-  run.startOwner();
+  await start("reader");
+  await start("owner");
   await run.waitUntilRead();
   run.startFlood();
   await pause(8000);
   const endMs = Date.now() + MINUTES * 60_000;
   const done: Record<string, number> = {};
   while (Date.now() < endMs) {
-    const name = pick(Object.keys(ACTIONS));
+    const name = pick(Object.keys(ACTIONS).filter((action) => action.includes(ONLY)));
     done[name] = (done[name] ?? 0) + 1;
     await ACTIONS[name]?.();
     await pause(random() * 4000);
-    if (filterAlive(run.readers).length === 0) run.startReader();
-    if (filterAlive(run.owners).length === 0) run.startOwner();
+    if (filterAlive(run.readers).length === 0) await start("reader");
+    if (filterAlive(run.owners).length === 0) await start("owner");
     await run.noteGaps();
   }
   await pause(15_000);

@@ -8,7 +8,7 @@
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type PartName, TEST_PARTS } from "../parts/catalog.ts";
+import { CLUSTER_PARTS } from "../parts/catalog.ts";
 import { getPaths, locateParts } from "../parts/parts.ts";
 import { type ApiAccess, createApiAccess, writeKubeconfig } from "./cluster-access.ts";
 import { type AuditEntry, readAuditLog } from "./cluster-audit.ts";
@@ -72,8 +72,8 @@ export function findClusterObstacle(): string | undefined {
 /** Starts a control plane; resolves in a few seconds, when it is ready. Rejects when a part is not there. */
 export async function startCluster(options: ClusterOptions = {}): Promise<Cluster> {
   const { controllerManager = true, auditLevel = "Metadata", node } = options;
-  const unneeded: PartName[] = controllerManager ? ["helm"] : ["helm", "kube-controller-manager"];
-  const { missing } = getPaths(locateParts(TEST_PARTS.filter((name) => !unneeded.includes(name))));
+  const names = CLUSTER_PARTS.filter((name) => controllerManager || name !== "kube-controller-manager");
+  const { missing } = getPaths(locateParts(names));
   if (missing !== undefined) throw new Error(`no cluster without all its parts: ${missing}`);
   for (let tryNumber = 1; ; tryNumber += 1) {
     const dir = mkdtempSync(join(tmpdir(), "pvo-cluster-"));
@@ -86,7 +86,7 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
       keepDir();
     };
     try {
-      const plane = await prepareControlPlane(dir, getPaths(locateParts([...TEST_PARTS, "kube-scheduler"])).paths, {
+      const plane = await prepareControlPlane(dir, getPaths(locateParts([...CLUSTER_PARTS, "kube-scheduler"])).paths, {
         auditLevel,
         ...(node === undefined ? {} : { node }),
       });

@@ -8,8 +8,11 @@ import { createHash } from "node:crypto";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 
+/** A control plane, and what is done with it. */
+export const CLUSTER_PARTS = ["etcd", "kube-apiserver", "kube-controller-manager", "kubectl"] as const;
+
 /** The parts that `npm test` runs. */
-export const TEST_PARTS = ["etcd", "kube-apiserver", "kube-controller-manager", "kubectl", "helm"] as const;
+export const TEST_PARTS = [...CLUSTER_PARTS, "helm"] as const;
 
 /** The parts that a real node takes beside those of `TEST_PARTS`. */
 export const NODE_PARTS = ["kube-scheduler", "kubelet", "kube-proxy", "coredns"] as const;

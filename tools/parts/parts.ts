@@ -39,19 +39,19 @@ export async function ensureParts(options: EnsureOptions = {}): Promise<Parts> {
   const { names = TEST_PARTS, onProgress = () => undefined } = options;
   const parts = locateParts(names);
   const isMissing = (name: PartName) => parts[name] !== undefined && "missing" in parts[name];
-  if (!names.some(isMissing)) return parts;
-  await withLock(
-    join(cacheDir(), "lock"),
-    (pid) => onProgress(`process ${pid} is already getting parts: waiting for it`),
-    async () => {
+  const onWaiting = (pid: number) => onProgress(`process ${pid} is already getting parts: waiting for it`);
+  let triesEnvtest = true;
+  for (const name of names.filter(isMissing)) {
+    await withLock(lockPath(name), onWaiting, async () => {
       // Another process may have got them while this one waited.
-      Object.assign(parts, locateParts(names));
-      if (names.some((name) => isMissing(name) && ENVTEST_PARTS.includes(name))) {
+      for (const other of names.filter(isMissing)) parts[other] = locate(other);
+      if (triesEnvtest && isMissing(name) && ENVTEST_PARTS.includes(name)) {
+        triesEnvtest = false;
         await tryEnvtest(parts, onProgress);
       }
-      for (const name of names) if (isMissing(name)) parts[name] = await build(name, onProgress);
-    },
-  );
+      if (isMissing(name)) parts[name] = await build(name, onProgress);
+    });
+  }
   return parts;
 }
 
@@ -71,6 +71,11 @@ export function getPaths(parts: Parts): { paths: Partial<Record<PartName, string
 function cacheDir(): string {
   const cache = process.env["PVO_CACHE"] || join(homedir(), ".cache/policy-violation-operator");
   return join(cache, "parts");
+}
+
+/** A process that wants few parts does not wait for one that wants all. */
+function lockPath(name: PartName): string {
+  return join(cacheDir(), ENVTEST_PARTS.includes(name) ? "lock-envtest" : `lock-${name}`);
 }
 
 /** Path to which a build puts a part. */

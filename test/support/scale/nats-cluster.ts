@@ -20,7 +20,7 @@ export class NatsCluster {
     const starts = ports.map((port, i) =>
       NatsServer.start({
         name: `test-${i + 1}`,
-        config: `cluster { name: "test", listen: "127.0.0.1:${port}", routes: [${routes}] }`,
+        config: `cluster { name: "test", listen: "127.0.0.1:${port}", routes: [${routes}], no_advertise: true }`,
       }),
     );
     return new NatsCluster(await Promise.all(starts));

@@ -14,6 +14,7 @@ import { startNode } from "../../../tools/kubearmor-node/server.ts";
 import { eventually } from "../eventually.ts";
 import { OperatorProcess } from "../operator.ts";
 import { listReports, sumOccurrences } from "../reports.ts";
+import type { ProcessNetwork } from "./process-network.ts";
 
 /** No namespace of the cluster: its alerts belong in cluster reports. */
 const ABSENT = "absent";
@@ -69,14 +70,14 @@ export class ScaleRun {
     }
   }
 
-  startReader(env: Record<string, string> = {}): OperatorProcess {
-    const reader = this.#startProcess("collect", env);
+  startReader(env: Record<string, string> = {}, network?: ProcessNetwork): OperatorProcess {
+    const reader = this.#startProcess("collect", env, network);
     this.readers.push(reader);
     return reader;
   }
 
-  startOwner(env: Record<string, string> = {}): OperatorProcess {
-    const owner = this.#startProcess("run", { PVO_SCALE_ENABLED: "true", ...env });
+  startOwner(env: Record<string, string> = {}, network?: ProcessNetwork): OperatorProcess {
+    const owner = this.#startProcess("run", { PVO_SCALE_ENABLED: "true", ...env }, network);
     this.owners.push(owner);
     return owner;
   }
@@ -183,17 +184,17 @@ export class ScaleRun {
     return { ...alert, UpdatedTime: time, Timestamp: Math.floor(ms / 1000) };
   }
 
-  #startProcess(command: "run" | "collect", env: Record<string, string> = {}): OperatorProcess {
+  #startProcess(command: "run" | "collect", env: Record<string, string>, network?: ProcessNetwork): OperatorProcess {
     const { cluster, nats, replicas, leaseMs } = this.#options;
     const id = ++this.#started;
     return new OperatorProcess({
       command,
-      kubeconfig: cluster.kubeconfigPath,
+      kubeconfig: network?.kubeconfig ?? cluster.kubeconfigPath,
       relay: "127.0.0.1:1",
       leaderElection: true,
       env: {
         PVO_IDENTITY: `${command}-${id}`,
-        PVO_SCALE_NATS_URL: nats.url,
+        PVO_SCALE_NATS_URL: network?.natsUrl ?? nats.url,
         PVO_SCALE_NATS_REPLICAS: String(replicas),
         PVO_SCALE_SHARDS: "4",
         PVO_SCALE_PARTITIONS: "4",

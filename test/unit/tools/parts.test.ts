@@ -127,7 +127,7 @@ test("with no go at all the reason says so", async () => {
 });
 
 test("the lock of a process that is gone is taken over", async () => {
-  const lock = join(dir, "lock");
+  const lock = join(dir, "lock-helm");
   writeFileSync(lock, `${createDeadPid()}\n`);
   const waits: number[] = [];
   expect(
