@@ -5,8 +5,7 @@
 // which reads a real stream and writes to a real API server.
 
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
 import { findClusterObstacle } from "../../tools/cluster/cluster.ts";
@@ -19,6 +18,7 @@ import { getPaths, locateParts } from "../../tools/parts/parts.ts";
 import { listObjects, renderManifest } from "../../tools/sample-objects.ts";
 import { readSampleAlerts, SAMPLES_PATH } from "../../tools/samples.ts";
 import { eventually } from "../support/eventually.ts";
+import { createFolder } from "../support/folder.ts";
 import { OperatorProcess } from "../support/operator.ts";
 import { useCluster } from "../support/real-parts.ts";
 
@@ -53,26 +53,22 @@ describe.skipIf(missing !== undefined && !process.env["CI"])(`the alert rules ($
       panels: { title: string; targets?: Target[] }[];
     };
     const expected = { Leader: 1, "Alert stream": 0, Pending: 12, "Reports held": 30 };
-    const dir = mkdtempSync(join(tmpdir(), "pvo-dashboard-"));
-    try {
-      const file = join(dir, "stats.json");
-      const cases = Object.entries(expected).map(([title, value]) => ({
-        expr: panels.find((panel) => panel.title === title)?.targets?.[0]?.expr.replaceAll("$cluster", "east|west"),
-        eval_time: "0m",
-        exp_samples: [{ labels: "{}", value }],
-      }));
-      const input = [
-        ...series("policy_violation_leader", of(1, 0, 1)),
-        ...series("policy_violation_stream_up", of(1, 1, 0)),
-        ...series("policy_violation_unwritten_occurrences", of(5, 5, 7)),
-        ...series("policy_violation_reports_held", of(10, 10, 20)),
-      ];
-      writeFileSync(file, JSON.stringify({ tests: [{ input_series: input, promql_expr_test: cases }] }));
-      const { stdout, stderr } = promtool("test", "rules", file);
-      expect(stdout + stderr).toContain("SUCCESS");
-    } finally {
-      rmSync(dir, { recursive: true, force: true });
-    }
+    const dir = createFolder();
+    const file = join(dir, "stats.json");
+    const cases = Object.entries(expected).map(([title, value]) => ({
+      expr: panels.find((panel) => panel.title === title)?.targets?.[0]?.expr.replaceAll("$cluster", "east|west"),
+      eval_time: "0m",
+      exp_samples: [{ labels: "{}", value }],
+    }));
+    const input = [
+      ...series("policy_violation_leader", of(1, 0, 1)),
+      ...series("policy_violation_stream_up", of(1, 1, 0)),
+      ...series("policy_violation_unwritten_occurrences", of(5, 5, 7)),
+      ...series("policy_violation_reports_held", of(10, 10, 20)),
+    ];
+    writeFileSync(file, JSON.stringify({ tests: [{ input_series: input, promql_expr_test: cases }] }));
+    const { stdout, stderr } = promtool("test", "rules", file);
+    expect(stdout + stderr).toContain("SUCCESS");
   });
 
   test("are tried each, firing and silent", () => {
@@ -115,7 +111,6 @@ describe.skipIf(why !== undefined && !process.env["CI"])(`the dashboard (${why ?
     await operator.waitForWritten();
     return async () => {
       await stopServer(prometheus.server, 2_000);
-      rmSync(prometheus.dir, { recursive: true, force: true });
       await operator.kill();
       await node.stop();
     };
@@ -226,7 +221,7 @@ interface Prometheus {
 
 /** Starts a Prometheus that scrapes `target` every second and has the chart's rules. */
 async function startPrometheus(target: string): Promise<Prometheus> {
-  const dir = mkdtempSync(join(tmpdir(), "pvo-prometheus-"));
+  const dir = createFolder();
   const port = await findFreePort();
   const config = {
     global: { scrape_interval: "1s", evaluation_interval: "2s" },

@@ -5,12 +5,12 @@
 // bundle does its work alone, away from the checkout, as it must in an image that holds nothing else.
 
 import { execFile, spawn } from "node:child_process";
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { type AddressInfo, createServer } from "node:net";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { beforeAll, describe, expect, test } from "vitest";
+import { createFolder } from "../support/folder.ts";
 
 const run = promisify(execFile);
 const ROOT = join(import.meta.dirname, "../..");
@@ -82,11 +82,9 @@ describe("the bundle", () => {
   const node = (...args: string[]) => run(process.execPath, args, { cwd: dir, env: {} });
 
   beforeAll(async () => {
-    dir = mkdtempSync(join(tmpdir(), "pvo-image-"));
+    dir = createFolder();
     await run(process.execPath, [join(ROOT, "tools/bundle.ts"), "--out", join(dir, "app")]);
   });
-
-  afterAll(() => rmSync(dir, { recursive: true, force: true }));
 
   test("is one file, and one for NATS, beside source maps and the licences of what is in them", () => {
     expect(readdirSync(join(dir, "app")).sort()).toEqual([

@@ -4,8 +4,7 @@
 // The chart's CronJob: its command is run as it is written, with its account's own rights, against a real Git repository.
 
 import { execFileSync } from "node:child_process";
-import { mkdtempSync, readdirSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { buildPlugin } from "../../plugin/build.ts";
@@ -13,6 +12,7 @@ import { SAMPLE_REPORTS_DIR } from "../../plugin/test/session.ts";
 import { type Cluster, startCluster } from "../../tools/cluster/cluster.ts";
 import { type RunResult, run } from "../../tools/cluster/process.ts";
 import { eventually } from "../support/eventually.ts";
+import { createFolder } from "../support/folder.ts";
 import { describeReal } from "../support/real-parts.ts";
 
 const CHART = join(import.meta.dirname, "../../charts/policy-violation-operator");
@@ -25,7 +25,7 @@ describeReal("the chart's CronJob", () => {
   let repository: string;
 
   beforeAll(async () => {
-    dir = mkdtempSync(join(tmpdir(), "pvo-cronjob-"));
+    dir = createFolder();
     repository = join(dir, "audit.git");
     execFileSync("git", ["init", "--quiet", "--bare", "--initial-branch=main", repository]);
     [cluster] = await Promise.all([startCluster(), buildPlugin(join(dir, "bin"), { isGitOps: true })]);
@@ -49,7 +49,6 @@ describeReal("the chart's CronJob", () => {
 
   afterAll(async () => {
     await cluster?.stop();
-    rmSync(dir, { recursive: true, force: true });
   });
 
   /** Runs the container's command with the rights of its account. */

@@ -5,15 +5,15 @@
 // checker says of it. `SCREENSHOTS=DIR` keeps what was seen. What runs in the page is given as text: this project has no
 // types of a browser, and needs none elsewhere.
 
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { type Browser, chromium, type Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { report, runPlugin, violation } from "../../plugin/test/session.ts";
 import type { Report } from "../../src/api/v1alpha1.ts";
+import { createFolder } from "../support/folder.ts";
 
 const BROWSERS = [
   "/usr/bin/chromium",
@@ -86,7 +86,7 @@ describe.skipIf(executablePath === undefined)(
     const requests: string[] = [];
 
     beforeAll(async () => {
-      dir = mkdtempSync(join(tmpdir(), "pvo-page-"));
+      dir = createFolder();
       const page = await runPlugin(["audit", "-A"], { reports: REPORTS });
       writeFileSync(join(dir, "hostile.html"), page.out);
       writeFileSync(join(dir, "samples.html"), (await runPlugin(["audit", "-A"])).out);
@@ -99,7 +99,6 @@ describe.skipIf(executablePath === undefined)(
 
     afterAll(async () => {
       await browser?.close();
-      rmSync(dir, { recursive: true, force: true });
     });
 
     async function openPage(file: string, view: (typeof VIEWS)[number]): Promise<Page> {

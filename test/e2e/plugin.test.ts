@@ -3,8 +3,7 @@
 
 // The plugin as users have it: built, found by the real kubectl in the PATH, on a real API server with real rights.
 
-import { mkdtempSync, readdirSync, rmSync, symlinkSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readdirSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { buildPlugin } from "../../plugin/build.ts";
@@ -12,6 +11,7 @@ import { SAMPLE_REPORTS_DIR } from "../../plugin/test/session.ts";
 import { type Cluster, startCluster } from "../../tools/cluster/cluster.ts";
 import { type RunResult, run } from "../../tools/cluster/process.ts";
 import { getPaths, locateParts } from "../../tools/parts/parts.ts";
+import { createFolder } from "../support/folder.ts";
 import { describeReal } from "../support/real-parts.ts";
 
 /** The operator's Lease, renewed at a time. */
@@ -40,14 +40,13 @@ describeReal("the plugin under the real kubectl", () => {
   }
 
   beforeAll(async () => {
-    dir = mkdtempSync(join(tmpdir(), "pvo-plugin-e2e-"));
+    dir = createFolder();
     kubectl = getPaths(locateParts()).paths.kubectl ?? "";
     [cluster] = await Promise.all([startCluster(), buildPlugin(join(dir, "bin"))]);
   });
 
   afterAll(async () => {
     await cluster?.stop();
-    rmSync(dir, { recursive: true, force: true });
   });
 
   test("starts through a link to it", async () => {

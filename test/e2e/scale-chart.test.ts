@@ -4,8 +4,7 @@
 // The chart with `scale.enabled`, installed on a real API server: its readers and owners run with the arguments, the
 // configuration, the Secret and the account that their Deployments name, over a NATS server that asks for a password.
 
-import { mkdtempSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { findClusterObstacle } from "../../tools/cluster/cluster.ts";
@@ -16,6 +15,7 @@ import { KEEPALIVE, type KubeArmorNode } from "../../tools/kubearmor-node/node.t
 import { startNode } from "../../tools/kubearmor-node/server.ts";
 import { findNatsObstacle, NatsServer } from "../../tools/nats-server.ts";
 import { eventually } from "../support/eventually.ts";
+import { createFolder } from "../support/folder.ts";
 import { OperatorProcess } from "../support/operator.ts";
 import { describeReal, useCluster } from "../support/real-parts.ts";
 import { listReports, sumOccurrences } from "../support/reports.ts";
@@ -85,7 +85,7 @@ describeReal(
       const volume = volumeMounts.find(({ mountPath }) => mountPath === MOUNT)?.name;
       expect(volumes.find(({ name }) => name === volume)?.secret?.secretName).toBe("nats-credentials");
       const { data } = (await get("configmap", NAME)) as { data: Record<string, string> };
-      const folder = mkdtempSync(join(tmpdir(), "pvo-chart-"));
+      const folder = createFolder();
       removeAtOurEnd(folder);
       const config = data["config.yaml"] ?? "";
       expect(config).toContain(MOUNT);

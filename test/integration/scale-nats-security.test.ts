@@ -4,8 +4,7 @@
 // TLS and credentials of a real NATS server, from files as the chart mounts them: each way that works, and for each that
 // does not an error that names the setting.
 
-import { mkdtempSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, expect, test } from "vitest";
 import { createBus } from "../../src/app/scale/scale-bus.ts";
@@ -26,13 +25,14 @@ import {
   keyUsage,
   type TestCertificate,
 } from "../support/certificates.ts";
+import { createFolder } from "../support/folder.ts";
 import { describeReal } from "../support/real-parts.ts";
 import { createNatsAccount } from "../support/scale/nats-account.ts";
 
 type SecretFiles = Readonly<Record<string, string | Uint8Array>>;
 
 function makeFolder(files: SecretFiles): string {
-  const dir = mkdtempSync(join(tmpdir(), "pvo-nats-secret-"));
+  const dir = createFolder();
   removeAtOurEnd(dir);
   for (const [name, text] of Object.entries(files)) writeFileSync(join(dir, name), text);
   return dir;

@@ -4,14 +4,14 @@
 // A journal under more changes than it can take in full: totals come first, so that a kill costs no more than the time
 // since the last batch, and the report names that time.
 
-import { copyFileSync, existsSync, mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { copyFileSync, existsSync } from "node:fs";
 import { join } from "node:path";
-import { afterEach, beforeEach, expect, it } from "vitest";
+import { beforeEach, expect, it } from "vitest";
 import { type Journal, JournalError } from "../../src/journal/journal.ts";
 import { createSqliteJournal } from "../../src/journal/sqlite-journal.ts";
 import { parseMicroTime } from "../../src/lib/time.ts";
 import { FakeClock } from "../support/fake-clock.ts";
+import { createFolder } from "../support/folder.ts";
 import { alert, formatTimeAt, PACE, START_MS } from "../support/gen.ts";
 import { MemorySink } from "../support/memory-sink.ts";
 import { type Simulation, startSimulation } from "./pipeline-simulation.ts";
@@ -19,10 +19,9 @@ import { type Simulation, startSimulation } from "./pipeline-simulation.ts";
 let dir: string;
 let store: MemorySink;
 beforeEach(() => {
-  dir = mkdtempSync(join(tmpdir(), "pvo-load-"));
+  dir = createFolder();
   store = new MemorySink();
 });
-afterEach(() => rmSync(dir, { recursive: true, force: true }));
 
 const getPath = (name: string) => join(dir, `${name}.db`);
 const open = (name: string) => createSqliteJournal({ path: getPath(name), maxBytes: 2 ** 28 });

@@ -4,14 +4,14 @@
 // Alerts from before KubeArmor knew the owner of their pod or the name of their container: they join the others in each
 // order of arrival, after writes, a restart, a crash with a journal, a takeover and at the bounds of memory.
 
-import { copyFileSync, existsSync, mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { copyFileSync, existsSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import type { Alert } from "../../src/api/alert.ts";
 import type { Report } from "../../src/api/v1alpha1.ts";
 import { createSqliteJournal } from "../../src/journal/sqlite-journal.ts";
 import { FakeClock } from "../support/fake-clock.ts";
+import { createFolder } from "../support/folder.ts";
 import { alert, formatTimeAt, MEMORY } from "../support/gen.ts";
 import { findFaults } from "../unit/report/report-check.ts";
 import { runReplay } from "./pipeline-replay.ts";
@@ -179,23 +179,19 @@ describe("early alerts", () => {
     ["after it", 3000],
   ])("join the others over a crash with a journal, %s", async (_, afterMs) => {
     for (const crash of [1, 2, 3]) {
-      const dir = mkdtempSync(join(tmpdir(), "pvo-early-"));
-      try {
-        const path = join(dir, "journal.db");
-        const journal = (name: string) => createSqliteJournal({ path: join(dir, name), maxBytes: 2 ** 24 });
-        const killed = await startSimulation({ journal: journal("journal.db") });
-        for (const each of alerts.slice(0, crash)) killed.pipeline.onAlert(each, 0);
-        await killed.clock.advance(afterMs);
-        for (const part of ["", "-wal"])
-          if (existsSync(path + part)) copyFileSync(path + part, join(dir, `copy.db${part}`));
-        const clock = new FakeClock(killed.clock.nowMs() + 1000);
-        const next = await startSimulation({ store: killed.store, clock, journal: journal("copy.db") });
-        for (const each of alerts.slice(crash)) next.pipeline.onAlert(each, 0);
-        await next.stop();
-        expect(toRows(next.store.reports)).toEqual([...rows].sort());
-      } finally {
-        rmSync(dir, { recursive: true });
-      }
+      const dir = createFolder();
+      const path = join(dir, "journal.db");
+      const journal = (name: string) => createSqliteJournal({ path: join(dir, name), maxBytes: 2 ** 24 });
+      const killed = await startSimulation({ journal: journal("journal.db") });
+      for (const each of alerts.slice(0, crash)) killed.pipeline.onAlert(each, 0);
+      await killed.clock.advance(afterMs);
+      for (const part of ["", "-wal"])
+        if (existsSync(path + part)) copyFileSync(path + part, join(dir, `copy.db${part}`));
+      const clock = new FakeClock(killed.clock.nowMs() + 1000);
+      const next = await startSimulation({ store: killed.store, clock, journal: journal("copy.db") });
+      for (const each of alerts.slice(crash)) next.pipeline.onAlert(each, 0);
+      await next.stop();
+      expect(toRows(next.store.reports)).toEqual([...rows].sort());
     }
   });
 

@@ -4,14 +4,14 @@
 // A journal that can't be opened, that fails, that is full: everything goes on, the reports say which of them were not
 // protected, and once the journal works again a kill costs nothing.
 
-import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { copyFileSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { beforeEach, describe, expect, it } from "vitest";
 import { type Journal, JournalError, type JournalFault } from "../../src/journal/journal.ts";
 import { createSqliteJournal } from "../../src/journal/sqlite-journal.ts";
 import { FakeClock } from "../support/fake-clock.ts";
+import { createFolder } from "../support/folder.ts";
 import { alert, formatTimeAt, START_MS } from "../support/gen.ts";
 import { MemorySink } from "../support/memory-sink.ts";
 import { Simulation, startSimulation } from "./pipeline-simulation.ts";
@@ -21,11 +21,10 @@ let fault: JournalFault | undefined;
 let store: MemorySink;
 
 beforeEach(() => {
-  dir = mkdtempSync(join(tmpdir(), "pvo-outage-"));
+  dir = createFolder();
   fault = undefined;
   store = new MemorySink();
 });
-afterEach(() => rmSync(dir, { recursive: true, force: true }));
 
 /** A real journal that fails while `fault` is set. */
 function createFaultyJournal(name: string): () => Journal {

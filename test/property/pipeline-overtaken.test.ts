@@ -3,12 +3,11 @@
 
 // A standby at its bounds, and a former leader that leads again: uncertain counts are left out and declared.
 
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { beforeEach, describe, expect, it } from "vitest";
 import { createSqliteJournal } from "../../src/journal/sqlite-journal.ts";
 import { FakeClock } from "../support/fake-clock.ts";
+import { createFolder } from "../support/folder.ts";
 import { alert, formatTimeAt, LIMITS, START_MS } from "../support/gen.ts";
 import { MemorySink } from "../support/memory-sink.ts";
 import { Simulation } from "./pipeline-simulation.ts";
@@ -21,10 +20,9 @@ let dir: string;
 let store: MemorySink;
 
 beforeEach(() => {
-  dir = mkdtempSync(join(tmpdir(), "pvo-overtaken-"));
+  dir = createFolder();
   store = new MemorySink();
 });
-afterEach(() => rmSync(dir, { recursive: true, force: true }));
 
 function createReplica(nowMs: number, writerId: string, isJournaled = false): Simulation {
   return new Simulation({

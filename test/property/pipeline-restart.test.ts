@@ -3,14 +3,14 @@
 
 // A process that is killed with counts in its journal: what the next one writes first has the counts and the gap.
 
-import { copyFileSync, mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { copyFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { beforeEach, describe, expect, it } from "vitest";
 import type { CoverageGapEntry, Report } from "../../src/api/v1alpha1.ts";
 import { createSqliteJournal } from "../../src/journal/sqlite-journal.ts";
 import { FakeClock } from "../support/fake-clock.ts";
 import type { Fault, Kill } from "../support/fault-sink.ts";
+import { createFolder } from "../support/folder.ts";
 import { alert, formatTimeAt, START_MS } from "../support/gen.ts";
 import { MemorySink } from "../support/memory-sink.ts";
 import { Simulation } from "./pipeline-simulation.ts";
@@ -22,11 +22,10 @@ let dir: string;
 let store: MemorySink;
 let lives: number;
 beforeEach(() => {
-  dir = mkdtempSync(join(tmpdir(), "pvo-restart-"));
+  dir = createFolder();
   store = new MemorySink();
   lives = 0;
 });
-afterEach(() => rmSync(dir, { recursive: true, force: true }));
 
 /** The next life, with the journal as the one before left it. */
 function begin(before?: Simulation, faults?: ReadonlyMap<number, Fault | Kill>): Simulation {

@@ -4,13 +4,13 @@
 // One process reads 1,000 and 5,000 nodes over loopback: a Go server with KubeArmor's pings, an address for each node.
 // It prints the memory and processor time of the reader, for docs/nodes.md. `STREAMS=1000` runs a part.
 
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { afterEach, beforeAll, describe, expect, test } from "vitest";
 import { type AlertSource, ensureAlertSource, startAlertSource } from "../../bench/support/alert-source.ts";
 import { JsonProcess } from "../../bench/support/json-process.ts";
 import { readCpuMs, readMemory } from "../../bench/support/process-stat.ts";
+import { createFolder } from "../support/folder.ts";
 import { createOperatorSpecs, findMtlsRelayObstacle, issue } from "../support/mtls.ts";
 
 const STREAMS = (process.env["STREAMS"] ?? "1000,5000").split(",").map(Number);
@@ -34,7 +34,7 @@ describe.each(STREAMS)("%i nodes", (streams) => {
   beforeAll(async () => {
     const missing = await findMtlsRelayObstacle();
     if (missing !== undefined) throw new Error(missing);
-    folder = mkdtempSync(join(tmpdir(), "pvo-nodes-"));
+    folder = createFolder();
     const { ca, client } = issue(createOperatorSpecs());
     const files = { "ca.crt": ca?.cert, "ca.key": ca?.key, "client.crt": client?.cert, "client.key": client?.key };
     for (const [name, text] of Object.entries(files)) writeFileSync(join(folder, name), text ?? "");
@@ -43,7 +43,6 @@ describe.each(STREAMS)("%i nodes", (streams) => {
     await reader?.stop();
     await server?.stop();
   });
-  afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
   async function read(reading: JsonProcess): Promise<Counts> {
     return (await reading.ask({}, "connected")) as unknown as Counts;

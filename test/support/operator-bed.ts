@@ -3,8 +3,6 @@
 
 // Set-ups that end-to-end tests share: a KubeArmor node with an operator that reads it, and a folder with the plugin.
 
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterAll, beforeAll } from "vitest";
 import { buildPlugin } from "../../plugin/build.ts";
@@ -13,6 +11,7 @@ import { type RunResult, run } from "../../tools/cluster/process.ts";
 import type { KubeArmorNode } from "../../tools/kubearmor-node/node.ts";
 import { startNode } from "../../tools/kubearmor-node/server.ts";
 import { getPaths, locateParts } from "../../tools/parts/parts.ts";
+import { createFolder } from "./folder.ts";
 import { type OperatorOptions, OperatorProcess } from "./operator.ts";
 
 /** Writes soon, and leads through a Lease in `kubearmor`, where the plugin looks for it. */
@@ -70,10 +69,9 @@ export function usePlugin(): PluginFolder {
   const kubectl = getPaths(locateParts()).paths.kubectl ?? "";
   let dir = "";
   beforeAll(async () => {
-    dir = mkdtempSync(join(tmpdir(), "pvo-plugin-"));
+    dir = createFolder();
     await buildPlugin(join(dir, "bin"));
   });
-  afterAll(() => rmSync(dir, { recursive: true, force: true }));
   return {
     get dir() {
       return dir;

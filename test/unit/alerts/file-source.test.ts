@@ -1,18 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { PassThrough, Readable } from "node:stream";
-import { afterAll, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import type { FileFeedOptions } from "../../../src/alerts/file-source.ts";
 import { createFileSource } from "../../../src/alerts/file-source.ts";
 import { emptyAlert } from "../../../src/api/alert.ts";
+import { createFolder } from "../../support/folder.ts";
 import { RecordingListener } from "./recording-listener.ts";
 
-const directory = mkdtempSync(join(tmpdir(), "pvo-file-feed-"));
-afterAll(() => rmSync(directory, { recursive: true }));
+const directory = createFolder();
 
 async function run(options: FileFeedOptions): Promise<RecordingListener> {
   const listener = new RecordingListener();

@@ -1,17 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-import { mkdtempSync, rmSync, truncateSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { beforeAll, expect, test } from "vitest";
 import { loadFileText } from "../../../src/config/file.ts";
+import { createFolder } from "../../support/folder.ts";
 
 let folder: string;
-beforeAll(() => {
-  folder = mkdtempSync(join(tmpdir(), "pvo-config-"));
-});
-afterAll(() => rmSync(folder, { recursive: true, force: true }));
+beforeAll(() => void (folder = createFolder()));
 
 function getProblem(path: string): string | undefined {
   const result = loadFileText(path);

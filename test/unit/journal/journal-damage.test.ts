@@ -3,23 +3,22 @@
 
 // A journal file in which single bits have changed.
 
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { isDeepStrictEqual } from "node:util";
-import { afterEach, beforeEach, expect, it } from "vitest";
+import { beforeEach, expect, it } from "vitest";
 import type { Journal, Recovered } from "../../../src/journal/journal.ts";
 import { createSqliteJournal } from "../../../src/journal/sqlite-journal.ts";
+import { createFolder } from "../../support/folder.ts";
 import { begin, createBatch, createChange, createLayerRow, createViolationRow, reopen } from "./rows.ts";
 
 let dir: string;
 let path: string;
 beforeEach(() => {
-  dir = mkdtempSync(join(tmpdir(), "pvo-damage-"));
+  dir = createFolder();
   path = join(dir, "journal.db");
 });
-afterEach(() => rmSync(dir, { recursive: true, force: true }));
 
 const open = (): Journal => createSqliteJournal({ path, maxBytes: 2 ** 24 })();
 

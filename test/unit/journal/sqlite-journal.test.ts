@@ -5,14 +5,14 @@
 
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { chmodSync, existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { reportKey } from "../../../src/ingest/violation/violation.ts";
 import { type Journal, JournalError, type Recovered } from "../../../src/journal/journal.ts";
 import { createSqliteJournal } from "../../../src/journal/sqlite-journal.ts";
+import { createFolder } from "../../support/folder.ts";
 import { begin, createBatch, createChange, createLayerRow, createViolationRow, reopen } from "./rows.ts";
 
 let dir: string;
@@ -20,12 +20,11 @@ let path: string;
 const opened: Journal[] = [];
 
 beforeEach(() => {
-  dir = mkdtempSync(join(tmpdir(), "pvo-journal-"));
+  dir = createFolder();
   path = join(dir, "journal.db");
 });
 afterEach(() => {
   for (const journal of opened.splice(0)) journal.close();
-  rmSync(dir, { recursive: true, force: true });
 });
 
 function open(maxBytes = 2 ** 24): Journal {

@@ -5,16 +5,16 @@
 // clock, so a time-out is a step of the clock and not a wait.
 
 import { once } from "node:events";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { KubeConfig } from "@kubernetes/client-node";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { type KubeCall, KubeClient, type KubeClientOptions, METADATA_ONLY } from "../../../src/kube/client.ts";
 import { FakeClock } from "../../support/fake-clock.ts";
+import { createFolder } from "../../support/folder.ts";
 import { catchApiError } from "../../support/kube-clients.ts";
 
 type Handler = (request: IncomingMessage, response: ServerResponse, body: string) => void;
@@ -263,29 +263,25 @@ describe("credentials", () => {
   });
 
   test("of a plugin are asked for once by many requests, and again after a 401", async () => {
-    const directory = mkdtempSync(join(tmpdir(), "pvo-exec-"));
-    try {
-      const runs = join(directory, "runs");
-      const script = `echo run >> ${runs}; printf '{"status": {"token": "t%s"}}' "$(wc -l < ${runs} | tr -d ' ')"`;
-      const one = createClient({}, { exec: { apiVersion: "v1", command: "sh", args: ["-c", script] } });
-      const runCount = () => readFileSync(runs, "utf8").split("\n").length - 1;
-      const tokens: (string | undefined)[] = [];
-      handler = (request, response) => {
-        tokens.push(request.headers.authorization);
-        response.statusCode = request.headers.authorization === "Bearer t1" && isExpired ? 401 : 200;
-        response.end("{}");
-      };
-      let isExpired = false;
-      await Promise.all(Array.from({ length: 10 }, () => one.request(GET)));
-      expect([runCount(), new Set(tokens)]).toEqual([1, new Set(["Bearer t1"])]);
-      isExpired = true;
-      const refused = await Promise.all(Array.from({ length: 10 }, () => catchApiError(one.request(GET))));
-      expect(new Set(refused.map(({ code }) => code))).toEqual(new Set(["Unauthorized"]));
-      await Promise.all(Array.from({ length: 10 }, () => one.request(GET)));
-      expect([runCount(), tokens.at(-1)]).toEqual([2, "Bearer t2"]);
-    } finally {
-      rmSync(directory, { recursive: true });
-    }
+    const directory = createFolder();
+    const runs = join(directory, "runs");
+    const script = `echo run >> ${runs}; printf '{"status": {"token": "t%s"}}' "$(wc -l < ${runs} | tr -d ' ')"`;
+    const one = createClient({}, { exec: { apiVersion: "v1", command: "sh", args: ["-c", script] } });
+    const runCount = () => readFileSync(runs, "utf8").split("\n").length - 1;
+    const tokens: (string | undefined)[] = [];
+    handler = (request, response) => {
+      tokens.push(request.headers.authorization);
+      response.statusCode = request.headers.authorization === "Bearer t1" && isExpired ? 401 : 200;
+      response.end("{}");
+    };
+    let isExpired = false;
+    await Promise.all(Array.from({ length: 10 }, () => one.request(GET)));
+    expect([runCount(), new Set(tokens)]).toEqual([1, new Set(["Bearer t1"])]);
+    isExpired = true;
+    const refused = await Promise.all(Array.from({ length: 10 }, () => catchApiError(one.request(GET))));
+    expect(new Set(refused.map(({ code }) => code))).toEqual(new Set(["Unauthorized"]));
+    await Promise.all(Array.from({ length: 10 }, () => one.request(GET)));
+    expect([runCount(), tokens.at(-1)]).toEqual([2, "Bearer t2"]);
   });
 
   test.each(["hello", "", '{"kind": "ExecCredential"}'])("of a plugin that prints %j", async (text) => {

@@ -1,21 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { chmodSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { beforeEach, describe, expect, test } from "vitest";
 import { KubeConfigError, loadKubeConfig } from "../../../src/kube/kubeconfig.ts";
+import { createFolder } from "../../support/folder.ts";
 
 let directory: string;
 
-beforeEach(() => {
-  directory = mkdtempSync(join(tmpdir(), "pvo-kubeconfig-"));
-});
-
-afterEach(() => {
-  rmSync(directory, { recursive: true });
-});
+beforeEach(() => void (directory = createFolder()));
 
 function write(name: string, text: string): string {
   const path = join(directory, name);

@@ -2,17 +2,17 @@
 // Copyright The policy-violation-operator Authors
 
 import { once } from "node:events";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import { createServer as createHttp } from "node:http";
 import { createServer as createHttps } from "node:https";
 import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, expect, test } from "vitest";
 import { KubeClient } from "../../../src/kube/client.ts";
 import { loadKubeConfig } from "../../../src/kube/kubeconfig.ts";
 import { encodeAltNames, forServers, issueCertificate } from "../../support/certificates.ts";
 import { FakeClock } from "../../support/fake-clock.ts";
+import { createFolder } from "../../support/folder.ts";
 import { catchApiError } from "../../support/kube-clients.ts";
 
 const TLS = issueCertificate({ subject: "api", extensions: [encodeAltNames("api.example"), forServers] });
@@ -45,8 +45,7 @@ async function serveSocks(socket: Socket, port: number, asked: string[]): Promis
 
 /** Creates a client of https://api.example:6443 with a proxy. */
 function createClient(proxy: string): KubeClient {
-  const directory = mkdtempSync(join(tmpdir(), "pvo-proxy-"));
-  ends.push(() => rmSync(directory, { recursive: true }));
+  const directory = createFolder();
   const path = join(directory, "config");
   const cluster = {
     server: "https://api.example:6443",

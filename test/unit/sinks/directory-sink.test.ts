@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { chmodSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import fc from "fast-check";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { beforeEach, describe, expect, test } from "vitest";
 import { parse } from "yaml";
 import type { Report } from "../../../src/api/v1alpha1.ts";
 import { createDirectorySink, reportToYaml } from "../../../src/sinks/directory-sink.ts";
 import { type ReportSink, SinkError } from "../../../src/sinks/report-sink.ts";
+import { createFolder } from "../../support/folder.ts";
 import { SMALL_BODY } from "../api/full-report.ts";
 
 const SIGNAL = new AbortController().signal;
@@ -18,12 +18,8 @@ let directory: string;
 let sink: ReportSink;
 
 beforeEach(() => {
-  directory = join(mkdtempSync(join(tmpdir(), "pvo-directory-")), "out");
+  directory = join(createFolder(), "out");
   sink = createDirectorySink(directory);
-});
-
-afterEach(() => {
-  rmSync(join(directory, ".."), { recursive: true });
 });
 
 function report(namespace: string | undefined, name: string, message = "m"): Report {

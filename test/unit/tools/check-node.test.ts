@@ -2,10 +2,10 @@
 // Copyright The policy-violation-operator Authors
 
 import { spawnSync } from "node:child_process";
-import { copyFileSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { copyFileSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { createFolder } from "../../support/folder.ts";
 
 const CHECK = join(import.meta.dirname, "../../../tools/check-node.mjs");
 
@@ -31,12 +31,11 @@ describe("the check of the Node.js version", () => {
   });
 
   it("ends with one line where the packages are not installed", () => {
-    const folder = mkdtempSync(join(tmpdir(), "pvo-check-node-"));
+    const folder = createFolder();
     mkdirSync(join(folder, "tools"));
     copyFileSync(CHECK, join(folder, "tools/check-node.mjs"));
     const check = join(folder, "tools/check-node.mjs");
     const { status, stderr } = spawnSync(process.execPath, ["--import", check, "-e", ""], { encoding: "utf8" });
-    rmSync(folder, { recursive: true });
     const text = "error: the packages of this project are not installed: run `npm ci`\n";
     expect({ status, stderr }).toEqual({ status: 1, stderr: text });
   });

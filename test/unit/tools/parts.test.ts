@@ -6,29 +6,20 @@
 
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import {
-  chmodSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  writeFileSync,
-} from "node:fs";
-import { tmpdir } from "node:os";
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { getPartSource } from "../../../tools/parts/catalog.ts";
 import { ENVTEST_PARTS, unpack } from "../../../tools/parts/envtest.ts";
 import { isAlive, withLock } from "../../../tools/parts/lock.ts";
 import { ensureParts, getPaths, locateParts } from "../../../tools/parts/parts.ts";
+import { createFolder } from "../../support/folder.ts";
 
 let dir: string;
 let cachedHelm: string;
 
 beforeEach(() => {
-  dir = mkdtempSync(join(tmpdir(), "pvo-parts-"));
+  dir = createFolder();
   vi.stubEnv("PVO_CACHE", join(dir, "cache"));
   vi.stubEnv("KUBEBUILDER_ASSETS", "");
   cachedHelm = join(dir, "cache/parts/helm-v4.3.1/helm");
@@ -36,7 +27,6 @@ beforeEach(() => {
 
 afterEach(() => {
   vi.unstubAllEnvs();
-  rmSync(dir, { recursive: true, force: true });
 });
 
 function writeProgram(path: string, script: string): string {

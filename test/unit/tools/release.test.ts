@@ -4,20 +4,9 @@
 // The scripts of a release, as far as they need no network: notes, chart metadata, archives, krew manifest, OLM bundle.
 
 import { execFileSync, spawnSync } from "node:child_process";
-import {
-  chmodSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from "node:fs";
-import { tmpdir } from "node:os";
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { parse } from "yaml";
 import { getPaths, locateParts } from "../../../tools/parts/parts.ts";
 import { pinBaseImages, readBaseImages } from "../../../tools/release/base-images.ts";
@@ -28,13 +17,13 @@ import { packHeadlampPlugin } from "../../../tools/release/headlamp.ts";
 import { releaseNotes } from "../../../tools/release/notes.ts";
 import { renderOlmBundle } from "../../../tools/release/olm-bundle.ts";
 import { packPlatform, renderKrewManifest } from "../../../tools/release/plugin.ts";
+import { createFolder } from "../../support/folder.ts";
 
 const FACTS = releaseFacts({ RELEASE_REPOSITORY: "Acme/pvo" });
 const CHART = join(ROOT, "charts/policy-violation-operator");
 const { helm } = getPaths(locateParts(["helm"])).paths;
 
-const folder = mkdtempSync(join(tmpdir(), "pvo-release-"));
-afterAll(() => rmSync(folder, { recursive: true, force: true }));
+const folder = createFolder();
 
 test("addresses follow the repository that releases", () => {
   expect(FACTS).toMatchObject({
