@@ -7,6 +7,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { Report, Violation } from "../../src/api/v1alpha1.ts";
 import { FakeClock } from "../../test/support/fake-clock.ts";
+import { checkAll } from "../../test/support/gen.ts";
 import { parseFilter, select } from "../src/reports/filter.ts";
 import { buildTimeline, sumCounts } from "../src/reports/occurrences-over-time.ts";
 import { listViolations } from "../src/reports/report-view.ts";
@@ -55,24 +56,22 @@ describe("the timeline", () => {
   test("loses and invents nothing: what is placed and what is not make up all, where all is in the window", () => {
     const moment = fc.integer({ min: 1_000_000, max: 2_000_000 });
     const one = fc.record({ a: moment, b: moment, occurrences: fc.integer({ min: 1, max: 1000 }) });
-    fc.assert(
-      fc.property(fc.array(one, { maxLength: 20 }), fc.integer({ min: 1, max: 50 }), (all, parts) => {
-        const violations = all.map(({ a, b, occurrences }, i): Violation => {
-          const [first, last] = a <= b ? [a, b] : [b, a];
-          // A single occurrence has one time.
-          const firstSeen = formatTime(occurrences === 1 ? last : first);
-          return violation({ id: String(i), firstSeen, lastSeen: formatTime(last), occurrences });
-        });
-        const reports = [report("p", violations)];
-        const filter = parseFilter({}, 0);
-        const selection = select(reports, listViolations(reports), filter);
-        const form = { parts, fromMs: 1_000_000, toMs: 2_000_000 };
-        const { buckets = [], notes = [] } = buildTimeline(reports, selection, filter, form) ?? {};
-        const placed = buckets.reduce((sum, bucket) => sum + sumCounts(bucket), 0);
-        const unplaced = Number(/the times of ([\d,]+) more/.exec(notes.join())?.[1]?.replaceAll(",", "") ?? 0);
-        expect(placed + unplaced).toBe(all.reduce((sum, { occurrences }) => sum + occurrences, 0));
-      }),
-    );
+    checkAll(100, [fc.array(one, { maxLength: 20 }), fc.integer({ min: 1, max: 50 })], (all, parts) => {
+      const violations = all.map(({ a, b, occurrences }, i): Violation => {
+        const [first, last] = a <= b ? [a, b] : [b, a];
+        // A single occurrence has one time.
+        const firstSeen = formatTime(occurrences === 1 ? last : first);
+        return violation({ id: String(i), firstSeen, lastSeen: formatTime(last), occurrences });
+      });
+      const reports = [report("p", violations)];
+      const filter = parseFilter({}, 0);
+      const selection = select(reports, listViolations(reports), filter);
+      const form = { parts, fromMs: 1_000_000, toMs: 2_000_000 };
+      const { buckets = [], notes = [] } = buildTimeline(reports, selection, filter, form) ?? {};
+      const placed = buckets.reduce((sum, bucket) => sum + sumCounts(bucket), 0);
+      const unplaced = Number(/the times of ([\d,]+) more/.exec(notes.join())?.[1]?.replaceAll(",", "") ?? 0);
+      expect(placed + unplaced).toBe(all.reduce((sum, { occurrences }) => sum + occurrences, 0));
+    });
   });
 
   test.each([

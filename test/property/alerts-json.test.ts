@@ -8,6 +8,7 @@ import { expect, it } from "vitest";
 import { parseJsonAlert } from "../../src/alerts/decoding/json-decoder.ts";
 import { readAlert } from "../../src/alerts/decoding/protobuf-decoder.ts";
 import { emptyAlert } from "../../src/api/alert.ts";
+import { checkAll } from "../support/gen.ts";
 import { type WireAlert, wireAlert } from "./wire-alert.ts";
 
 const root = loadSync(fileURLToPath(new URL("../../proto/kubearmor.proto", import.meta.url)));
@@ -22,19 +23,17 @@ it("gives for any alert what the wire gives, with keys in any order and case", (
     (key) => key.toUpperCase(),
     (key) => key.slice(0, 2).toLowerCase() + key.slice(2),
   );
-  fc.assert(
-    fc.property(wireAlert, fc.infiniteStream(fc.nat()), cased, fc.boolean(), (alert, order, respell, asText) => {
-      // The daemon's spelling of this key changes what an alert means; it has a test of its own.
-      const keys = Object.keys(alert).filter((key) => key !== "UpdatedTime");
-      const places = new Map(keys.map((key) => [key, Number(order.next().value)]));
-      keys.sort((a, b) => (places.get(a) ?? 0) - (places.get(b) ?? 0));
-      fc.pre(keys.length > 0);
-      const known: WireAlert = Object.fromEntries(keys.map((key) => [key, alert[key]]));
-      const record = Object.fromEntries(keys.map((key) => [respell(key), spellValue(alert[key], asText)]));
-      const onTheWire = readAlert(Buffer.from(type.encode(type.fromObject(known)).finish()));
-      expect(parseJsonAlert(JSON.parse(JSON.stringify(record)))).toEqual(onTheWire);
-    }),
-  );
+  checkAll(100, [wireAlert, fc.infiniteStream(fc.nat()), cased, fc.boolean()], (alert, order, respell, asText) => {
+    // The daemon's spelling of this key changes what an alert means; it has a test of its own.
+    const keys = Object.keys(alert).filter((key) => key !== "UpdatedTime");
+    const places = new Map(keys.map((key) => [key, Number(order.next().value)]));
+    keys.sort((a, b) => (places.get(a) ?? 0) - (places.get(b) ?? 0));
+    fc.pre(keys.length > 0);
+    const known: WireAlert = Object.fromEntries(keys.map((key) => [key, alert[key]]));
+    const record = Object.fromEntries(keys.map((key) => [respell(key), spellValue(alert[key], asText)]));
+    const onTheWire = readAlert(Buffer.from(type.encode(type.fromObject(known)).finish()));
+    expect(parseJsonAlert(JSON.parse(JSON.stringify(record)))).toEqual(onTheWire);
+  });
 });
 
 it("takes any JSON: no alert, or one with fields of the right types", () => {
@@ -48,19 +47,16 @@ it("takes any JSON: no alert, or one with fields of the right types", () => {
     ),
   }));
   const types = Object.fromEntries(Object.entries(emptyAlert()).map(([name, empty]) => [name, typeof empty]));
-  fc.assert(
-    fc.property(value, (parsed) => {
-      const alert = parseJsonAlert(JSON.parse(JSON.stringify(parsed)));
-      if (alert === null) return;
-      expect(Object.fromEntries(Object.entries(alert).map(([name, held]) => [name, typeof held]))).toEqual(types);
-      for (const held of Object.values(alert)) {
-        if (typeof held === "number") expect(Number.isSafeInteger(held)).toBe(true);
-        if (typeof held === "string") expect(held.isWellFormed()).toBe(true);
-        if (Array.isArray(held)) expect(held.every((tag) => typeof tag === "string")).toBe(true);
-      }
-    }),
-    { numRuns: 2_000 },
-  );
+  checkAll(2_000, [value], (parsed) => {
+    const alert = parseJsonAlert(JSON.parse(JSON.stringify(parsed)));
+    if (alert === null) return;
+    expect(Object.fromEntries(Object.entries(alert).map(([name, held]) => [name, typeof held]))).toEqual(types);
+    for (const held of Object.values(alert)) {
+      if (typeof held === "number") expect(Number.isSafeInteger(held)).toBe(true);
+      if (typeof held === "string") expect(held.isWellFormed()).toBe(true);
+      if (Array.isArray(held)) expect(held.every((tag) => typeof tag === "string")).toBe(true);
+    }
+  });
 });
 
 function spellValue(value: unknown, asText: boolean): unknown {

@@ -14,7 +14,7 @@ import { runAtOnce } from "../../src/lib/pacing/steps.ts";
 import { buildReport } from "../../src/reconcile/write-attempt.ts";
 import { rebaseOn } from "../../src/report/parse.ts";
 import { renderReport } from "../../src/report/render.ts";
-import { alert, renderOptions, runs, START_US, violation } from "../support/gen.ts";
+import { alert, checkAll, renderOptions, START_US, violation } from "../support/gen.ts";
 
 type Step =
   | { kind: "alert"; file: number; severity: number; identify: boolean }
@@ -175,11 +175,8 @@ function expectSums({ summary, violations, omitted, expired }: ReportBody): void
 }
 
 it.each([300, 2])("holds with lists of up to %d violations", (maxViolations) => {
-  fc.assert(
-    fc.property(fc.array(step, { minLength: 1, maxLength: 30 }), (steps) => {
-      const run = new Run(maxViolations);
-      for (const each of steps) run.runStep(each);
-    }),
-    runs(150),
-  );
+  checkAll(150, [fc.array(step, { minLength: 1, maxLength: 30 })], (steps) => {
+    const run = new Run(maxViolations);
+    for (const each of steps) run.runStep(each);
+  });
 });

@@ -7,7 +7,7 @@ import { decode } from "../../src/ingest/decode.ts";
 import { toEvidence } from "../../src/ingest/evidence/evidence.ts";
 import { createRedactor } from "../../src/ingest/evidence/redact.ts";
 import { type Decoded, identityKey } from "../../src/ingest/violation/violation.ts";
-import { generateHostileAlert, renderOptions, runs, START_US } from "../support/gen.ts";
+import { checkAll, generateHostileAlert, renderOptions, START_US } from "../support/gen.ts";
 import { add, createAggregator, renderReports } from "../unit/ingest/fold-alerts.ts";
 import { findFaults } from "../unit/report/report-check.ts";
 
@@ -24,69 +24,52 @@ const violations = generateHostileAlert()
 describe("decode", () => {
   it("takes any alert for one of three things, and never throws", () => {
     const seen = { violation: 0, throttle: 0, rejected: 0 };
-    fc.assert(
-      fc.property(generateHostileAlert(), (alert) => {
-        const decoded = decode(alert, START_US, redact);
-        seen[decoded.kind]++;
-        expect(decoded.kind === "rejected").toBe(
-          alert.PolicyName.trim() === "" && alert.Operation !== "AlertThreshold",
-        );
-      }),
-      runs(3000),
-    );
+    checkAll(3000, [generateHostileAlert()], (alert) => {
+      const decoded = decode(alert, START_US, redact);
+      seen[decoded.kind]++;
+      expect(decoded.kind === "rejected").toBe(alert.PolicyName.trim() === "" && alert.Operation !== "AlertThreshold");
+    });
     // The generator reaches all three.
     expect(Object.values(seen).every((n) => n > 0)).toBe(true);
   });
 
   it("leaves nothing raw in a violation, its key or a notice", () => {
-    fc.assert(
-      fc.property(generateHostileAlert(), (alert) => {
-        const decoded = decode(alert, START_US, redact);
-        for (const text of collectTexts([decoded, toEvidence(alert, START_US, redact)])) {
-          // The two separators of keys are the only control characters.
-          expect(text.replace(/[\u001e\u001f]/g, "")).not.toMatch(/[\p{C}\u2028\u2029]/u);
-          expect(text.isWellFormed()).toBe(true);
-        }
-      }),
-      runs(2000),
-    );
+    checkAll(2000, [generateHostileAlert()], (alert) => {
+      const decoded = decode(alert, START_US, redact);
+      for (const text of collectTexts([decoded, toEvidence(alert, START_US, redact)])) {
+        // The two separators of keys are the only control characters.
+        expect(text.replace(/[\u001e\u001f]/g, "")).not.toMatch(/[\p{C}\u2028\u2029]/u);
+        expect(text.isWellFormed()).toBe(true);
+      }
+    });
   });
 
   it("gives times that are whole and after the epoch, and not far ahead of the arrival", () => {
-    fc.assert(
-      fc.property(violations, ({ timeUs, evidence }) => {
-        expect(Number.isSafeInteger(timeUs)).toBe(true);
-        expect(timeUs).toBeGreaterThan(0);
-        expect(timeUs).toBeLessThanOrEqual(START_US + 300_000_000);
-        expect(evidence.time).toMatch(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$/);
-      }),
-      runs(1000),
-    );
+    checkAll(1000, [violations], ({ timeUs, evidence }) => {
+      expect(Number.isSafeInteger(timeUs)).toBe(true);
+      expect(timeUs).toBeGreaterThan(0);
+      expect(timeUs).toBeLessThanOrEqual(START_US + 300_000_000);
+      expect(evidence.time).toMatch(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$/);
+    });
   });
 
   it("keeps every part within its bound", () => {
-    fc.assert(
-      fc.property(violations, ({ key, policy, identity }) => {
-        // An early container is two parts, a pod and an id.
-        expect(key.length).toBeLessThanOrEqual(12 * 513);
-        expect(policy.tags.length).toBeLessThanOrEqual(50);
-        const { early = "", ...parts } = identity;
-        expect(Buffer.byteLength(early)).toBeLessThanOrEqual(2 * 512 + 1);
-        for (const text of collectTexts([parts, policy])) expect(Buffer.byteLength(text)).toBeLessThanOrEqual(512);
-      }),
-      runs(1000),
-    );
+    checkAll(1000, [violations], ({ key, policy, identity }) => {
+      // An early container is two parts, a pod and an id.
+      expect(key.length).toBeLessThanOrEqual(12 * 513);
+      expect(policy.tags.length).toBeLessThanOrEqual(50);
+      const { early = "", ...parts } = identity;
+      expect(Buffer.byteLength(early)).toBeLessThanOrEqual(2 * 512 + 1);
+      for (const text of collectTexts([parts, policy])) expect(Buffer.byteLength(text)).toBeLessThanOrEqual(512);
+    });
   });
 });
 
 describe("a violation's key", () => {
   it("is the same for two identities only when they are the same", () => {
-    fc.assert(
-      fc.property(violations, violations, ({ identity: a }, { identity: b }) => {
-        expect(identityKey(a) === identityKey(b)).toBe(JSON.stringify(a) === JSON.stringify(b));
-      }),
-      runs(1000),
-    );
+    checkAll(1000, [violations, violations], ({ identity: a }, { identity: b }) => {
+      expect(identityKey(a) === identityKey(b)).toBe(JSON.stringify(a) === JSON.stringify(b));
+    });
   });
 
   it("does not run its parts together", () => {
@@ -102,12 +85,9 @@ describe("a violation's key", () => {
       resource: resource as string,
       namespace: namespace as string,
     }));
-    fc.assert(
-      fc.property(identity, identity, (a, b) => {
-        expect(identityKey(a) === identityKey(b)).toBe(JSON.stringify(a) === JSON.stringify(b));
-      }),
-      runs(2000),
-    );
+    checkAll(2000, [identity, identity], (a, b) => {
+      expect(identityKey(a) === identityKey(b)).toBe(JSON.stringify(a) === JSON.stringify(b));
+    });
   });
 });
 
@@ -119,19 +99,16 @@ describe("reports of hostile alerts", () => {
       { maxBytes: 32_768 },
       { maxBytes: 4096, maxPodsPerViolation: 1 },
     );
-    fc.assert(
-      fc.property(fc.array(generateHostileAlert(), { minLength: 1, maxLength: 30 }), limits, (alerts, mods) => {
-        const aggregator = createAggregator();
-        const counted = alerts.filter((alert) => add(aggregator, alert) === "violation").length;
-        const reports = renderReports(aggregator, renderOptions(mods));
-        expect(reports.flatMap(findFaults)).toEqual([]);
-        expect(reports.reduce((sum, { summary }) => sum + summary.occurrences, 0)).toBe(counted);
-        // No two reports of a scope share a name.
-        const names = reports.map(({ metadata }) => `${metadata.namespace ?? ""}/${metadata.name}`);
-        expect(new Set(names).size).toBe(names.length);
-      }),
-      runs(400),
-    );
+    checkAll(400, [fc.array(generateHostileAlert(), { minLength: 1, maxLength: 30 }), limits], (alerts, mods) => {
+      const aggregator = createAggregator();
+      const counted = alerts.filter((alert) => add(aggregator, alert) === "violation").length;
+      const reports = renderReports(aggregator, renderOptions(mods));
+      expect(reports.flatMap(findFaults)).toEqual([]);
+      expect(reports.reduce((sum, { summary }) => sum + summary.occurrences, 0)).toBe(counted);
+      // No two reports of a scope share a name.
+      const names = reports.map(({ metadata }) => `${metadata.namespace ?? ""}/${metadata.name}`);
+      expect(new Set(names).size).toBe(names.length);
+    });
   });
 });
 

@@ -8,7 +8,13 @@ import { describe, expect, it } from "vitest";
 import type { Aggregator } from "../../src/aggregate/aggregator.ts";
 import type { Alert } from "../../src/api/alert.ts";
 import { renderReport } from "../../src/report/render.ts";
-import { generateHostileAlert, generateWorldAlert, generateWorldNotice, renderOptions, runs } from "../support/gen.ts";
+import {
+  checkAll,
+  generateHostileAlert,
+  generateWorldAlert,
+  generateWorldNotice,
+  renderOptions,
+} from "../support/gen.ts";
 import { add, addAll, createAggregator, renderReports, reports } from "../unit/ingest/fold-alerts.ts";
 
 const LIMITS = [{}, { maxViolations: 3 }, { maxBytes: 4000 }, { maxPodsPerViolation: 1 }] as const;
@@ -26,24 +32,18 @@ const shuffled = inputs.chain((alerts) =>
 describe("order", () => {
   it.each(LIMITS)("does not matter, with %j", (limits) => {
     const options = renderOptions(limits);
-    fc.assert(
-      fc.property(shuffled, ([one, other]) => {
-        expect(JSON.stringify(reports(other, options))).toBe(JSON.stringify(reports(one, options)));
-      }),
-      runs(300),
-    );
+    checkAll(300, [shuffled], ([one, other]) => {
+      expect(JSON.stringify(reports(other, options))).toBe(JSON.stringify(reports(one, options)));
+    });
   });
 
   it("does not matter for hostile alerts", () => {
     const two = fc
       .array(generateHostileAlert(), { minLength: 2, maxLength: 8 })
       .chain((alerts) => fc.tuple(fc.constant(alerts), fc.shuffledSubarray(alerts, { minLength: alerts.length })));
-    fc.assert(
-      fc.property(two, ([one, other]) => {
-        expect(JSON.stringify(reports(other))).toBe(JSON.stringify(reports(one)));
-      }),
-      runs(200),
-    );
+    checkAll(200, [two], ([one, other]) => {
+      expect(JSON.stringify(reports(other))).toBe(JSON.stringify(reports(one)));
+    });
   });
 });
 
@@ -56,18 +56,15 @@ const steps = fc.array(fc.tuple(fc.nat(50), fc.nat(5), fc.constantFrom<Step>("ta
 describe("batching", () => {
   it.each(LIMITS)("does not matter, nor do writes that fail, with %j", (limits) => {
     const options = renderOptions(limits);
-    fc.assert(
-      fc.property(shuffled, steps, ([one, other], plan) => {
-        const aggregator = createAggregator();
-        other.forEach((alert, i) => {
-          add(aggregator, alert);
-          for (const [at, which, step] of plan) if (at === i) doStep(aggregator, which, step);
-        });
-        settle(aggregator);
-        expect(JSON.stringify(renderReports(aggregator, options))).toBe(JSON.stringify(reports(one, options)));
-      }),
-      runs(300),
-    );
+    checkAll(300, [shuffled, steps], ([one, other], plan) => {
+      const aggregator = createAggregator();
+      other.forEach((alert, i) => {
+        add(aggregator, alert);
+        for (const [at, which, step] of plan) if (at === i) doStep(aggregator, which, step);
+      });
+      settle(aggregator);
+      expect(JSON.stringify(renderReports(aggregator, options))).toBe(JSON.stringify(reports(one, options)));
+    });
   });
 });
 
@@ -100,36 +97,35 @@ describe("growth", () => {
       "pods",
       "nodes",
     ] as const;
-    fc.assert(
-      fc.property(inputs, (alerts) => {
-        const aggregator = createAggregator();
-        const before = new Map<string, ReturnType<typeof renderReports>[number]>();
-        for (const alert of alerts) {
-          add(aggregator, alert);
-          for (const report of renderReports(aggregator, renderOptions({ maxViolations: 2 }))) {
-            const key = `${report.metadata.namespace}/${report.metadata.name}`;
-            const old = before.get(key);
-            before.set(key, report);
-            if (!old) continue;
-            for (const count of counts) {
-              expect(report.summary[count], count).toBeGreaterThanOrEqual(old.summary[count]);
-            }
-            expect(report.summary.firstSeen <= old.summary.firstSeen).toBe(true);
-            expect(report.summary.lastSeen >= old.summary.lastSeen).toBe(true);
-            expect(report.coverage.throttleNotices).toBeGreaterThanOrEqual(old.coverage.throttleNotices);
+    checkAll(100, [inputs], (alerts) => {
+      const aggregator = createAggregator();
+      const before = new Map<string, ReturnType<typeof renderReports>[number]>();
+      for (const alert of alerts) {
+        add(aggregator, alert);
+        for (const report of renderReports(aggregator, renderOptions({ maxViolations: 2 }))) {
+          const key = `${report.metadata.namespace}/${report.metadata.name}`;
+          const old = before.get(key);
+          before.set(key, report);
+          if (!old) continue;
+          for (const count of counts) {
+            expect(report.summary[count], count).toBeGreaterThanOrEqual(old.summary[count]);
           }
+          expect(report.summary.firstSeen <= old.summary.firstSeen).toBe(true);
+          expect(report.summary.lastSeen >= old.summary.lastSeen).toBe(true);
+          expect(report.coverage.throttleNotices).toBeGreaterThanOrEqual(old.coverage.throttleNotices);
         }
-      }),
-      runs(100),
-    );
+      }
+    });
   });
 });
 
 describe("limits", () => {
   it("cut the worst ranked and nothing else: what was allowed outlives the rest, then the most recent", () => {
     const rank = { Allowed: 0, Unknown: 1, Prevented: 2 };
-    fc.assert(
-      fc.property(inputs, fc.integer({ min: 1, max: 8 }), fc.integer({ min: 1500, max: 6000 }), (alerts, n, bytes) => {
+    checkAll(
+      300,
+      [inputs, fc.integer({ min: 1, max: 8 }), fc.integer({ min: 1500, max: 6000 })],
+      (alerts, n, bytes) => {
         const all = reports(alerts as Alert[]);
         for (const [i, cut] of reports(alerts, renderOptions({ maxViolations: n, maxBytes: bytes })).entries()) {
           const whole = all[i]?.violations ?? [];
@@ -148,30 +144,26 @@ describe("limits", () => {
             expect(Buffer.byteLength(JSON.stringify(body))).toBeLessThanOrEqual(bytes);
           }
         }
-      }),
-      runs(300),
+      },
     );
   });
 });
 
 describe("the memory bound", () => {
   it("loses no count and no sum", () => {
-    fc.assert(
-      fc.property(inputs, fc.nat(5), (alerts, maxViolations) => {
-        const bounded = renderReports(addAll(createAggregator(maxViolations), alerts));
-        const all = reports(alerts);
-        const outcome = ({ summary }: (typeof all)[number]) => [
-          summary.occurrences,
-          summary.prevented,
-          summary.allowed,
-          summary.firstSeen,
-          summary.lastSeen,
-          summary.pods,
-        ];
-        expect(bounded.map(outcome)).toEqual(all.map(outcome));
-        expect(bounded.reduce((n, { violations }) => n + violations.length, 0)).toBeLessThanOrEqual(maxViolations);
-      }),
-      runs(200),
-    );
+    checkAll(200, [inputs, fc.nat(5)], (alerts, maxViolations) => {
+      const bounded = renderReports(addAll(createAggregator(maxViolations), alerts));
+      const all = reports(alerts);
+      const outcome = ({ summary }: (typeof all)[number]) => [
+        summary.occurrences,
+        summary.prevented,
+        summary.allowed,
+        summary.firstSeen,
+        summary.lastSeen,
+        summary.pods,
+      ];
+      expect(bounded.map(outcome)).toEqual(all.map(outcome));
+      expect(bounded.reduce((n, { violations }) => n + violations.length, 0)).toBeLessThanOrEqual(maxViolations);
+    });
   });
 });

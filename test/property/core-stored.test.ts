@@ -12,11 +12,11 @@ import { runAtOnce } from "../../src/lib/pacing/steps.ts";
 import { rebaseOn } from "../../src/report/parse.ts";
 import { renderReport } from "../../src/report/render.ts";
 import {
+  checkAll,
   generateHostileAlert,
   generateWorldAlert,
   generateWorldNotice,
   renderOptions,
-  runs,
   START_US,
 } from "../support/gen.ts";
 import { addAll, createAggregator, renderReports, reports } from "../unit/ingest/fold-alerts.ts";
@@ -55,80 +55,65 @@ function restart(stored: readonly Report[]): Aggregator {
 describe("a report that is read back", () => {
   it.each(LIMITS)("is rendered as it was, with %j", (limits) => {
     const options = renderOptions(limits);
-    fc.assert(
-      fc.property(inputs, (alerts) => {
-        const stored = reports(alerts, options);
-        expect(renderReports(restart(stored), options)).toEqual(stored);
-      }),
-      runs(150),
-    );
+    checkAll(150, [inputs], (alerts) => {
+      const stored = reports(alerts, options);
+      expect(renderReports(restart(stored), options)).toEqual(stored);
+    });
   });
 
   it("is rendered as it was for hostile alerts", () => {
-    fc.assert(
-      fc.property(fc.array(generateHostileAlert(), { minLength: 1, maxLength: 10 }), (alerts) => {
-        const stored = reports(alerts);
-        expect(renderReports(restart(stored))).toEqual(stored);
-      }),
-      runs(200),
-    );
+    checkAll(200, [fc.array(generateHostileAlert(), { minLength: 1, maxLength: 10 })], (alerts) => {
+      const stored = reports(alerts);
+      expect(renderReports(restart(stored))).toEqual(stored);
+    });
   });
 });
 
 describe("a report that was continued and is read back once more", () => {
   it.each(LIMITS)("is rendered as it was, with %j", (limits) => {
     const options = renderOptions(limits);
-    fc.assert(
-      fc.property(inputs, inputs, (before, after) => {
-        const continued = renderReports(addAll(restart(reports(before, options)), after), options);
-        expect(renderReports(restart(continued), options)).toEqual(continued);
-      }),
-      runs(150),
-    );
+    checkAll(150, [inputs, inputs], (before, after) => {
+      const continued = renderReports(addAll(restart(reports(before, options)), after), options);
+      expect(renderReports(restart(continued), options)).toEqual(continued);
+    });
   });
 });
 
 describe("counts that go on", () => {
   it.each(LIMITS)("from a stored report, are exact, with %j", (limits) => {
     const options = renderOptions(limits);
-    fc.assert(
-      fc.property(inputs, inputs, (before, after) => {
-        const stored = reports(before, options);
-        const went = renderReports(addAll(restart(stored), after), options);
-        const whole = reports([...before, ...after], options);
-        expectExact(went, whole, stored);
-        expect(went.flatMap(findFaults)).toEqual([]);
-      }),
-      runs(150),
-    );
+    checkAll(150, [inputs, inputs], (before, after) => {
+      const stored = reports(before, options);
+      const went = renderReports(addAll(restart(stored), after), options);
+      const whole = reports([...before, ...after], options);
+      expectExact(went, whole, stored);
+      expect(went.flatMap(findFaults)).toEqual([]);
+    });
   });
 
   it("with any alerts before the stored report was known", () => {
-    fc.assert(
-      fc.property(inputs, inputs, fc.boolean(), (before, early, isInFlight) => {
-        const stored = reports(before, renderOptions({ maxViolations: 2 }));
-        const aggregator = addAll(createAggregator(), early);
-        if (isInFlight) for (const ledger of aggregator.ledgers.values()) ledger.write.take();
-        for (const report of stored) {
-          const ledger = aggregator.ledger(report.metadata.namespace, report.policy.name);
-          runAtOnce(rebaseOn(ledger, report));
+    checkAll(150, [inputs, inputs, fc.boolean()], (before, early, isInFlight) => {
+      const stored = reports(before, renderOptions({ maxViolations: 2 }));
+      const aggregator = addAll(createAggregator(), early);
+      if (isInFlight) for (const ledger of aggregator.ledgers.values()) ledger.write.take();
+      for (const report of stored) {
+        const ledger = aggregator.ledger(report.metadata.namespace, report.policy.name);
+        runAtOnce(rebaseOn(ledger, report));
+      }
+      if (isInFlight)
+        for (const ledger of aggregator.ledgers.values()) if (ledger.write.isInFlight) ledger.write.commit();
+      const went = renderReports(aggregator);
+      expectExact(went, reports([...before, ...early]), stored);
+      expect(went.flatMap(findFaults)).toEqual([]);
+      for (const report of went) {
+        const old = stored.find((each) => key(each) === key(report));
+        const known = new Set(old?.violations.map(({ id }) => id));
+        // A violation cut from the stored list may be this one.
+        for (const violation of report.violations) {
+          if (old?.omitted && !known.has(violation.id)) expect(violation.lowerBound).toBe(true);
         }
-        if (isInFlight)
-          for (const ledger of aggregator.ledgers.values()) if (ledger.write.isInFlight) ledger.write.commit();
-        const went = renderReports(aggregator);
-        expectExact(went, reports([...before, ...early]), stored);
-        expect(went.flatMap(findFaults)).toEqual([]);
-        for (const report of went) {
-          const old = stored.find((each) => key(each) === key(report));
-          const known = new Set(old?.violations.map(({ id }) => id));
-          // A violation cut from the stored list may be this one.
-          for (const violation of report.violations) {
-            if (old?.omitted && !known.has(violation.id)) expect(violation.lowerBound).toBe(true);
-          }
-        }
-      }),
-      runs(150),
-    );
+      }
+    });
   });
 });
 
@@ -180,30 +165,27 @@ describe("a stored report that was edited by hand", () => {
   ];
 
   it.each(edits)("(%s) is still continued with a report that the server takes", (_name, edit) => {
-    fc.assert(
-      fc.property(
-        fc.array(generateWorldAlert(), { minLength: 1, maxLength: 8 }),
-        generateWorldAlert(),
-        (before, next) => {
-          const alerts = before.map((alert): Alert => ({ ...alert, NamespaceName: "shop", PolicyName: "p1" }));
-          const stored = structuredClone(reports(alerts));
-          for (const report of stored) edit(report);
-          const aggregator = createAggregator();
-          for (const report of stored) {
-            const ledger = aggregator.ledger(report.metadata.namespace, report.policy.name);
-            runAtOnce(rebaseOn(ledger, report));
-            ledger.gaps.addGap("NotRunning", START_US);
-          }
-          addAll(aggregator, [{ ...next, NamespaceName: "shop", PolicyName: "p1" }]);
-          for (const ledger of aggregator.ledgers.values()) {
-            ledger.write.take();
-            renderReport(ledger, renderOptions());
-            ledger.write.commit();
-          }
-          expect(renderReports(aggregator).flatMap(findFaults)).toEqual([]);
-        },
-      ),
-      runs(40),
+    checkAll(
+      40,
+      [fc.array(generateWorldAlert(), { minLength: 1, maxLength: 8 }), generateWorldAlert()],
+      (before, next) => {
+        const alerts = before.map((alert): Alert => ({ ...alert, NamespaceName: "shop", PolicyName: "p1" }));
+        const stored = structuredClone(reports(alerts));
+        for (const report of stored) edit(report);
+        const aggregator = createAggregator();
+        for (const report of stored) {
+          const ledger = aggregator.ledger(report.metadata.namespace, report.policy.name);
+          runAtOnce(rebaseOn(ledger, report));
+          ledger.gaps.addGap("NotRunning", START_US);
+        }
+        addAll(aggregator, [{ ...next, NamespaceName: "shop", PolicyName: "p1" }]);
+        for (const ledger of aggregator.ledgers.values()) {
+          ledger.write.take();
+          renderReport(ledger, renderOptions());
+          ledger.write.commit();
+        }
+        expect(renderReports(aggregator).flatMap(findFaults)).toEqual([]);
+      },
     );
   });
 });

@@ -8,7 +8,7 @@ import { expect, it } from "vitest";
 import type { Alert } from "../../src/api/alert.ts";
 import type { Report } from "../../src/api/v1alpha1.ts";
 import { readSampleAlerts } from "../../tools/samples.ts";
-import { generateWorldAlert, runs } from "../support/gen.ts";
+import { checkAllAsync, generateWorldAlert } from "../support/gen.ts";
 import { startSimulation } from "./pipeline-simulation.ts";
 
 /** Content of a report that does not depend on the run. */
@@ -43,17 +43,17 @@ function withDuplicates(alerts: readonly Alert[]): Alert[] {
 }
 
 it("the same alerts in any order and any batches give byte-identical reports", async () => {
-  await fc.assert(
-    fc.asyncProperty(
+  await checkAllAsync(
+    60,
+    [
       fc
         .array(generateWorldAlert(), { minLength: 1, maxLength: 30 })
         .map(withDuplicates)
         .chain((alerts) => fc.tuple(fc.constant(alerts), cutIntoBatches(alerts))),
-      async ([alerts, batches]) => {
-        expect(await reportInBatches(batches)).toBe(await reportInBatches([alerts]));
-      },
-    ),
-    runs(60),
+    ],
+    async ([alerts, batches]) => {
+      expect(await reportInBatches(batches)).toBe(await reportInBatches([alerts]));
+    },
   );
 });
 
@@ -63,10 +63,7 @@ it("so do the sample alerts, with all of their evidence and the notice among the
   const samples = readSampleAlerts().map(dated);
   const whole = await reportInBatches([samples]);
   expect(whole).toContain('"execId"');
-  await fc.assert(
-    fc.asyncProperty(cutIntoBatches(samples), async (batches) => {
-      expect(await reportInBatches(batches)).toBe(whole);
-    }),
-    runs(30),
-  );
+  await checkAllAsync(30, [cutIntoBatches(samples)], async (batches) => {
+    expect(await reportInBatches(batches)).toBe(whole);
+  });
 });

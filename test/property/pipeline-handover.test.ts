@@ -13,7 +13,7 @@ import { silentLogger } from "../../src/lib/logger.ts";
 import { formatMicroTime } from "../../src/lib/time.ts";
 import type { ReportSink, WriteResult } from "../../src/sinks/report-sink.ts";
 import { FakeClock } from "../support/fake-clock.ts";
-import { alert, createPipelineOptions, hostAlert, LIMITS, runs, START_MS, START_US } from "../support/gen.ts";
+import { alert, checkAllAsync, createPipelineOptions, hostAlert, LIMITS, START_MS, START_US } from "../support/gen.ts";
 import { MemorySink } from "../support/memory-sink.ts";
 import { sendRaw } from "../support/send-raw.ts";
 import { findBackwardSteps } from "./pipeline-simulation.ts";
@@ -230,21 +230,18 @@ function countSent(sent: readonly Sent[]): Record<string, number> {
 
 describe("a leader that dies at any moment", () => {
   it("loses nothing and leaves no mark, where alerts come in the order of their times", async () => {
-    await fc.assert(
-      fc.asyncProperty(generateScenario(true), async (how) => {
-        const world = new World({});
-        await world.run(how);
-        expect(countReported(world.store)).toEqual(countSent(how.sent));
-        expect(world.store.reports.map(({ coverage }) => [coverage.gaps, coverage.lowerBound])).toEqual(
-          world.store.reports.map(() => [0, false]),
-        );
-        expect(findBackwardSteps(world.store.history, true)).toEqual([]);
-        const { counted } = world.standby.counters;
-        const { held, forgotten } = world.standby.takeover.counters!;
-        expect([counted, held, forgotten]).toEqual([how.sent.length, 0, 0]);
-      }),
-      runs(60),
-    );
+    await checkAllAsync(60, [generateScenario(true)], async (how) => {
+      const world = new World({});
+      await world.run(how);
+      expect(countReported(world.store)).toEqual(countSent(how.sent));
+      expect(world.store.reports.map(({ coverage }) => [coverage.gaps, coverage.lowerBound])).toEqual(
+        world.store.reports.map(() => [0, false]),
+      );
+      expect(findBackwardSteps(world.store.history, true)).toEqual([]);
+      const { counted } = world.standby.counters;
+      const { held, forgotten } = world.standby.takeover.counters!;
+      expect([counted, held, forgotten]).toEqual([how.sent.length, 0, 0]);
+    });
   });
 
   it("declares an alert that came to the leader after its last write, and is older than what that one shows", async () => {
@@ -280,22 +277,19 @@ describe("a leader that dies at any moment", () => {
     ["and the reports list everything", LIMITS],
     ["and the reports list little", { maxViolations: 2, maxBytes: 262_144, maxPodsPerViolation: 2 }],
   ])("tells nothing twice, and says where something may be missing, in any order of arrival, %s", async (_, limits) => {
-    await fc.assert(
-      fc.asyncProperty(generateScenario(false), async (how) => {
-        const world = new World({ limits });
-        await world.run(how);
-        const sent = countSent(how.sent);
-        for (const { metadata, summary, coverage } of world.store.reports) {
-          const key = `${metadata.namespace ?? ""}/${metadata.name}`;
-          expect(summary.occurrences).toBeLessThanOrEqual(sent[key] ?? 0);
-          if (summary.occurrences === sent[key]) continue;
-          expect([key, coverage.lowerBound]).toEqual([key, true]);
-        }
-        expect(Object.keys(countReported(world.store)).sort()).toEqual(Object.keys(sent).sort());
-        expect(findBackwardSteps(world.store.history, true)).toEqual([]);
-      }),
-      runs(80),
-    );
+    await checkAllAsync(80, [generateScenario(false)], async (how) => {
+      const world = new World({ limits });
+      await world.run(how);
+      const sent = countSent(how.sent);
+      for (const { metadata, summary, coverage } of world.store.reports) {
+        const key = `${metadata.namespace ?? ""}/${metadata.name}`;
+        expect(summary.occurrences).toBeLessThanOrEqual(sent[key] ?? 0);
+        if (summary.occurrences === sent[key]) continue;
+        expect([key, coverage.lowerBound]).toEqual([key, true]);
+      }
+      expect(Object.keys(countReported(world.store)).sort()).toEqual(Object.keys(sent).sort());
+      expect(findBackwardSteps(world.store.history, true)).toEqual([]);
+    });
   });
 
   it.each([
@@ -303,24 +297,21 @@ describe("a leader that dies at any moment", () => {
     ["in any order", false],
   ])("tells nothing twice when its last write lands after the takeover, where alerts come %s", async (_, inOrder) => {
     let landed = 0;
-    await fc.assert(
-      fc.asyncProperty(generateLateWrites(inOrder), async (how) => {
-        const world = new World({});
-        await world.run(how);
-        landed += world.late.filter((kind) => kind === "written").length;
-        const sent = countSent(how.sent);
-        for (const { metadata, summary, coverage } of world.store.reports) {
-          const key = `${metadata.namespace ?? ""}/${metadata.name}`;
-          expect([key, summary.occurrences <= (sent[key] ?? 0)]).toEqual([key, true]);
-          if (summary.occurrences === sent[key]) continue;
-          expect([key, coverage.lowerBound]).toEqual([key, true]);
-        }
-        expect(Object.keys(countReported(world.store)).sort()).toEqual(Object.keys(sent).sort());
-        expect(findBackwardSteps(world.store.history, true)).toEqual([]);
-        expect(world.standby.counters.counted).toBe(how.sent.length);
-      }),
-      runs(80),
-    );
+    await checkAllAsync(80, [generateLateWrites(inOrder)], async (how) => {
+      const world = new World({});
+      await world.run(how);
+      landed += world.late.filter((kind) => kind === "written").length;
+      const sent = countSent(how.sent);
+      for (const { metadata, summary, coverage } of world.store.reports) {
+        const key = `${metadata.namespace ?? ""}/${metadata.name}`;
+        expect([key, summary.occurrences <= (sent[key] ?? 0)]).toEqual([key, true]);
+        if (summary.occurrences === sent[key]) continue;
+        expect([key, coverage.lowerBound]).toEqual([key, true]);
+      }
+      expect(Object.keys(countReported(world.store)).sort()).toEqual(Object.keys(sent).sort());
+      expect(findBackwardSteps(world.store.history, true)).toEqual([]);
+      expect(world.standby.counters.counted).toBe(how.sent.length);
+    });
     expect(landed).toBeGreaterThan(0);
   });
 });

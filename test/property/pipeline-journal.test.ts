@@ -7,7 +7,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { FAULTS, type Fault, KILLS } from "../support/fault-sink.ts";
-import { PACE, runs } from "../support/gen.ts";
+import { checkAllAsync, PACE } from "../support/gen.ts";
 import { findProblemsOfLives, type LivesOptions, runLives } from "./journal-lives.ts";
 
 const SETTINGS: readonly (readonly [string, LivesOptions])[] = [
@@ -43,11 +43,8 @@ describe("killed again and again", () => {
       how: fc.constantFrom(...KILLS),
       faults: fc.array(fault, { maxLength: 6 }).map((all) => new Map(all)),
     });
-    await fc.assert(
-      fc.asyncProperty(fc.array(plan, { minLength: 1, maxLength: 6 }), async (plans) => {
-        expect(findProblemsOfLives(await runLives(plans))).toEqual([]);
-      }),
-      runs(20),
-    );
+    await checkAllAsync(20, [fc.array(plan, { minLength: 1, maxLength: 6 })], async (plans) => {
+      expect(findProblemsOfLives(await runLives(plans))).toEqual([]);
+    });
   });
 });

@@ -6,7 +6,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { Fault } from "../support/fault-sink.ts";
-import { runs } from "../support/gen.ts";
+import { checkAllAsync } from "../support/gen.ts";
 import { type ClockStep, findProblems, runScript, Simulation } from "./pipeline-simulation.ts";
 
 const COMMON = ["foreign_labels", "too_large", "unknown_before", "retry_before", "refused"] as const;
@@ -38,14 +38,11 @@ describe("faults at random calls", () => {
       minLength: 2,
       maxLength: 20,
     });
-    await fc.assert(
-      fc.asyncProperty(plan, STEPS, async (at, steps) => {
-        const simulation = new Simulation({ faults: new Map(at) });
-        await runScript(simulation, steps);
-        expect(findProblems(simulation)).toEqual([]);
-        expect(simulation.pipeline.aggregator.stats.unwritten).toBe(0);
-      }),
-      runs(150),
-    );
+    await checkAllAsync(150, [plan, STEPS], async (at, steps) => {
+      const simulation = new Simulation({ faults: new Map(at) });
+      await runScript(simulation, steps);
+      expect(findProblems(simulation)).toEqual([]);
+      expect(simulation.pipeline.aggregator.stats.unwritten).toBe(0);
+    });
   });
 });

@@ -165,6 +165,31 @@ export function runs(numRuns: number): { numRuns: number; seed?: number } {
   return { numRuns, ...(seed === undefined ? {} : { seed: Number(seed) }) };
 }
 
+type Arbitraries<Values extends unknown[]> = { [Index in keyof Values]: fc.Arbitrary<Values[Index]> };
+
+/** Expects that `holds` neither throws nor returns false for `numRuns` draws; see `runs` for the seed. */
+export function checkAll<Values extends [unknown, ...unknown[]]>(
+  numRuns: number,
+  arbitraries: Arbitraries<Values>,
+  holds: (...values: Values) => unknown,
+): void {
+  fc.assert(
+    fc.property(fc.tuple(...arbitraries), (values) => holds(...(values as Values)) !== false),
+    runs(numRuns),
+  );
+}
+
+export async function checkAllAsync<Values extends [unknown, ...unknown[]]>(
+  numRuns: number,
+  arbitraries: Arbitraries<Values>,
+  holds: (...values: Values) => Promise<unknown>,
+): Promise<void> {
+  await fc.assert(
+    fc.asyncProperty(fc.tuple(...arbitraries), async (values) => (await holds(...(values as Values))) !== false),
+    runs(numRuns),
+  );
+}
+
 /** Seeds of a simulation: 1 to `count`. `SEED=n` begins with another, `RUNS=n` runs more of them. */
 export function listSeeds(count: number): number[] {
   const first = Number(process.env["SEED"] ?? 1);

@@ -5,6 +5,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { AcceptanceIndex, type IndexLimits, toKey } from "../../../src/acceptance/acceptance-index.ts";
 import { type ReadAcceptance, readAcceptance } from "../../../src/acceptance/parse-acceptance.ts";
+import { checkAll } from "../../support/gen.ts";
 
 function read(namespace: string, name: string, policy = "p"): ReadAcceptance {
   const spec = { match: { policy }, reason: "a test" };
@@ -47,11 +48,9 @@ describe("the bound of all acceptances", () => {
     const kept = (list: readonly ReadAcceptance[]) => [...indexOf(list, limits).values()].map(toKey).sort();
     const expected = kept(all);
     expect(expected).toHaveLength(13);
-    fc.assert(
-      fc.property(fc.shuffledSubarray(all, { minLength: all.length }), (list) => {
-        expect(kept(list)).toEqual(expected);
-      }),
-    );
+    checkAll(100, [fc.shuffledSubarray(all, { minLength: all.length })], (list) => {
+      expect(kept(list)).toEqual(expected);
+    });
   });
 });
 
@@ -59,23 +58,20 @@ describe("the acceptances of one policy that have effect", () => {
   it("are the first 100 by name after additions and removals", () => {
     const names = Array.from({ length: 130 }, (_, i) => `n${String(i).padStart(3, "0")}`);
     const change = fc.tuple(fc.boolean(), fc.constantFrom(...names));
-    fc.assert(
-      fc.property(fc.array(change, { maxLength: 400 }), (changes) => {
-        const index = indexOf(names.map((name) => read("shop", name)));
-        const there = new Set(names);
-        for (const [isThere, name] of changes) {
-          if (isThere) index.put(read("shop", name));
-          else index.remove({ namespace: "shop", name });
-          if (isThere) there.add(name);
-          else there.delete(name);
-        }
-        const sorted = [...there].sort();
-        expect(index.effective("shop", "p")?.names ?? []).toEqual(sorted.slice(0, 100));
-        for (const each of index.group("shop", "p")) {
-          expect(index.findRefusal(each) === undefined).toBe(sorted.indexOf(each.name) < 100);
-        }
-      }),
-      { numRuns: 20 },
-    );
+    checkAll(20, [fc.array(change, { maxLength: 400 })], (changes) => {
+      const index = indexOf(names.map((name) => read("shop", name)));
+      const there = new Set(names);
+      for (const [isThere, name] of changes) {
+        if (isThere) index.put(read("shop", name));
+        else index.remove({ namespace: "shop", name });
+        if (isThere) there.add(name);
+        else there.delete(name);
+      }
+      const sorted = [...there].sort();
+      expect(index.effective("shop", "p")?.names ?? []).toEqual(sorted.slice(0, 100));
+      for (const each of index.group("shop", "p")) {
+        expect(index.findRefusal(each) === undefined).toBe(sorted.indexOf(each.name) < 100);
+      }
+    });
   });
 });

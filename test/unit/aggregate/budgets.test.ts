@@ -9,7 +9,7 @@ import { AlertHash, type Hash64 } from "../../../src/ingest/cells/alert-hash.ts"
 import { DuplicateFilter } from "../../../src/ingest/duplicates.ts";
 import { TokenBucket } from "../../../src/lib/pacing/token-bucket.ts";
 import { afterWrite, computeDueMs, createPace, type Pace } from "../../../src/reconcile/write-pace.ts";
-import { alert, PACE, runs, START_US } from "../../support/gen.ts";
+import { alert, checkAll, PACE, START_US } from "../../support/gen.ts";
 
 describe("the duplicate filter", () => {
   /** A filter of alerts that differ in one word. */
@@ -48,19 +48,16 @@ describe("the duplicate filter", () => {
   });
 
   it("never takes an alert for a duplicate that did not come", () => {
-    fc.assert(
-      fc.property(fc.array(fc.tuple(fc.nat(20), fc.nat(500)), { maxLength: 100 }), (steps) => {
-        const isDuplicate = filterOf(1000, 8);
-        const came = new Set<number>();
-        let nowMs = 0;
-        for (const [key, ms] of steps) {
-          nowMs += ms;
-          if (isDuplicate(String(key), nowMs)) expect(came.has(key)).toBe(true);
-          came.add(key);
-        }
-      }),
-      runs(200),
-    );
+    checkAll(200, [fc.array(fc.tuple(fc.nat(20), fc.nat(500)), { maxLength: 100 })], (steps) => {
+      const isDuplicate = filterOf(1000, 8);
+      const came = new Set<number>();
+      let nowMs = 0;
+      for (const [key, ms] of steps) {
+        nowMs += ms;
+        if (isDuplicate(String(key), nowMs)) expect(came.has(key)).toBe(true);
+        came.add(key);
+      }
+    });
   });
 
   it("knows every alert it holds, and no other, where parts of the hashes are equal", () => {
@@ -96,30 +93,24 @@ describe("the token bucket", () => {
   });
 
   it("never gives more than rate and burst", () => {
-    fc.assert(
-      fc.property(fc.array(fc.nat(300), { maxLength: 200 }), (steps) => {
-        const bucket = new TokenBucket(20, 5);
-        let nowMs = 0;
-        let taken = 0;
-        for (const ms of steps) {
-          nowMs += ms;
-          if (bucket.take(nowMs)) taken++;
-        }
-        expect(taken).toBeLessThanOrEqual(5 + (nowMs * 20) / 1000);
-      }),
-      runs(200),
-    );
+    checkAll(200, [fc.array(fc.nat(300), { maxLength: 200 })], (steps) => {
+      const bucket = new TokenBucket(20, 5);
+      let nowMs = 0;
+      let taken = 0;
+      for (const ms of steps) {
+        nowMs += ms;
+        if (bucket.take(nowMs)) taken++;
+      }
+      expect(taken).toBeLessThanOrEqual(5 + (nowMs * 20) / 1000);
+    });
   });
 
   it("says truly how long to wait", () => {
-    fc.assert(
-      fc.property(fc.integer({ min: 1, max: 1000 }), fc.nat(10_000), (perSecond, startMs) => {
-        const bucket = new TokenBucket(perSecond, 1);
-        bucket.take(startMs);
-        expect(bucket.take(startMs + bucket.waitMs(startMs))).toBe(true);
-      }),
-      runs(200),
-    );
+    checkAll(200, [fc.integer({ min: 1, max: 1000 }), fc.nat(10_000)], (perSecond, startMs) => {
+      const bucket = new TokenBucket(perSecond, 1);
+      bucket.take(startMs);
+      expect(bucket.take(startMs + bucket.waitMs(startMs))).toBe(true);
+    });
   });
 });
 
@@ -162,20 +153,17 @@ describe("the pace of one report", () => {
 
   it("never asks for the past, and never for more than the longest interval", () => {
     const urgency = fc.constantFrom("new_report", "new_violation", "counters", "coverage");
-    fc.assert(
-      fc.property(fc.array(fc.tuple(urgency, fc.nat(90_000)), { maxLength: 50 }), (changes) => {
-        let pace = createPace(PACE);
-        let nowMs = 1_000_000;
-        for (const [change, afterMs] of changes) {
-          nowMs += afterMs;
-          const due = computeDueMs(pace, change, nowMs, PACE);
-          expect(due).toBeGreaterThanOrEqual(nowMs + PACE.firstWriteDelayMs);
-          expect(due).toBeLessThanOrEqual(nowMs + PACE.maxIntervalMs + PACE.firstWriteDelayMs);
-          pace = afterWrite(pace, change === "new_report" || change === "new_violation", due, PACE);
-          nowMs = due;
-        }
-      }),
-      runs(300),
-    );
+    checkAll(300, [fc.array(fc.tuple(urgency, fc.nat(90_000)), { maxLength: 50 })], (changes) => {
+      let pace = createPace(PACE);
+      let nowMs = 1_000_000;
+      for (const [change, afterMs] of changes) {
+        nowMs += afterMs;
+        const due = computeDueMs(pace, change, nowMs, PACE);
+        expect(due).toBeGreaterThanOrEqual(nowMs + PACE.firstWriteDelayMs);
+        expect(due).toBeLessThanOrEqual(nowMs + PACE.maxIntervalMs + PACE.firstWriteDelayMs);
+        pace = afterWrite(pace, change === "new_report" || change === "new_violation", due, PACE);
+        nowMs = due;
+      }
+    });
   });
 });

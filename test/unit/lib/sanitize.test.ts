@@ -4,7 +4,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { byteLength, MAX_TEXT_BYTES, sanitize } from "../../../src/lib/sanitize.ts";
-import { generateHostileText, runs } from "../../support/gen.ts";
+import { checkAll, generateHostileText } from "../../support/gen.ts";
 
 const BAD = "\ufffd";
 
@@ -64,17 +64,14 @@ describe("sanitize", () => {
   });
 
   it("always gives safe, bounded, well-formed text, and changes it no further", () => {
-    fc.assert(
-      fc.property(generateHostileText(), fc.constantFrom(64, 256, MAX_TEXT_BYTES, 1024), (text, maxBytes) => {
-        const safe = sanitize(text, maxBytes);
-        expect(byteLength(safe)).toBeLessThanOrEqual(maxBytes);
-        expect(safe).not.toMatch(/[\p{C}\p{Default_Ignorable_Code_Point}\u2028\u2029\u00a0\u2800]/u);
-        expect(safe.isWellFormed()).toBe(true);
-        expect(safe).toBe(safe.trim());
-        expect(sanitize(safe, maxBytes)).toBe(safe);
-      }),
-      runs(2000),
-    );
+    checkAll(2000, [generateHostileText(), fc.constantFrom(64, 256, MAX_TEXT_BYTES, 1024)], (text, maxBytes) => {
+      const safe = sanitize(text, maxBytes);
+      expect(byteLength(safe)).toBeLessThanOrEqual(maxBytes);
+      expect(safe).not.toMatch(/[\p{C}\p{Default_Ignorable_Code_Point}\u2028\u2029\u00a0\u2800]/u);
+      expect(safe.isWellFormed()).toBe(true);
+      expect(safe).toBe(safe.trim());
+      expect(sanitize(safe, maxBytes)).toBe(safe);
+    });
   });
 });
 

@@ -7,6 +7,7 @@ import type { AcceptanceMatch } from "../../../src/api/acceptance.ts";
 import type { Identity } from "../../../src/ingest/violation/violation.ts";
 import { type Acceptance, compileAcceptance } from "../../../src/report/acceptance.ts";
 import { AcceptanceSet, type Subject } from "../../../src/report/acceptance-set.ts";
+import { checkAll } from "../../support/gen.ts";
 
 function createAcceptance(name: string, match: Partial<AcceptanceMatch>): Acceptance {
   const compiled = compileAcceptance(name, { policy: "p", ...match });
@@ -73,25 +74,22 @@ describe("a set of acceptances", () => {
       expiresUs: fc.constantFrom(undefined, 1000, 1001),
       looks: fc.boolean(),
     });
-    fc.assert(
-      fc.property(fc.array(change, { maxLength: 120 }), (changes) => {
-        const set = createSet();
-        const there = new Map<string, [Acceptance, number | undefined]>();
-        for (const { name, pattern, expiresUs, looks } of changes) {
-          const made = pattern === undefined ? undefined : createAcceptance(name, { resource: pattern });
-          if (made) set.put(made, expiresUs);
-          else set.remove(name);
-          if (made) there.set(name, [made, expiresUs]);
-          else there.delete(name);
-          if (looks) for (const each of subjects) set.acceptedBy(each);
-        }
-        const fresh = createSet();
-        for (const [made, expiresUs] of there.values()) fresh.put(made, expiresUs);
-        for (const each of subjects) expect(set.acceptedBy(each)).toEqual(fresh.acceptedBy(each));
-        expect(countMatches(set, subjects)).toEqual(countMatches(fresh, subjects));
-      }),
-      { numRuns: 200 },
-    );
+    checkAll(200, [fc.array(change, { maxLength: 120 })], (changes) => {
+      const set = createSet();
+      const there = new Map<string, [Acceptance, number | undefined]>();
+      for (const { name, pattern, expiresUs, looks } of changes) {
+        const made = pattern === undefined ? undefined : createAcceptance(name, { resource: pattern });
+        if (made) set.put(made, expiresUs);
+        else set.remove(name);
+        if (made) there.set(name, [made, expiresUs]);
+        else there.delete(name);
+        if (looks) for (const each of subjects) set.acceptedBy(each);
+      }
+      const fresh = createSet();
+      for (const [made, expiresUs] of there.values()) fresh.put(made, expiresUs);
+      for (const each of subjects) expect(set.acceptedBy(each)).toEqual(fresh.acceptedBy(each));
+      expect(countMatches(set, subjects)).toEqual(countMatches(fresh, subjects));
+    });
   });
 
   it("counts violations and occurrences for each acceptance", () => {

@@ -17,7 +17,7 @@ import { rebaseOn } from "../../../src/report/parse.ts";
 import { renderReport } from "../../../src/report/render.ts";
 import { RenderedViolations } from "../../../src/report/rendered-violations.ts";
 import { createClusterSink } from "../../../src/sinks/cluster-sink.ts";
-import { alert, formatTimeAt, renderOptions, runs, START_US, violation } from "../../support/gen.ts";
+import { alert, checkAll, formatTimeAt, renderOptions, START_US, violation } from "../../support/gen.ts";
 
 const VIOLATIONS = 300;
 const WORKLOAD = workloadKey(violation().violation.identity);
@@ -93,36 +93,33 @@ describe("rendered violations", () => {
   );
 
   it("give the same bytes as rendering from scratch after any change of the report", () => {
-    fc.assert(
-      fc.property(fc.array(step, { maxLength: 40 }), (steps) => {
-        const ledger = new Ledger("shop", "p");
-        const rendered = new RenderedViolations();
-        const stored: Report[] = [];
-        for (const each of steps) {
-          if (typeof each === "object") {
-            add(ledger, each.file, each.ms, each.severity);
-            continue;
-          }
-          if (["delete", "restart", "late"].includes(each)) rendered.delete(ledger);
-          const share = ledger.entries.getShare(WORKLOAD);
-          if (each === "evict") share?.report.evict(share, 1, START_US);
-          else if (each === "expire") runAtOnce(ledger.expire(START_US + 25_000));
-          else if (each === "delete") runAtOnce(ledger.transfer.rebase(undefined));
-          else if (each === "restart" && stored.length > 0) runAtOnce(rebaseOn(ledger, stored.at(-1)));
-          // A state of the report that another writer has put back.
-          else if (each === "late" && stored.length > 0) runAtOnce(rebaseOn(ledger, stored[0]));
-          ledger.write.take();
-          if (ledger.counts.written.occurrences > 0) {
-            const report = render(ledger, rendered);
-            expect(JSON.stringify(report)).toBe(JSON.stringify(render(ledger)));
-            expect(toReportText(report)).toBe(JSON.stringify(report));
-            if (each !== "fail") stored.push(structuredClone(report));
-          }
-          if (each === "fail") ledger.write.restore();
-          else ledger.write.commit();
+    checkAll(200, [fc.array(step, { maxLength: 40 })], (steps) => {
+      const ledger = new Ledger("shop", "p");
+      const rendered = new RenderedViolations();
+      const stored: Report[] = [];
+      for (const each of steps) {
+        if (typeof each === "object") {
+          add(ledger, each.file, each.ms, each.severity);
+          continue;
         }
-      }),
-      runs(200),
-    );
+        if (["delete", "restart", "late"].includes(each)) rendered.delete(ledger);
+        const share = ledger.entries.getShare(WORKLOAD);
+        if (each === "evict") share?.report.evict(share, 1, START_US);
+        else if (each === "expire") runAtOnce(ledger.expire(START_US + 25_000));
+        else if (each === "delete") runAtOnce(ledger.transfer.rebase(undefined));
+        else if (each === "restart" && stored.length > 0) runAtOnce(rebaseOn(ledger, stored.at(-1)));
+        // A state of the report that another writer has put back.
+        else if (each === "late" && stored.length > 0) runAtOnce(rebaseOn(ledger, stored[0]));
+        ledger.write.take();
+        if (ledger.counts.written.occurrences > 0) {
+          const report = render(ledger, rendered);
+          expect(JSON.stringify(report)).toBe(JSON.stringify(render(ledger)));
+          expect(toReportText(report)).toBe(JSON.stringify(report));
+          if (each !== "fail") stored.push(structuredClone(report));
+        }
+        if (each === "fail") ledger.write.restore();
+        else ledger.write.commit();
+      }
+    });
   });
 });

@@ -13,7 +13,7 @@ import {
   renderCoverageGap,
 } from "../../../../src/aggregate/counts/coverage-gap.ts";
 import { Rejections } from "../../../../src/aggregate/gaps/rejections.ts";
-import { runs, START_US } from "../../../support/gen.ts";
+import { checkAll, START_US } from "../../../support/gen.ts";
 
 const SECOND = 1_000_000;
 
@@ -39,16 +39,13 @@ const generateGaps = () => fc.array(generateGap(), { maxLength: 25 }).map((all) 
 
 describe("merging coverageGaps", () => {
   it("is associative, commutative, idempotent and bounded", () => {
-    fc.assert(
-      fc.property(generateGaps(), generateGaps(), generateGaps(), (a, b, c) => {
-        const merged = mergeCoverageGaps(mergeCoverageGaps(a, b), c);
-        expect(mergeCoverageGaps(a, mergeCoverageGaps(b, c))).toEqual(merged);
-        expect(mergeCoverageGaps(mergeCoverageGaps(c, b), a)).toEqual(merged);
-        expect(mergeCoverageGaps(merged, a)).toEqual(merged);
-        expect(merged.length).toBeLessThanOrEqual(MAX_COVERAGE_GAPS);
-      }),
-      runs(300),
-    );
+    checkAll(300, [generateGaps(), generateGaps(), generateGaps()], (a, b, c) => {
+      const merged = mergeCoverageGaps(mergeCoverageGaps(a, b), c);
+      expect(mergeCoverageGaps(a, mergeCoverageGaps(b, c))).toEqual(merged);
+      expect(mergeCoverageGaps(mergeCoverageGaps(c, b), a)).toEqual(merged);
+      expect(mergeCoverageGaps(merged, a)).toEqual(merged);
+      expect(merged.length).toBeLessThanOrEqual(MAX_COVERAGE_GAPS);
+    });
   });
 
   it("keeps the newest, the newest first", () => {

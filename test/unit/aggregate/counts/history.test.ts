@@ -13,7 +13,7 @@ import {
 import type { Outcome, Summary } from "../../../../src/api/v1alpha1.ts";
 import { HOUR_US } from "../../../../src/lib/time.ts";
 import { parseHistory, renderHistory } from "../../../../src/report/render-history.ts";
-import { runs, START_US } from "../../../support/gen.ts";
+import { checkAll, START_US } from "../../../support/gen.ts";
 
 type Occurrence = readonly [Outcome, number];
 
@@ -52,39 +52,30 @@ function countExpected(
 
 describe("a history", () => {
   it("holds the last 48 hours and 31 days before the newest occurrence, in any order", () => {
-    fc.assert(
-      fc.property(occurrences, (list) => {
-        const history = buildHistory(list);
-        expect(history.hours).toEqual(countExpected(list, HOUR_US, 48));
-        expect(history.days).toEqual(countExpected(list, DAY_US, 31));
-      }),
-      runs(500),
-    );
+    checkAll(500, [occurrences], (list) => {
+      const history = buildHistory(list);
+      expect(history.hours).toEqual(countExpected(list, HOUR_US, 48));
+      expect(history.days).toEqual(countExpected(list, DAY_US, 31));
+    });
   });
 
   it("of two sets is that of both, however they are merged", () => {
-    fc.assert(
-      fc.property(occurrences, occurrences, occurrences, (a, b, c) => {
-        const [x, y, z] = [buildHistory(a), buildHistory(b), buildHistory(c)];
-        expect(mergeHistory(x, y)).toEqual(buildHistory([...a, ...b]));
-        expect(mergeHistory(y, x)).toEqual(mergeHistory(x, y));
-        expect(mergeHistory(mergeHistory(x, y), z)).toEqual(mergeHistory(x, mergeHistory(y, z)));
-        expect(mergeHistory(emptyHistory(), x)).toEqual(x);
-      }),
-      runs(300),
-    );
+    checkAll(300, [occurrences, occurrences, occurrences], (a, b, c) => {
+      const [x, y, z] = [buildHistory(a), buildHistory(b), buildHistory(c)];
+      expect(mergeHistory(x, y)).toEqual(buildHistory([...a, ...b]));
+      expect(mergeHistory(y, x)).toEqual(mergeHistory(x, y));
+      expect(mergeHistory(mergeHistory(x, y), z)).toEqual(mergeHistory(x, mergeHistory(y, z)));
+      expect(mergeHistory(emptyHistory(), x)).toEqual(x);
+    });
   });
 
   it("is the same after it was written and read back, and as JSON", () => {
-    fc.assert(
-      fc.property(occurrences, (list) => {
-        const history = buildHistory(list);
-        const summary = { history: renderHistory(history), occurrences: list.length } as Summary;
-        expect(parseHistory(summary)).toEqual(history);
-        expect(JSON.parse(JSON.stringify(history))).toEqual(history);
-      }),
-      runs(300),
-    );
+    checkAll(300, [occurrences], (list) => {
+      const history = buildHistory(list);
+      const summary = { history: renderHistory(history), occurrences: list.length } as Summary;
+      expect(parseHistory(summary)).toEqual(history);
+      expect(JSON.parse(JSON.stringify(history))).toEqual(history);
+    });
   });
 
   it("writes the start of each hour and day, and no zeros", () => {

@@ -5,7 +5,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { rememberClean } from "../../../../src/ingest/evidence/clean-texts.ts";
 import { createRedactor, type Redact } from "../../../../src/ingest/evidence/redact.ts";
-import { generateHostileText, runs } from "../../../support/gen.ts";
+import { checkAll, generateHostileText } from "../../../support/gen.ts";
 
 /** Counts the searches. */
 function createCounted(): { redact: Redact; searched: string[] } {
@@ -48,17 +48,14 @@ it("gives the results and takes the steps of a new search, with any budget", () 
     fc.constantFrom("ls -l /tmp", "/usr/bin/curl -s http://a/b", SECRET, "run custom-12", "x ".repeat(200)),
   );
   const budgets = fc.array(fc.integer({ min: -5, max: 3000 }), { minLength: 1, maxLength: 6 });
-  fc.assert(
-    fc.property(fc.array(text, { maxLength: 6 }), budgets, (texts, all) => {
-      const remembering = rememberClean(redact);
-      for (const steps of all) {
-        const [plain, other] = [{ steps }, { steps }];
-        for (const each of texts) {
-          expect(remembering(each, other)).toBe(redact(each, plain));
-          expect(other).toEqual(plain);
-        }
+  checkAll(500, [fc.array(text, { maxLength: 6 }), budgets], (texts, all) => {
+    const remembering = rememberClean(redact);
+    for (const steps of all) {
+      const [plain, other] = [{ steps }, { steps }];
+      for (const each of texts) {
+        expect(remembering(each, other)).toBe(redact(each, plain));
+        expect(other).toEqual(plain);
       }
-    }),
-    runs(500),
-  );
+    }
+  });
 });

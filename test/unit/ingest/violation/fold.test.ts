@@ -5,7 +5,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { foldExecutable, foldPath, foldPodName, foldWorkload } from "../../../../src/ingest/violation/fold.ts";
 import { sanitize } from "../../../../src/lib/sanitize.ts";
-import { generateHostileText, runs } from "../../../support/gen.ts";
+import { checkAll, generateHostileText } from "../../../support/gen.ts";
 import { parseList } from "../../../support/text-table.ts";
 
 describe("foldPath folds", () => {
@@ -210,12 +210,9 @@ describe("folding twice", () => {
     ["executables", (line: string) => foldExecutable(line, "")],
     ["pods", foldPodName],
   ] as const)("changes nothing more: %s", (_name, fold) => {
-    fc.assert(
-      fc.property(text, (raw) => {
-        const once = fold(sanitize(raw));
-        expect(fold(once)).toBe(once);
-      }),
-      runs(2000),
-    );
+    checkAll(2000, [text], (raw) => {
+      const once = fold(sanitize(raw));
+      expect(fold(once)).toBe(once);
+    });
   });
 });

@@ -9,7 +9,7 @@ import {
   parseEndpoint,
   plainDomain,
 } from "../../../../src/ingest/violation/network.ts";
-import { runs } from "../../../support/gen.ts";
+import { checkAll } from "../../../support/gen.ts";
 
 describe("the resource of a Network alert", () => {
   it.each([
@@ -73,14 +73,11 @@ describe("the resource of a Network alert", () => {
   it("is the same in any order of the tokens, and in its own form", () => {
     const tokens = ["sa_family=AF_INET", "sin_port=53", "sin_addr=10.0.0.10", "fd=7", "protocol=UDP", "x=/proc/7/y"];
     const verbs = fc.constantFrom("connect", "bind", "send", "");
-    fc.assert(
-      fc.property(fc.shuffledSubarray(tokens, { minLength: tokens.length }), verbs, (shuffled, verb) => {
-        const once = networkResource(shuffled.join(" "), verb);
-        expect(once).toBe(networkResource(tokens.join(" "), verb));
-        expect(networkResource(once, verb)).toBe(once);
-      }),
-      runs(200),
-    );
+    checkAll(200, [fc.shuffledSubarray(tokens, { minLength: tokens.length }), verbs], (shuffled, verb) => {
+      const once = networkResource(shuffled.join(" "), verb);
+      expect(once).toBe(networkResource(tokens.join(" "), verb));
+      expect(networkResource(once, verb)).toBe(once);
+    });
   });
 });
 

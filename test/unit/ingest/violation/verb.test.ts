@@ -5,7 +5,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { emptyAlert } from "../../../../src/api/alert.ts";
 import { getVerb } from "../../../../src/ingest/violation/verb.ts";
-import { generateHostileText, runs } from "../../../support/gen.ts";
+import { checkAll, generateHostileText } from "../../../support/gen.ts";
 
 function verb(
   Operation: string,
@@ -103,13 +103,14 @@ describe("the verb", () => {
   });
 
   it("is a short plain word for any data", () => {
-    fc.assert(
-      fc.property(fc.constantFrom("Process", "File", "Network", "Syscall", ""), generateHostileText(), (op, text) => {
+    checkAll(
+      1000,
+      [fc.constantFrom("Process", "File", "Network", "Syscall", ""), generateHostileText()],
+      (op, text) => {
         for (const data of [text, `syscall=${text}`, `lsm=${text}`, `kprobe=${text}`]) {
           expect(verb(op, data)).toMatch(/^[a-z0-9_-]{0,32}$/);
         }
-      }),
-      runs(1000),
+      },
     );
   });
 });

@@ -6,6 +6,7 @@ import { describe, expect, it } from "vitest";
 import { WorkLoop } from "../../../../src/lib/pacing/work-loop.ts";
 import { WorkQueue, type WorkQueueOptions } from "../../../../src/lib/pacing/work-queue.ts";
 import { FakeClock } from "../../../support/fake-clock.ts";
+import { checkAllAsync } from "../../../support/gen.ts";
 
 function setUp(options: Partial<WorkQueueOptions> = {}) {
   const clock = new FakeClock();
@@ -83,36 +84,34 @@ it("gives every key out once, in the order of due times, with any additions, req
     rank: fc.nat(2),
     ms: fc.nat(5000),
   });
-  await fc.assert(
-    fc.asyncProperty(fc.array(step, { maxLength: 60 }), async (steps) => {
-      const { clock, queue } = setUp();
-      const waiting = new Set<string>();
-      for (const { key, kind, rank, ms } of steps) {
-        if (kind === "step") clock.stepWall(ms % 2 ? ms * 1e6 : -ms * 1e6);
-        if (kind === "add") queue.add(key, rank);
-        if (kind === "addAfter") queue.addAfter(key, rank, ms);
-        if (kind === "requeueAfter") queue.requeueAfter(key, rank, ms);
-        if (kind.startsWith("add") || kind === "requeueAfter") waiting.add(key);
-        if (kind === "forget") {
-          queue.forget(key);
-          waiting.delete(key);
-        }
-        if (kind === "get") {
-          const next = queue.get();
-          if (next) expect(waiting.delete(next.key)).toBe(true);
-          if (next) queue.done(next.key);
-          await clock.advance(ms);
-        }
-        expect(queue.length).toBe(waiting.size);
+  await checkAllAsync(100, [fc.array(step, { maxLength: 60 })], async (steps) => {
+    const { clock, queue } = setUp();
+    const waiting = new Set<string>();
+    for (const { key, kind, rank, ms } of steps) {
+      if (kind === "step") clock.stepWall(ms % 2 ? ms * 1e6 : -ms * 1e6);
+      if (kind === "add") queue.add(key, rank);
+      if (kind === "addAfter") queue.addAfter(key, rank, ms);
+      if (kind === "requeueAfter") queue.requeueAfter(key, rank, ms);
+      if (kind.startsWith("add") || kind === "requeueAfter") waiting.add(key);
+      if (kind === "forget") {
+        queue.forget(key);
+        waiting.delete(key);
       }
-      await clock.advance(5000);
-      for (let next = queue.get(); next; next = queue.get()) {
-        expect(waiting.delete(next.key)).toBe(true);
-        queue.done(next.key);
+      if (kind === "get") {
+        const next = queue.get();
+        if (next) expect(waiting.delete(next.key)).toBe(true);
+        if (next) queue.done(next.key);
+        await clock.advance(ms);
       }
-      expect([waiting.size, queue.length, queue.waitMs()]).toEqual([0, 0, undefined]);
-    }),
-  );
+      expect(queue.length).toBe(waiting.size);
+    }
+    await clock.advance(5000);
+    for (let next = queue.get(); next; next = queue.get()) {
+      expect(waiting.delete(next.key)).toBe(true);
+      queue.done(next.key);
+    }
+    expect([waiting.size, queue.length, queue.waitMs()]).toEqual([0, 0, undefined]);
+  });
 });
 
 describe("WorkLoop", () => {

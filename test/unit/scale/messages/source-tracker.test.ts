@@ -4,6 +4,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { type SourceMessage, SourceTracker } from "../../../../src/scale/messages/source-tracker.ts";
+import { checkAll } from "../../../support/gen.ts";
 
 /** The messages of one source with these occurrences. */
 function createMessages(occurrences: readonly number[]): SourceMessage[] {
@@ -16,27 +17,26 @@ function createMessages(occurrences: readonly number[]): SourceMessage[] {
 
 describe("SourceTracker", () => {
   it("finds every occurrence that is missing, and counts none twice", () => {
-    fc.assert(
-      fc.property(
-        fc.array(fc.tuple(fc.integer({ min: 0, max: 9 }), fc.constantFrom("once", "twice", "lost")), { minLength: 1 }),
-        (lots) => {
-          const all = createMessages(lots.map(([count]) => count));
-          const tracker = new SourceTracker();
-          let counted = 0;
-          let missing = 0;
-          // The first message arrives and the last one as well: only a gap between two can be seen.
-          const fates = lots.map(([, fate], i) => (i === 0 || i === lots.length - 1 ? "once" : fate));
-          for (const [i, message] of all.entries()) {
-            if (fates[i] === "lost") continue;
-            for (let time = 0; time < (fates[i] === "twice" ? 2 : 1); time++) {
-              const arrival = tracker.accept(message);
-              if (arrival.kind !== "duplicate") counted += message.occurrences;
-              if (arrival.kind === "after_gap") missing += arrival.occurrences ?? Number.NaN;
-            }
+    checkAll(
+      100,
+      [fc.array(fc.tuple(fc.integer({ min: 0, max: 9 }), fc.constantFrom("once", "twice", "lost")), { minLength: 1 })],
+      (lots) => {
+        const all = createMessages(lots.map(([count]) => count));
+        const tracker = new SourceTracker();
+        let counted = 0;
+        let missing = 0;
+        // The first message arrives and the last one as well: only a gap between two can be seen.
+        const fates = lots.map(([, fate], i) => (i === 0 || i === lots.length - 1 ? "once" : fate));
+        for (const [i, message] of all.entries()) {
+          if (fates[i] === "lost") continue;
+          for (let time = 0; time < (fates[i] === "twice" ? 2 : 1); time++) {
+            const arrival = tracker.accept(message);
+            if (arrival.kind !== "duplicate") counted += message.occurrences;
+            if (arrival.kind === "after_gap") missing += arrival.occurrences ?? Number.NaN;
           }
-          expect(counted + missing).toBe(all.at(-1)?.cumulative);
-        },
-      ),
+        }
+        expect(counted + missing).toBe(all.at(-1)?.cumulative);
+      },
     );
   });
 
