@@ -183,6 +183,29 @@ describeReal("the client on a real API server", () => {
       expect(review.status.userInfo.username).toBe("system:serviceaccount:default:reader");
     });
 
+    test("a user to impersonate is asked for with groups, uid and extra", async () => {
+      const as = {
+        as: "ann",
+        "as-groups": ["dev", "ops"],
+        "as-uid": "7",
+        "as-user-extra": { "Example.com/Team": ["blue"] },
+      };
+      const path = writeChangedKubeconfig("impersonating", (text) =>
+        text.replace(/"?token"?: *"/, (token) => `${JSON.stringify(as).slice(1, -1)}, ${token}`),
+      );
+      const review = await createClient(path).request<{ status: { userInfo: unknown } }>({
+        method: "POST",
+        path: "/apis/authentication.k8s.io/v1/selfsubjectreviews",
+        body: { apiVersion: "authentication.k8s.io/v1", kind: "SelfSubjectReview" },
+      });
+      expect(review.status.userInfo).toEqual({
+        username: "ann",
+        uid: "7",
+        groups: ["dev", "ops", "system:authenticated"],
+        extra: { "example.com/team": ["blue"] },
+      });
+    });
+
     test("a server of another CA is Unavailable, and nothing is sent", async () => {
       const path = writeChangedKubeconfig("no-ca", (text) =>
         text.replace(/"?certificate-authority-data"?: *"?[^",\n]+"?/, '"unused": "x"'),

@@ -196,6 +196,24 @@ describe("no answer", () => {
   });
 });
 
+test("a watch that is silent for too long ends, however long it has been open", async () => {
+  let write: (text: string) => void = () => {};
+  handler = (_request, response) => {
+    write = (text) => response.write(text);
+    write('{"n":1}\n');
+  };
+  const clock = new FakeClock();
+  const events = createClient({ clock }).stream({ path: "/api/v1/pods", idleMs: 1000 });
+  expect((await events.next()).value).toEqual({ n: 1 });
+  await clock.advance(900);
+  write('{"n":2}\n');
+  expect((await events.next()).value).toEqual({ n: 2 });
+  await clock.advance(900);
+  const end = catchApiError(events.next());
+  await clock.advance(100);
+  expect((await end).code).toBe("NotAnswered");
+});
+
 describe("answers that can't be read", () => {
   test("a read beyond the bound is TooLarge, and a write NotAnswered", async () => {
     handler = answerJson({ padding: "x".repeat(2000) });
