@@ -73,7 +73,6 @@ export class AcceptanceWatch implements AcceptanceCatalog, FollowObserver {
     return this.#leftOut.size;
   }
 
-  /** Status writes by result. */
   get statusWrites(): Readonly<Record<string, number>> {
     return this.#statuses.results;
   }

@@ -89,7 +89,6 @@ export class StatusWriter {
     for (const read of this.#index.group(namespace, policy)) this.note(read);
   }
 
-  /** Writes until the signal aborts. */
   async run(signal: AbortSignal): Promise<void> {
     const { clock } = this.#options;
     while (!signal.aborted) {

@@ -27,7 +27,6 @@ export interface LogServiceOptions {
   maxMessageBytes: number;
 }
 
-/** The end of a call. */
 export interface CallEnd {
   code: status;
   /** `14 UNAVAILABLE: connection dropped`. */

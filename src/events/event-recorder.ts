@@ -11,7 +11,6 @@ export type Regarding =
   | { kind: "Pod" | "Deployment" | "Namespace"; namespace: string; name: string }
   | { kind: "Node"; name: string };
 
-/** The report that an Event points to. */
 export interface RelatedReport {
   kind: string;
   namespace?: string;

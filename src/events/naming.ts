@@ -33,7 +33,6 @@ export function findEventNamespace(regarding: Regarding): string {
   return regarding.kind === "Node" ? "default" : regarding.namespace;
 }
 
-/** Returns one of EVENT_REASON. */
 export function toEventReason(occurrence: Pick<EventUpdate, "outcome">): string {
   return EVENT_REASON[occurrence.outcome];
 }

@@ -157,7 +157,6 @@ function findReadUntil(changes: readonly ReportChange[], nowMs: number): number 
   return lastUs === 0 ? nowMs : Math.max(nowMs - MAX_DELIVERY_MS, Math.min(nowMs, Math.floor(lastUs / 1000)));
 }
 
-/** Returns the number of rows of all layers. */
 export function countRows(layers: readonly LayerRow[]): number {
   return layers.reduce(
     (sum, { violations }) => violations.reduce((rows, { pods }) => rows + 1 + pods.length, sum + 1),

@@ -78,7 +78,6 @@ function isRestart({ counts }: Ledger, startUs: EpochUs): boolean {
   );
 }
 
-/** The report's key, as by reportKey. */
 export function toOutageKey(report: { namespace: string | undefined; policyName: string }): string {
   return reportKey(report.namespace, report.policyName);
 }

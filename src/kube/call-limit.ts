@@ -7,7 +7,6 @@
 import type { Clock } from "../lib/clock.ts";
 import { type ApiCall, ApiError, CallAborted } from "./api-error.ts";
 
-/** The limit of one call. */
 export class CallLimit {
   readonly #clock: Clock;
   readonly #outer: AbortSignal | undefined;

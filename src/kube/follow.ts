@@ -33,7 +33,6 @@ export interface FollowOptions {
   path: string;
   /** Label selector, as in `key=value`; default: all objects. */
   labelSelector?: string;
-  /** Requests only metadata. */
   isMetadataOnly?: boolean;
   /** Objects per page of a list at most; default 500. */
   pageSize?: number;

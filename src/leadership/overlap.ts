@@ -35,7 +35,6 @@ export interface OverlapParts {
 
 /** A report in which nothing is newer can show no alert that is still on its way here. */
 const ON_ITS_WAY_US = 10 * 60_000_000;
-/** Alerts added in one step. */
 const ALERTS_PER_STEP = 2000;
 /** Upper bound, also while alerts that were reported before keep coming. */
 const MAX_OVERLAP_MS = 5 * 60_000;

@@ -22,7 +22,6 @@ export interface RestoreParts {
   queue: ReportQueue;
 }
 
-/** A report as its namespace and policy name it. */
 type ReportName = [namespace: string | undefined, policyName: string];
 
 export class ReportRestore {

@@ -43,7 +43,6 @@ const EVICTED_SHARE = 0.25;
 
 /** A standby's memory. */
 export class UnreportedAlerts {
-  /** Alerts held now. */
   held = 0;
   /** Alerts that a report of the leader shows, or must be taken to show. */
   shownTotal = 0;

@@ -179,7 +179,6 @@ class Automaton {
     return (code < 128 ? this.#rowByAscii[code] : this.#rowByCode.get(code)) ?? 0;
   }
 
-  /** Matches what stands in `text` from `start` to `end`. */
   matches(text: string, start: number, end: number, work?: Work): boolean {
     const words = this.#words;
     const rows = this.#rows;

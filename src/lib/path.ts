@@ -5,7 +5,6 @@
 
 const DOT_SEGMENT = /(?:^|[/=\s])\.{1,2}\/|\/\.{1,2}(?:[/\s]|$)/;
 
-/** True where a path has a segment `.` or `..`. */
 export function hasDotSegments(text: string): boolean {
   return text.includes(".") && DOT_SEGMENT.test(text);
 }

@@ -64,7 +64,6 @@ export class ReportController {
   readonly rendered = new RenderedViolations();
   /** Writes and reads that failed and were requeued. */
   retries = 0;
-  /** Reports that retention removed. */
   removed = 0;
   #calls = new AbortController();
 

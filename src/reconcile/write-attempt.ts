@@ -51,7 +51,6 @@ export function buildReport(
   };
 }
 
-/** Namespace and name of the report of a ledger. */
 export function toReportRef(ledger: Ledger): { namespace?: string; name: string } {
   return { ...(ledger.namespace === undefined ? {} : { namespace: ledger.namespace }), name: ledger.name };
 }

@@ -70,7 +70,6 @@ function isNetwork(port: number | undefined, protocol: string | undefined, ident
   );
 }
 
-/** The counts of an accepted violation. */
 export type AcceptedCounts = Pick<Violation, "outcome" | "occurrences">;
 
 /**

@@ -27,7 +27,6 @@ export interface ReportLimits {
   maxViolations: number;
   /** Bytes of the report as JSON, without its metadata. */
   maxBytes: number;
-  /** Pods listed per violation. */
   maxPodsPerViolation: number;
 }
 

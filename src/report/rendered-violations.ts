@@ -37,7 +37,6 @@ export class RenderedViolations {
   /** In the order of the last write. */
   readonly #reports = new Map<Ledger, OfReport>();
   bytes = 0;
-  /** Violations rendered. */
   rendered = 0;
 
   constructor(maxBytes = MAX_BYTES) {

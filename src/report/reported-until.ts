@@ -23,7 +23,6 @@ import { parseIdentity } from "./parse.ts";
 /** Nothing of it is shown. */
 const NEVER: EpochUs = 0;
 
-/** Times of one listed violation. */
 interface ListedTimes {
   /** The newest of all. */
   lastUs: EpochUs;
@@ -37,7 +36,6 @@ interface ListedTimes {
 
 /** Times in one stored report. The report itself is kept only until the first question. */
 export class ReportedUntil {
-  /** Occurrences in the report. */
   readonly occurrences: number;
   /** The newest time in the report. */
   readonly lastUs: EpochUs;

@@ -21,7 +21,6 @@ export function renderHealth(name: string, { ok, checks }: Health): HttpPage {
   return { status: ok ? 200 : 503, body };
 }
 
-/** The pages of the health server. */
 export function createHealthPages(healthy: () => Health, ready: () => Health): Record<string, () => HttpPage> {
   return { "/healthz": () => renderHealth("healthz", healthy()), "/readyz": () => renderHealth("readyz", ready()) };
 }

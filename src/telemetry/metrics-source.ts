@@ -2,7 +2,7 @@
 // Copyright The policy-violation-operator Authors
 
 // PORT: source of the metrics' numbers. Counting code keeps plain numbers; a scrape reads them.
-// Invariant: reading adds no cost to the path of an alert and changes nothing.
+// Invariant: reading adds no cost to the path of an alert and changes nothing. The metrics' help says what each number is.
 
 /** Counts by a label's value; every value that is known in advance is present from the start, with 0. */
 export type Counts = Readonly<Record<string, number>>;
@@ -30,29 +30,23 @@ export interface ReportRow {
 /** Policy objects of one kind, as far as this replica follows them. */
 export interface FollowedKind {
   kind: string;
-  /** All of them are known. */
   isKnown: boolean;
   objects: number;
-  /** Beyond what is kept. */
   leftOut: number;
 }
 
 /** Several processes over a stream. */
 export interface ScaleNumbers {
-  /** Shards or partitions that this process holds. */
   held: number;
-  /** Replicas of this kind that are alive. */
   replicas: number;
   isStreamUp: boolean;
   /** Counter: messages published or read. */
   messages: number;
-  /** Counter. */
   retries: number;
   /** Counter: occurrences published, or added to reports. */
   occurrences: number;
   /** Counter: occurrences that are missing at most. */
   lost: number;
-  /** Counter. */
   dropped: number;
   /** Counter by reason. */
   skipped: Counts;
@@ -69,9 +63,7 @@ export interface MetricsSource {
     shortened: number;
     rejected: Counts;
   };
-  /** Contents of the memory. */
   held(): {
-    /** Counted alerts that are not persisted in a report yet. */
     unwrittenOccurrences: number;
     violations: number;
     reports: number;
@@ -92,7 +84,6 @@ export interface MetricsSource {
     /** Counter: violations that joined others after their owner or container name was known. */
     joined: number;
   };
-  /** The alert stream. */
   stream(): {
     isUp: boolean;
     /** Zeros where the relay is read. */
@@ -111,9 +102,7 @@ export interface MetricsSource {
   /** The journal; all 0 where none is configured. */
   journal(): {
     isKept: boolean;
-    /** On the volume. */
     bytes: number;
-    /** Counter. */
     batches: number;
     /** Counter: rows in these batches. */
     rows: number;
@@ -121,29 +110,21 @@ export interface MetricsSource {
     failures: number;
     /** Counter: occurrences of an earlier process that no report held. */
     recovered: number;
-    /** Violations that changed since the last batch. */
     waiting: number;
-    /** Since the last batch. */
     ageMs: number;
   };
-  /** Report writes. */
   writes(): {
-    /** Counter by outcome. */
     results: Counts;
     /** Counter: reports deleted because nothing in them was young enough to be kept. */
     removed: number;
-    /** Changed reports that wait for their turn. */
     queued: number;
-    /** Reports with a remembered write interval. */
     paced: number;
   };
-  /** Requests to the Kubernetes API. */
   api(): {
     /** Counter by HTTP method and outcome: `OK` or the kind of error. */
     requests: Iterable<{ verb: string; code: string; count: number }>;
     retries: number;
   };
-  /** Kubernetes Events. */
   events(): { sent: number; suppressed: Counts; lost: Counts };
   /** The reports with series of their own, and the bucket of those without; none where this replica does not write. */
   reports(): { rows: readonly ReportRow[]; others: number };
@@ -152,23 +133,17 @@ export interface MetricsSource {
   scale?(): ScaleNumbers;
   /** The policies that reports refer to, one row per kind. */
   policies(): readonly FollowedKind[];
-  /** Numbers of acceptances. */
   acceptances(): {
     held: number;
-    /** Beyond what is kept. */
     leftOut: number;
-    /** Counter by outcome. */
     statusWrites: Counts;
   };
   /** The copies of the reports as OpenReports; all 0 where they are switched off. */
   openReports(): {
     /** True if the cluster serves them and this replica follows them. */
     isServed: boolean;
-    /** Counter by result. */
     results: Counts;
-    /** Copies that are out of date. */
     pending: number;
-    /** Reports beyond the bound, which have no copy. */
     leftOut: number;
   };
   /** Counted alerts that did not go straight to a report of this replica, for another one led. */

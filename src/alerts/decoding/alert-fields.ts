@@ -8,10 +8,8 @@ import type { Alert } from "../../api/alert.ts";
 
 type FieldsOf<T> = { [K in keyof Alert]: Alert[K] extends T ? K : never }[keyof Alert];
 
-/** A field of the alert that holds text. */
 export type TextField = FieldsOf<string>;
 
-/** A field of the alert that holds a number. */
 export type NumberField = FieldsOf<number>;
 
 /** The string fields by number. */

@@ -8,7 +8,6 @@ import { type FileHandle, open } from "node:fs/promises";
 import type { PemText } from "../../lib/pem.ts";
 import type { CertificateReading, CertificateStore } from "./mode.ts";
 
-/** Paths of PEM files. */
 export interface TlsFilePaths {
   ca: string;
   certificate: string;

@@ -70,7 +70,6 @@ export function judgePeer(shown: ShownCertificate, expected: ExpectedPeer): Peer
   return toVerdict(pinProblem(leaf, expected) ?? checkPeerHost(leaf, expected), "by_pinned_leaf");
 }
 
-/** Explains an error of OpenSSL's verification. */
 export function explainOpenSslError(
   error: { code: string; message?: string },
   leaf: X509Certificate,

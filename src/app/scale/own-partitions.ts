@@ -141,7 +141,6 @@ function createGapEvents({ config, clock }: OperatorSettings, recorder: EventRec
   });
 }
 
-/** Names of the Leases of all shards and partitions. */
 function toPartNames({ leaderElection: { leaseName }, scale: { shards, partitions } }: Config): string[] {
   const listNames = (part: string, count: number) =>
     Array.from({ length: count }, (_, index) => toPartLeaseName(leaseName, part, index));

@@ -27,7 +27,6 @@ function createKeySetting(about: string, key: string) {
   });
 }
 
-/** `feed.relay.tls` */
 export const relayTls = section("TLS to the relay, which is always mutual: KubeArmor has no other.", {
   mode: choice(["auto", "off", "secret", "files"], {
     about:

@@ -10,7 +10,6 @@ import { section, text, toggle, wholeNumber } from "./setting.ts";
 const DNS_SUBDOMAIN = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*$/;
 const DNS_LABEL = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
 
-/** The election. */
 export const leaderElection = section("Election of the replica that writes.", {
   enabled: toggle({
     about: "Elects one writer among the replicas; without it there must be no second replica.",

@@ -97,7 +97,6 @@ export function networkResource(resource: string, verb: string): string {
   ]);
 }
 
-/** Returns the resource of a NetworkFirewall alert, from its Data; the verb is the direction. */
 export function firewallResource({ Data }: Pick<Alert, "Data">, verb: string): string {
   const tokens = parseTokens(Data);
   const [source, destination] = [toPort(tokens, "sourceport"), toPort(tokens, "destinationport")];

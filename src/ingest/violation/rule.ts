@@ -25,7 +25,6 @@ export function getRule({ severity, message, tags }: Omit<RuleFacts, "text">): R
   return POOL.get(JSON.stringify([severity, message, tags]));
 }
 
-/** Reads `text` of a rule. */
 export function parseRule(text: string): RuleFacts {
   return POOL.get(text);
 }

@@ -21,7 +21,6 @@ const RUNTIME = /^[a-z-]+:\/\//;
 /** Docker shortens ids to this many digits. */
 const SHORT_ID = 12;
 
-/** The subject of an alert. */
 export interface AlertSubject extends SubjectFacts {
   /** Undefined where no report can live in the namespace. */
   namespace: string | undefined;

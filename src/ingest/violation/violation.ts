@@ -135,7 +135,6 @@ export function identityKey(i: Identity): string {
   return i.early === undefined ? key : `${key}${EARLY_MARK}${i.early}`;
 }
 
-/** The identity that a key stands for. */
 export function parseIdentityKey(key: string): Identity {
   const settled = settledKey(key);
   const [operation, verb, action, outcome, kind, name, container, source, resource, namespace] =

@@ -10,7 +10,6 @@ export const VISITS_PER_STEP = 1024;
 
 export type Steps<T = void> = Generator<undefined, T, undefined>;
 
-/** Runs all steps at once. */
 export function runAtOnce<T>(steps: Steps<T>): T {
   for (;;) {
     const { done, value } = steps.next();

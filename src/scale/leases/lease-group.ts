@@ -163,7 +163,6 @@ export class LeaseGroup {
   }
 }
 
-/** Name of the Lease of a part. */
 export function toPartLeaseName(leaseName: string, part: string, index: number): string {
   return `${leaseName}-${part}-${index}`;
 }

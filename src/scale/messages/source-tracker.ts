@@ -26,7 +26,6 @@ export interface SourceMessage {
 }
 
 export type Arrival =
-  /** The next one. */
   | { kind: "next" }
   /** Counted before: a reader sent it again. */
   | { kind: "duplicate" }

@@ -27,7 +27,6 @@ export interface MovedCountsParts
   policies: Iterable<string>;
   /** True for a report in memory, which gets the gaps of the partition anyway. */
   hasLedger: (key: string) => boolean;
-  /** Another process has moved counts of this partition. */
   onMovedByAnother: () => void;
   /** Ends all writes. */
   signal: AbortSignal;

@@ -30,7 +30,6 @@ import type { PartitionCounters, PartitionState } from "./partition-state.ts";
 export interface OwnerOptions {
   limits: ReportLimits;
   severity: SeverityThresholds;
-  /** Number of shards. */
   shards: number;
   pace: PaceOptions;
   writesPerSecond: number;
@@ -48,7 +47,6 @@ export interface OwnerParts {
   logger: Logger;
   policies?: PolicyCatalog | undefined;
   acceptances?: AcceptanceCatalog | undefined;
-  /** Number of partitions. */
   partitions: number;
   /** Lists the stored reports. Throws SinkError. */
   listReports: (signal: AbortSignal) => Promise<StoredReports>;

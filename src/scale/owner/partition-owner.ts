@@ -55,7 +55,6 @@ export class PartitionOwner {
     this.beganMs = parts.clock.nowMs();
   }
 
-  /** Owns the partition until it is lost or stopped. */
   async run({ stop, lost, isHeld }: HeldPart): Promise<void> {
     const { clock, logger } = this.#parts;
     const over = AbortSignal.any([stop, lost]);

@@ -22,7 +22,6 @@ export class NodeFanOut {
     return this.#nodes.size > 0;
   }
 
-  /** Follows all pods until the signal aborts. */
   async run(follow: FollowNodes, signal: AbortSignal): Promise<void> {
     const each = (node: string, tell: (observer: NodeObserver) => void) => {
       const shard = pickIndex(node, this.#shards);

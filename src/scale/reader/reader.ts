@@ -32,7 +32,6 @@ export interface ReaderOptions extends ShardCountsOptions {
   processId: string;
 }
 
-/** A source of one shard's alerts. */
 export interface ShardSource extends AlertSource {
   readonly nodes: { desired: number; connected: number };
 }
@@ -43,7 +42,6 @@ export interface ReaderParts {
   logger: Logger;
   /** Follows all pods of KubeArmor. */
   followNodes: FollowNodes;
-  /** Creates the source of one shard. */
   createSource: (follow: FollowNodes) => ShardSource;
 }
 

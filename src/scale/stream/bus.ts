@@ -25,7 +25,6 @@ export type StoreResult =
 /** A message of a partition, or undefined where it has none. */
 export type LastMessage = { seq: number; bytes: Uint8Array } | undefined;
 
-/** A message of the stream. */
 export interface StreamMessage {
   seq: number;
   /** When the stream stored it. Milliseconds since the epoch. */

@@ -3,7 +3,6 @@
 
 // Settings that the stream must have, and differences to those that it has.
 
-/** Settings of the stream. */
 export interface StreamSettings {
   stream: string;
   /** Beginning of its subjects. */

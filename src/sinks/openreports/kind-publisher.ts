@@ -23,7 +23,6 @@ import { observeNames, type StoredName, type StoredNamesObserver } from "./store
 
 /** PORT: how a report becomes an OpenReports object. */
 export interface OpenReportMapping {
-  /** Name of the copy of a report. */
   copyName(reportName: string): string;
   /** `limits` are those of the stored copy; `mostThatFit` lowers any limit. */
   map(report: Report, limits: OpenReportLimits | undefined, mostThatFit: number | undefined): OpenReport;
@@ -52,7 +51,6 @@ const [MISSING, CHANGED] = [0, 1];
 /** Number of ranks. */
 export const RANKS = 2;
 
-/** Publishes the reports of one kind. */
 export class KindPublisher {
   isServed = false;
   readonly #pair: ReportPair;
