@@ -168,6 +168,12 @@ export function toKey({ namespace, name }: Place): string {
   return `${namespace}/${name}`;
 }
 
+/** Reads what toKey made. */
+export function parseKey(key: string): Place {
+  const at = key.indexOf("/");
+  return { namespace: key.slice(0, at), name: key.slice(at + 1) };
+}
+
 function groupKey(namespace: string, policy: string): string {
   return `${namespace}/${policy}`;
 }

@@ -9,10 +9,13 @@ import type { AcceptanceStatus } from "../api/acceptance.ts";
 import { API_GROUP, API_VERSION, FIELD_MANAGER } from "../api/names.ts";
 import { ApiError } from "../kube/api-error.ts";
 import { type ApiRequester, MERGE_PATCH } from "../kube/client.ts";
-import type { Clock } from "../lib/clock.ts";
+import { type Clock, waitForAbort } from "../lib/clock.ts";
 import type { Logger } from "../lib/logger.ts";
+import { TokenBucket } from "../lib/pacing/token-bucket.ts";
+import { WorkLoop } from "../lib/pacing/work-loop.ts";
+import { WorkQueue } from "../lib/pacing/work-queue.ts";
 import type { Matched } from "../report/acceptance-set.ts";
-import { type AcceptanceIndex, type Place, toKey } from "./acceptance-index.ts";
+import { type AcceptanceIndex, type Place, parseKey, toKey } from "./acceptance-index.ts";
 import { behind, createStatus } from "./conditions.ts";
 import { type ReadAcceptance, readAcceptance } from "./parse-acceptance.ts";
 
@@ -40,13 +43,14 @@ interface Counted {
   isStale: boolean;
 }
 
-const TICK_MS = 1000;
-const WRITES_PER_TICK = 5;
-/** Statuses compared per tick, and between two turns of the event loop. */
-const LOOKS_PER_TICK = 500;
+/** Statuses compared a second, and between two turns of the event loop. */
+const LOOKS_PER_SECOND = 500;
 const LOOKS_PER_TURN = 25;
+const WRITES_PER_SECOND = 5;
 const NUMBERS_MS = 30_000;
 const REFUSED_MS = 30_000;
+/** Until what is not due, or not this process's to write, is looked at again. */
+const LATER_MS = 1000;
 /** A report that is written often is counted again at most this often. */
 const RECOUNT_MS = 5000;
 /** Pause after a slice of counting, which takes about a millisecond. */
@@ -57,23 +61,35 @@ export class StatusWriter {
   readonly results: Record<"written" | "conflict" | "failed", number> = { written: 0, conflict: 0, failed: 0 };
   readonly #options: StatusWriterOptions;
   readonly #index: AcceptanceIndex;
-  /** Names of those whose status may be behind, by namespace; the longest waiting first. */
-  readonly #noted = new Map<string, Set<string>>();
+  /** Keys of those whose status may be behind. */
+  readonly #queue: WorkQueue;
+  readonly #loop: WorkLoop;
+  readonly #writes = new TokenBucket(WRITES_PER_SECOND, WRITES_PER_SECOND);
   readonly #writtenMs = new Map<string, number>();
   /** By namespace and policy. */
   readonly #counted = new Map<string, Counted>();
-  #tick = 0;
+  #signal = AbortSignal.abort();
+  #looks = 0;
   #isLogged = false;
 
   constructor(options: StatusWriterOptions, index: AcceptanceIndex) {
+    const { clock } = options;
     this.#options = options;
     this.#index = index;
+    this.#queue = new WorkQueue({ clock, ranks: 1, flow: (key) => parseKey(key).namespace });
+    this.#loop = new WorkLoop({
+      queue: this.#queue,
+      clock,
+      perSecond: LOOKS_PER_SECOND,
+      burst: LOOKS_PER_SECOND,
+      concurrency: 1,
+      process: (key) => this.#process(key, this.#signal),
+    });
   }
 
   /** Notes that the status of this one may be behind. */
-  note({ namespace, name }: Place): void {
-    const names = this.#noted.get(namespace) ?? new Set();
-    this.#noted.set(namespace, names.add(name));
+  note(place: Place): void {
+    this.#queue.add(toKey(place), 0);
   }
 
   /** Notes that all may be behind: this process may have reports that another one had. */
@@ -90,82 +106,48 @@ export class StatusWriter {
   }
 
   async run(signal: AbortSignal): Promise<void> {
-    const { clock } = this.#options;
-    while (!signal.aborted) {
-      const waitMs = await this.#writeSome(signal);
-      await clock.sleep(waitMs, signal);
-    }
+    this.#signal = signal;
+    this.#loop.start();
+    await waitForAbort(signal);
+    await this.#loop.stop();
   }
 
-  /** Writes what is behind, up to the bound; returns how long to wait. */
-  async #writeSome(signal: AbortSignal): Promise<number> {
-    let writes = 0;
-    let looks = 0;
-    for (const place of this.#inTurn()) {
-      if (writes === WRITES_PER_TICK || looks === LOOKS_PER_TICK) break;
-      if (signal.aborted || !this.#options.mayWrite()) break;
-      if (++looks % LOOKS_PER_TURN === 0) await this.#options.clock.turn();
-      const read = this.#index.get(place);
-      if (!read) this.#forget(place);
-      else if (!this.#isOwn(read)) {
-        this.#settle(place);
-        continue;
-      }
-      const wanted = read && (await this.#due(read, signal));
-      if (!read || !wanted) continue;
-      writes++;
-      if (!(await this.#write(read, wanted, signal))) return REFUSED_MS;
+  /** Writes the status of one where that is due; what is behind beyond the bounds waits. */
+  async #process(key: string, signal: AbortSignal): Promise<void> {
+    const { clock, mayWrite } = this.#options;
+    if (++this.#looks % LOOKS_PER_TURN === 0) await clock.turn();
+    const pauseMs = mayWrite() ? this.#writes.waitMs(clock.monotonicMs()) : LATER_MS;
+    if (pauseMs > 0 || signal.aborted) {
+      this.#queue.add(key, 0);
+      this.#loop.pause(pauseMs);
+      return;
     }
-    return TICK_MS;
-  }
-
-  /** One of each namespace after the other; each tick begins with another namespace. */
-  *#inTurn(): Generator<Place> {
-    const namespaces = [...this.#noted.keys()];
-    const first = this.#tick++ % Math.max(1, namespaces.length);
-    const queues = [...namespaces.slice(first), ...namespaces.slice(0, first)].map((namespace) => ({
-      namespace,
-      names: [...(this.#noted.get(namespace) ?? [])].slice(0, LOOKS_PER_TICK),
-    }));
-    for (let at = 0; queues.some(({ names }) => at < names.length); at++) {
-      for (const { namespace, names } of queues) {
-        const name = names[at];
-        if (name !== undefined) yield { namespace, name };
-      }
-    }
+    const read = this.#index.get(parseKey(key));
+    if (!read) this.#writtenMs.delete(key);
+    const wanted = read && this.#isOwn(read) && (await this.#due(read, signal));
+    if (!wanted) return;
+    this.#writes.take(clock.monotonicMs());
+    if (!(await this.#write(read, wanted, signal))) this.#loop.pause(REFUSED_MS);
   }
 
   #isOwn({ namespace, policy = "" }: ReadAcceptance): boolean {
     return this.#options.ownsReport?.(namespace, policy) ?? true;
   }
 
-  #forget(place: Place): void {
-    this.#settle(place);
-    this.#writtenMs.delete(toKey(place));
-  }
-
-  #settle({ namespace, name }: Place): void {
-    const names = this.#noted.get(namespace);
-    names?.delete(name);
-    if (names?.size === 0) this.#noted.delete(namespace);
-  }
-
   /** The status to write now; undefined where none is due. */
   async #due(read: ReadAcceptance, signal: AbortSignal): Promise<AcceptanceStatus | undefined> {
     const { clock } = this.#options;
-    this.#settle(read);
     const matched = await this.#toMatched(read, signal);
-    if (matched === undefined) return this.#wait(read);
+    if (matched === undefined) return this.#wait(read, LATER_MS);
     const wanted = createStatus(read, { nowUs: clock.nowMs() * 1000, matched, refusal: this.#index.findRefusal(read) });
     const lag = behind(read.status, wanted);
     if (lag === "no") return undefined;
     const sinceMs = clock.monotonicMs() - (this.#writtenMs.get(toKey(read)) ?? Number.NEGATIVE_INFINITY);
-    return lag === "numbers" && sinceMs < NUMBERS_MS ? this.#wait(read) : wanted;
+    return lag === "numbers" && sinceMs < NUMBERS_MS ? this.#wait(read, NUMBERS_MS - sinceMs) : wanted;
   }
 
-  /** Puts it behind the others of its namespace. */
-  #wait(read: ReadAcceptance): undefined {
-    this.note(read);
+  #wait(read: ReadAcceptance, ms: number): undefined {
+    this.#queue.addAfter(toKey(read), 0, ms);
   }
 
   /** What the acceptance matches; undefined where that is not known yet. */
