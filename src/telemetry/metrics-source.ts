@@ -133,11 +133,7 @@ export interface MetricsSource {
   scale?(): ScaleNumbers;
   /** The policies that reports refer to, one row per kind. */
   policies(): readonly FollowedKind[];
-  acceptances(): {
-    held: number;
-    leftOut: number;
-    statusWrites: Counts;
-  };
+  acceptances(): { held: number; leftOut: number; statusWrites: Counts };
   /** The copies of the reports as OpenReports; all 0 where they are switched off. */
   openReports(): {
     /** True if the cluster serves them and this replica follows them. */
