@@ -7,22 +7,14 @@
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { eventually } from "../../test/support/eventually.ts";
+import { readImageSettings } from "../../test/support/image-settings.ts";
 import { OperatorProcess } from "../../test/support/operator.ts";
 import type { AlertSource } from "./alert-source.ts";
 import { KubeApi } from "./kube-api.ts";
 import { makeNamespaces, removeReports } from "./objects.ts";
 import type { Bench } from "./scenario.ts";
 
-const ROOT = join(import.meta.dirname, "../..");
 const PRELOAD = join(import.meta.dirname, "../clients/preload.mjs");
-
-/** The environment that the Dockerfile gives the program, without its PATH. */
-function readImageEnvironment(): Record<string, string> {
-  const dockerfile = readFileSync(join(ROOT, "Dockerfile"), "utf8");
-  const last = /^ENV ((?:.*\\\n)*.*)$/m.exec(dockerfile.slice(dockerfile.lastIndexOf("FROM ")))?.[1] ?? "";
-  const variables = [...last.matchAll(/(\w+)=(\S+)/g)].map(([, name = "", value = ""]) => [name, value]);
-  return Object.fromEntries(variables.filter(([name]) => name !== "PATH"));
-}
 
 /** Time for which an event loop was blocked, in milliseconds. */
 export interface LoopDelay {
@@ -68,13 +60,14 @@ export class BenchOperator {
     const loopFile = join(bench.dir, "loop-delay.json");
     // As the chart has it.
     const journal = join(mkdtempSync(join(bench.dir, "operator-")), "journal.db");
+    const image = readImageSettings();
     const process = new OperatorProcess({
       kubeconfig: cluster.kubeconfigPath,
       relay: source.address,
-      program: ["--import", PRELOAD, await bench.bundle()],
+      program: [...image.flags, "--import", PRELOAD, await bench.bundle()],
       env: {
         PVO_JOURNAL_PATH: journal,
-        ...readImageEnvironment(),
+        ...image.env,
         ...options.env,
         ...(options.loopDelay ? { BENCH_LOOP_FILE: loopFile } : {}),
       },

@@ -45,24 +45,31 @@ export class DuplicateFilter {
 
 /** Slots of a new generation: a power of two, as every number of slots. */
 const FIRST_SLOTS = 256;
+/** A slot is 16 bytes, which are in one line of the processor's cache: the time, then both halves of the hash. */
+const SLOT_DOUBLES = 2;
+const SLOT_INTEGERS = 4;
+const LOW = 2;
+const HIGH = 3;
 
 /** A hash table without an object per entry: an alert that is remembered makes no garbage. */
 class Generation {
   size = 0;
-  #hashes = new Int32Array(2 * FIRST_SLOTS);
+  #slots = FIRST_SLOTS;
   /** 0 where the slot is free: no alert has that time. */
-  #times = new Float64Array(FIRST_SLOTS);
+  #times = new Float64Array(SLOT_DOUBLES * FIRST_SLOTS);
+  /** The same memory. */
+  #hashes = new Int32Array(this.#times.buffer);
 
   has({ low, high }: Hash64, timeUs: EpochUs): boolean {
-    return this.#times[this.#slot(low, high, timeUs)] !== 0;
+    return this.#times[SLOT_DOUBLES * this.#findSlot(low, high, timeUs)] !== 0;
   }
 
   /** Returns false when it is there already. */
   add({ low, high }: Hash64, timeUs: EpochUs): boolean {
-    const slot = this.#slot(low, high, timeUs);
-    if (this.#times[slot] !== 0) return false;
+    const slot = this.#findSlot(low, high, timeUs);
+    if (this.#times[SLOT_DOUBLES * slot] !== 0) return false;
     this.#fill(slot, low, high, timeUs);
-    if (++this.size * 2 > this.#times.length) this.#grow();
+    if (++this.size * 2 > this.#slots) this.#grow();
     return true;
   }
 
@@ -72,32 +79,34 @@ class Generation {
   }
 
   /** Returns the slot that holds the alert, or the free one that would. */
-  #slot(low: number, high: number, timeUs: EpochUs): number {
-    const mask = this.#times.length - 1;
-    let slot = low & mask;
-    for (; this.#times[slot] !== 0; slot = (slot + 1) & mask) {
-      const isSame =
-        this.#hashes[2 * slot] === low && this.#hashes[2 * slot + 1] === high && this.#times[slot] === timeUs;
-      if (isSame) return slot;
+  #findSlot(low: number, high: number, timeUs: EpochUs): number {
+    const [times, hashes] = [this.#times, this.#hashes];
+    const mask = this.#slots - 1;
+    for (let slot = low & mask; ; slot = (slot + 1) & mask) {
+      const time = times[SLOT_DOUBLES * slot];
+      const at = SLOT_INTEGERS * slot;
+      if (time === 0) return slot;
+      if (time === timeUs && hashes[at + LOW] === low && hashes[at + HIGH] === high) return slot;
     }
-    return slot;
   }
 
   #fill(slot: number, low: number, high: number, timeUs: EpochUs): void {
-    this.#hashes[2 * slot] = low;
-    this.#hashes[2 * slot + 1] = high;
-    this.#times[slot] = timeUs;
+    this.#times[SLOT_DOUBLES * slot] = timeUs;
+    this.#hashes[SLOT_INTEGERS * slot + LOW] = low;
+    this.#hashes[SLOT_INTEGERS * slot + HIGH] = high;
   }
 
   #grow(): void {
-    const [hashes, times] = [this.#hashes, this.#times];
-    this.#hashes = new Int32Array(2 * hashes.length);
-    this.#times = new Float64Array(2 * times.length);
-    for (const [i, timeUs] of times.entries()) {
+    const [slots, times, hashes] = [this.#slots, this.#times, this.#hashes];
+    this.#slots = 2 * slots;
+    this.#times = new Float64Array(SLOT_DOUBLES * this.#slots);
+    this.#hashes = new Int32Array(this.#times.buffer);
+    for (let slot = 0; slot < slots; slot++) {
+      const timeUs = times[SLOT_DOUBLES * slot]!;
       if (timeUs === 0) continue;
-      const low = hashes[2 * i]!;
-      const high = hashes[2 * i + 1]!;
-      this.#fill(this.#slot(low, high, timeUs), low, high, timeUs);
+      const low = hashes[SLOT_INTEGERS * slot + LOW]!;
+      const high = hashes[SLOT_INTEGERS * slot + HIGH]!;
+      this.#fill(this.#findSlot(low, high, timeUs), low, high, timeUs);
     }
   }
 }

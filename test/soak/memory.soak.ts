@@ -14,6 +14,7 @@ import { readMemory } from "../../bench/support/process-stat.ts";
 import { bundle } from "../../tools/bundle.ts";
 import { type Cluster, startCluster } from "../../tools/cluster/cluster.ts";
 import { eventually } from "../support/eventually.ts";
+import { readImageSettings } from "../support/image-settings.ts";
 import { findMemoryCgroupObstacle, MemoryCgroup } from "../support/memory-cgroup.ts";
 import { OperatorProcess, readReconciledCounters } from "../support/operator.ts";
 
@@ -22,14 +23,7 @@ const MORE = Number(process.env["ALERTS"] ?? 400_000);
 const RATE = Number(process.env["RATE"] ?? 8000);
 const REPORTS = 1000;
 const NAMESPACES = 20;
-/** Settings of the image. */
-const IMAGE = {
-  NODE_ENV: "production",
-  MALLOC_ARENA_MAX: "1",
-  MALLOC_TRIM_THRESHOLD_: "65536",
-  MALLOC_MMAP_THRESHOLD_: "32768",
-  NODE_OPTIONS: "--max-semi-space-size=4",
-};
+const ENTER_CGROUP = join(import.meta.dirname, "../support/enter-cgroup.ts");
 const WAIT_MS = 1_200_000;
 
 const missing = findMemoryCgroupObstacle();
@@ -57,11 +51,12 @@ describe.skipIf(missing !== undefined)(`in a container's memory (${missing ?? "a
       await makeNamespaces(api, NAMESPACES);
       api.close();
       const group = new MemoryCgroup(`pvo-${process.pid}-${mib}`, mib * 2 ** 20);
+      const image = readImageSettings();
       operator = new OperatorProcess({
         kubeconfig: cluster.kubeconfigPath,
         relay: source.address,
-        program: [join(import.meta.dirname, "../support/enter-cgroup.ts"), group.dir, join(dir, "operator.cjs")],
-        env: { ...IMAGE, PVO_JOURNAL_PATH: join(dir, "journal.db"), PVO_FEED_RELAY_TLS_MODE: "off" },
+        program: [ENTER_CGROUP, group.dir, ...image.flags, join(dir, "operator.cjs")],
+        env: { ...image.env, PVO_JOURNAL_PATH: join(dir, "journal.db"), PVO_FEED_RELAY_TLS_MODE: "off" },
       });
       let peakRss = 0;
       const look = setInterval(() => {
