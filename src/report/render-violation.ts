@@ -11,6 +11,7 @@ import { type Entry, getWrittenRule } from "../aggregate/entries/entry.ts";
 import type { Ledger } from "../aggregate/ledger/ledger.ts";
 import type { Accepted, Evidence, Policy, Violation, ViolationPod } from "../api/v1alpha1.ts";
 import type { RuleFacts } from "../ingest/violation/rule.ts";
+import { compare } from "../lib/compare.ts";
 import { formatMicroTime } from "../lib/time.ts";
 
 export interface ViolationOptions {
@@ -87,8 +88,4 @@ function renderPod(pod: PodTally): ViolationPod {
 
 function optional<K extends string>(key: K, value: string): { [P in K]?: string } {
   return value === "" ? {} : ({ [key]: value } as { [P in K]?: string });
-}
-
-function compare(a: string, b: string): number {
-  return a < b ? -1 : a > b ? 1 : 0;
 }

@@ -12,6 +12,7 @@ import { selectFairest } from "../aggregate/entries/ranking.ts";
 import type { Ledger } from "../aggregate/ledger/ledger.ts";
 import { DEFAULT_THRESHOLDS, type SeverityThresholds, toSeverityLevel } from "../api/severity.ts";
 import type { CoveredNodes, Expired, Omitted, Policy, ReportBody, Summary, Violation } from "../api/v1alpha1.ts";
+import { compare } from "../lib/compare.ts";
 import { runAtOnce, type Steps, visitInSteps } from "../lib/pacing/steps.ts";
 import { byteLength } from "../lib/sanitize.ts";
 import { type EpochUs, formatMicroTime } from "../lib/time.ts";
@@ -221,10 +222,6 @@ function toMarked({ id, identity: { outcome }, stored, inFlight }: Entry): Marke
 /** Most recent first; ties by id. */
 function byRecency(a: Violation, b: Violation): number {
   return compare(b.lastSeen, a.lastSeen) || compare(a.id, b.id);
-}
-
-function compare(a: string, b: string): number {
-  return a < b ? -1 : a > b ? 1 : 0;
 }
 
 /** By subtraction, so that list, omitted and expired always add up to the summary. */

@@ -69,7 +69,7 @@ export function createDirectorySink(directory: string, clusterName = ""): Report
       for (const path of await reportFiles(directory)) {
         if (signal.aborted) throw new SinkError(`listing ${directory} was given up`);
         const file = await load(path).catch((error: unknown) => {
-          throw new SinkError(`cannot read ${path}: ${readMessage(error)}`, { cause: error, refused: true });
+          throw new SinkError(`cannot read ${path}: ${getErrorMessage(error)}`, { cause: error, refused: true });
         });
         if (file === undefined) continue;
         const report = parseReportFile(file.text, file.version);
@@ -180,7 +180,7 @@ export function parseReportFile(text: string, resourceVersion: string): Report |
   try {
     value = parse(text, { prettyErrors: false, logLevel: "error" });
   } catch (error) {
-    return `no YAML (${readMessage(error)})`;
+    return `no YAML (${getErrorMessage(error)})`;
   }
   if (!isObject(value) || !isObject(value["metadata"]) || typeof value["metadata"]["name"] !== "string") {
     return "no report";
@@ -212,7 +212,7 @@ async function listNames(directory: string): Promise<string[]> {
     return (await readdir(directory)).sort();
   } catch (error) {
     if (readCode(error) === "ENOENT" || readCode(error) === "ENOTDIR") return [];
-    throw new SinkError(`cannot list ${directory}: ${readMessage(error)}`, { cause: error, refused: true });
+    throw new SinkError(`cannot list ${directory}: ${getErrorMessage(error)}`, { cause: error, refused: true });
   }
 }
 
@@ -223,7 +223,7 @@ const NEEDS_A_PERSON = ["ENOENT", "ENOSPC", "EDQUOT", "ENOTDIR", "EISDIR", "ENAM
 function toFailure(path: string, error: unknown): Extract<ReadResult, { message: string }> {
   const code = readCode(error);
   if (code === "") throw error;
-  const message = `${path}: ${readMessage(error)}`;
+  const message = `${path}: ${getErrorMessage(error)}`;
   if (NO_PERMISSION.includes(code)) return { kind: "refused", reason: "forbidden", message };
   if (NEEDS_A_PERSON.includes(code)) return { kind: "refused", reason: "invalid", message };
   return { kind: "retry", message };
@@ -231,8 +231,4 @@ function toFailure(path: string, error: unknown): Extract<ReadResult, { message:
 
 function readCode(error: unknown): string {
   return toText(toObject(error)["code"]);
-}
-
-function readMessage(error: unknown): string {
-  return getErrorMessage(error);
 }

@@ -6,10 +6,10 @@
 
 import { CLUSTER_LABEL } from "../../../src/api/names.ts";
 import type { Outcome, Report, SeverityLevel } from "../../../src/api/v1alpha1.ts";
+import { compare } from "../../../src/lib/compare.ts";
 import { countUnlisted, type Filter, type Selection, select } from "../reports/filter.ts";
 import type { Heartbeat } from "../reports/heartbeat.ts";
 import { buildTimeline, type Timeline } from "../reports/occurrences-over-time.ts";
-import { compare } from "../reports/order.ts";
 import {
   compareWorst,
   getNamespace,

@@ -5,9 +5,9 @@
 
 import type { VNode } from "preact";
 import type { Report } from "../../../src/api/v1alpha1.ts";
+import { compare } from "../../../src/lib/compare.ts";
 import { formatExpiry, getAcceptanceState } from "../commands/accept.ts";
 import { type Child, el } from "../render/markup.ts";
-import { compare } from "../reports/order.ts";
 import { describePolicyObjects, reportPath } from "../reports/report-view.ts";
 import { describeCoverage } from "../reports/sentences.ts";
 import { formatNumber } from "../reports/words.ts";

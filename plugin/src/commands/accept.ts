@@ -6,13 +6,13 @@
 import type { AcceptanceMatch } from "../../../src/api/acceptance.ts";
 import { API_GROUP_VERSION } from "../../../src/api/names.ts";
 import { age } from "../../../src/lib/age.ts";
+import { compare } from "../../../src/lib/compare.ts";
 import { resolveDotSegments } from "../../../src/lib/path.ts";
 import { parseDuration } from "../../../src/lib/quantity.ts";
 import { formatMicroTime } from "../../../src/lib/time.ts";
 import { type Column, layOut } from "../render/columns.ts";
 import { parseFilter } from "../reports/filter.ts";
 import { describeHeartbeat } from "../reports/heartbeat.ts";
-import { compare } from "../reports/order.ts";
 import { createUsageError, EXIT, type ExitCode, PluginError } from "../reports/problem.ts";
 import { reportPath, type ViolationRef } from "../reports/report-view.ts";
 import type { Acceptance } from "../reports/sources/report-source.ts";

@@ -6,11 +6,11 @@
 
 import type { Report } from "../../../src/api/v1alpha1.ts";
 import { age } from "../../../src/lib/age.ts";
+import { compare } from "../../../src/lib/compare.ts";
 import { formatDuration } from "../../../src/lib/quantity.ts";
 import { type Column, layOut, wrap } from "../render/columns.ts";
 import { countUnlisted } from "../reports/filter.ts";
 import { readHistorySince, type Span } from "../reports/history.ts";
-import { compare } from "../reports/order.ts";
 import { createUsageError, EXIT, type ExitCode, PluginError } from "../reports/problem.ts";
 import { compareWorst, formatTitle, listViolations, reportPath, type ViolationRef } from "../reports/report-view.ts";
 import { describeGap, findLastingGap, type Gap, getWholeSince, isUnenforced } from "../reports/sentences.ts";

@@ -7,7 +7,7 @@
 import { renderTable } from "../render/violation-table.ts";
 import { type Filter, type Selection, select } from "../reports/filter.ts";
 import { EXIT, type ExitCode } from "../reports/problem.ts";
-import { compareWorst, listViolations, reportPath, type ViolationRef } from "../reports/report-view.ts";
+import { compareWorst, listViolations, reportPath, toViolationKey, type ViolationRef } from "../reports/report-view.ts";
 import { describeCut } from "../reports/totals.ts";
 import type { Flags } from "../session/arguments.ts";
 import { parseScope, readCurrentReports, type Session } from "../session/session.ts";
@@ -38,7 +38,7 @@ export async function watchList(session: Session, flags: Flags, filter: Filter, 
     const paths = listPaths(selection);
     if (paths !== "" && paths !== cutPaths) terminal.err(`note: ${describeCut(selection.cut)}, and may match.\n`);
     cutPaths = paths;
-    const changed = selection.found.filter((one) => last.get(toKey(one)) !== one.violation.occurrences);
+    const changed = selection.found.filter((one) => last.get(toViolationKey(one)) !== one.violation.occurrences);
     last = collectCounts(selection.found);
     if (changed.length === 0) continue;
     const form = { isAll, isWide: flags.output === "wide", hasHeaders: false };
@@ -50,10 +50,6 @@ function listPaths({ cut }: Selection): string {
   return cut.map(reportPath).join();
 }
 
-function toKey({ report, violation }: ViolationRef): string {
-  return `${reportPath(report)}\u0000${violation.id}`;
-}
-
 function collectCounts(found: readonly ViolationRef[]): Map<string, number> {
-  return new Map(found.map((one) => [toKey(one), one.violation.occurrences]));
+  return new Map(found.map((one) => [toViolationKey(one), one.violation.occurrences]));
 }

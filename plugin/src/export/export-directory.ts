@@ -6,8 +6,8 @@
 
 import { readdir, rename, rm, rmdir, writeFile } from "node:fs/promises";
 import { dirname, join, relative, resolve } from "node:path";
+import { compare } from "../../../src/lib/compare.ts";
 import { makeFolder } from "../../../src/sinks/make-folder.ts";
-import { compare } from "../reports/order.ts";
 import { EXIT, PluginError } from "../reports/problem.ts";
 import {
   type DirectoryContent,

@@ -6,8 +6,8 @@
 
 import { WATERMARK_ANNOTATION } from "../../../src/api/names.ts";
 import type { ObjectMeta, Report } from "../../../src/api/v1alpha1.ts";
+import { compare } from "../../../src/lib/compare.ts";
 import { reportToYaml } from "../../../src/sinks/directory-sink.ts";
-import { compare } from "../reports/order.ts";
 import { EXPORT_ANNOTATION, SUMMARY_EXPORT } from "../reports/sources/directory-reports.ts";
 import { sortFields } from "./export-order.ts";
 

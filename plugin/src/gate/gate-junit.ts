@@ -6,8 +6,8 @@
 
 import type { VNode } from "preact";
 import type { Report } from "../../../src/api/v1alpha1.ts";
+import { compare } from "../../../src/lib/compare.ts";
 import { el, renderXml } from "../render/markup.ts";
-import { compare } from "../reports/order.ts";
 import { formatTitle, getSeverityLevel, reportPath, type ViolationRef } from "../reports/report-view.ts";
 import { describeRule, describeViolation } from "../reports/sentences.ts";
 import { formatCount, formatSentence } from "../reports/words.ts";

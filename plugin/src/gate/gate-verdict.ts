@@ -6,9 +6,9 @@
 
 import { CLUSTER_LABEL } from "../../../src/api/names.ts";
 import type { Report } from "../../../src/api/v1alpha1.ts";
+import { compare } from "../../../src/lib/compare.ts";
 import { countUnlistedAccepted, countUnlistedOpen, type Filter, OUTCOMES } from "../reports/filter.ts";
-import { compare } from "../reports/order.ts";
-import { compareWorst, listViolations, reportPath, type ViolationRef } from "../reports/report-view.ts";
+import { compareWorst, listViolations, reportPath, toViolationKey, type ViolationRef } from "../reports/report-view.ts";
 import { describeCut, describeExpired, nameReports } from "../reports/totals.ts";
 import { formatCount } from "../reports/words.ts";
 import { plain } from "../text/escape.ts";
@@ -45,11 +45,6 @@ export interface Verdict {
   snapshot: string | undefined;
 }
 
-/** Identity of a violation across reports. */
-export function toKey({ report, violation }: ViolationRef): string {
-  return `${reportPath(report)}\u0000${violation.id}`;
-}
-
 /** A directory of known violations. */
 export interface Baseline {
   has(found: ViolationRef): boolean;
@@ -62,9 +57,9 @@ export interface Baseline {
 /** Makes a baseline of exported reports. */
 export function createBaseline(known: readonly Report[]): Baseline {
   const reports = new Map(known.map((report) => [reportPath(report), report]));
-  const keys = new Set(listViolations(known).map(toKey));
+  const keys = new Set(listViolations(known).map(toViolationKey));
   return {
-    has: (found) => keys.has(toKey(found)),
+    has: (found) => keys.has(toViolationKey(found)),
     findForeign(current) {
       const clusters = new Map(current.map((report) => [reportPath(report), getCluster(report)]));
       const all = [...new Set(clusters.values())];

@@ -6,7 +6,7 @@
 
 import { DEFAULT_THRESHOLDS, toSeverityLevel } from "../../../src/api/severity.ts";
 import type { Outcome, Report, SeverityLevel, Violation } from "../../../src/api/v1alpha1.ts";
-import { compare } from "./order.ts";
+import { compare } from "../../../src/lib/compare.ts";
 
 /** A violation and the report that lists it. */
 export interface ViolationRef {
@@ -115,6 +115,11 @@ export function countUnlistedPods({ pods = [], occurrences }: Violation): number
 /** True for a count that may be too low. */
 export function isLowerBound({ report, violation }: ViolationRef): boolean {
   return violation.lowerBound === true || report.coverage.lowerBound;
+}
+
+/** Names a violation of a report, unlike any other. */
+export function toViolationKey({ report, violation }: ViolationRef): string {
+  return `${reportPath(report)}\u0000${violation.id}`;
 }
 
 /** Worst first: open before accepted, severity, allowed before prevented, the most recent; then place and id. */

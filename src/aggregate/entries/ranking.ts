@@ -5,6 +5,7 @@
 // content, so that neither the order of alerts nor of writes changes it; one workload takes no room from another that
 // has less.
 
+import { compare } from "../../lib/compare.ts";
 import { type Steps, VISITS_PER_STEP, visitInSteps } from "../../lib/pacing/steps.ts";
 import type { EpochUs } from "../../lib/time.ts";
 import type { Entry, EntryGroup } from "./entry.ts";
@@ -35,7 +36,7 @@ function compareRanks(a: Ranked, b: Ranked): number {
 function compareIds(a: Ranked, b: Ranked): number {
   a.id ||= a.entry.id;
   b.id ||= b.entry.id;
-  return a.id < b.id ? -1 : a.id > b.id ? 1 : 0;
+  return compare(a.id, b.id);
 }
 
 const written: LastSeen = ({ stored, inFlight }) => Math.max(stored?.lastUs ?? 0, inFlight?.lastUs ?? 0);

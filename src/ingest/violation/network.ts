@@ -7,6 +7,7 @@
 // Invariant: the order of tokens in the alert is irrelevant; descriptors and client ports never enter.
 
 import type { Alert } from "../../api/alert.ts";
+import { compare } from "../../lib/compare.ts";
 import { foldPath } from "./fold.ts";
 import type { Identity } from "./violation.ts";
 
@@ -205,7 +206,7 @@ function others(tokens: Tokens, resource: string): (readonly [string, string])[]
 }
 
 function byKey([a]: readonly [string, string], [b]: readonly [string, string]): number {
-  return a < b ? -1 : a > b ? 1 : 0;
+  return compare(a, b);
 }
 
 /** The shortest form of an address, without brackets and zone; an IPv4 address in IPv6 notation is that address. */
