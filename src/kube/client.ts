@@ -4,7 +4,6 @@
 // Owns every request to the Kubernetes API: one pool of connections, a time limit on each call, one kind of error.
 // Invariant: never retries and never waits between calls; pace and patience belong to the callers.
 
-import { setImmediate as nextTurn } from "node:timers/promises";
 import type { Dispatcher } from "undici";
 import { PRODUCT } from "../api/names.ts";
 import type { Clock } from "../lib/clock.ts";
@@ -231,7 +230,7 @@ export class KubeClient {
     const text = await readBody(answer.body, this.#maxBytes, answer.headers["content-encoding"] === "gzip");
     // The pool takes a connection back one turn of the event loop after its answer has ended. A caller that goes on at
     // once would find it still taken and open a second one.
-    await nextTurn();
+    await this.#options.clock.turn();
     return text;
   }
 

@@ -224,8 +224,7 @@ describe("time, chance and the process", () => {
     ["performance.now", /\bperformance\.|\bhrtime\b/, excludeFiles("src/lib/clock.ts")],
     ["Math.random", /\bMath\.random\b/, excludeFiles("src/lib/clock.ts")],
     ["timers", /\bset(Timeout|Interval)\b|\bAbortSignal\.timeout\b/, excludeFiles("src/lib/clock.ts")],
-    // One turn of the event loop is no time; the file says why it needs it.
-    ["setImmediate and node:timers", /\bsetImmediate\b/, excludeFiles("src/lib/clock.ts", "src/kube/client.ts")],
+    ["setImmediate and node:timers", /\bsetImmediate\b/, excludeFiles("src/lib/clock.ts")],
     ["process", /\bprocess\./, excludeFiles("src/main.ts", "plugin/src/main.ts")],
     ["console", /\bconsole\./, excludeFiles("src/cli")],
   ])("%s stays in its place", (_name, pattern, files) => {
