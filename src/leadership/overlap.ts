@@ -43,7 +43,8 @@ export class Overlap implements AlertTally {
   readonly countsCells = false;
   readonly #options: OverlapOptions;
   readonly #parts: OverlapParts;
-  readonly #shown: ReportedUntilIndex;
+  /** Times in the reports at the takeover. */
+  readonly shown: ReportedUntilIndex;
   /** Monotonic time of the newest alert that was left to the previous leader. */
   #lastLeftMs = 0;
   #isElapsed = true;
@@ -60,17 +61,12 @@ export class Overlap implements AlertTally {
   constructor(options: OverlapOptions, parts: OverlapParts) {
     this.#options = options;
     this.#parts = parts;
-    this.#shown = new ReportedUntilIndex(options.maxPodsPerViolation);
-  }
-
-  /** Times in the reports at the takeover. */
-  get shown(): ReportedUntilIndex {
-    return this.#shown;
+    this.shown = new ReportedUntilIndex(options.maxPodsPerViolation);
   }
 
   add(occurrence: Occurrence, isDated: boolean): boolean {
     const { violation, timeUs, source } = occurrence;
-    const shownUs = this.#shown.until(violation);
+    const shownUs = this.shown.until(violation);
     const marginUs = isDated ? 0 : UNDATED_MARGIN_US;
     if (shownUs === 0 || timeUs > shownUs + marginUs) return this.#parts.aggregator.add({ violation, timeUs, source });
     this.#leave(violation);
@@ -86,7 +82,7 @@ export class Overlap implements AlertTally {
     // In the report of a namespace only what was seen lately can be on its way; counts of other namespaces may have
     // been moved to a cluster report at any time.
     const isCluster = report.metadata.namespace === undefined;
-    this.#shown.set(report, isCluster ? 0 : this.#parts.clock.nowMs() * 1000 - ON_ITS_WAY_US);
+    this.shown.set(report, isCluster ? 0 : this.#parts.clock.nowMs() * 1000 - ON_ITS_WAY_US);
   }
 
   /** Adds to the ledgers what a standby held. */
@@ -107,7 +103,7 @@ export class Overlap implements AlertTally {
   /** Starts to wait for the end. */
   start(): void {
     const { clock } = this.#parts;
-    this.#shown.forgetBefore(clock.nowMs() * 1000 - ON_ITS_WAY_US);
+    this.shown.forgetBefore(clock.nowMs() * 1000 - ON_ITS_WAY_US);
     this.#waitAgain();
   }
 
@@ -153,7 +149,7 @@ export class Overlap implements AlertTally {
       const nowMs = clock.monotonicMs();
       this.#isElapsed = nowMs - this.#lastLeftMs >= overlapMs || nowMs >= latestMs;
       if (!this.#isElapsed) return this.#wait(latestMs);
-      this.#shown.forgetBefore(Number.POSITIVE_INFINITY);
+      this.shown.forgetBefore(Number.POSITIVE_INFINITY);
       onElapsed();
     });
   }

@@ -7,7 +7,7 @@
 import { addToHistory, emptyHistory } from "../aggregate/counts/history.ts";
 import { Pods } from "../aggregate/counts/pods.ts";
 import type { Tally } from "../aggregate/counts/tally.ts";
-import { countOutcome, emptyTotals, type Totals } from "../aggregate/counts/totals.ts";
+import { countOutcome, emptyTotals, subtractOutcomes, type Totals } from "../aggregate/counts/totals.ts";
 import type { Counted } from "../aggregate/entries/counted.ts";
 import type { Ledger } from "../aggregate/ledger/ledger.ts";
 import type { EpochUs } from "../lib/time.ts";
@@ -102,11 +102,5 @@ const COUNTS_OF_NOTHING = { occurrences, prevented, allowed, unknown, firstUs, l
 function subtractEntries(all: Totals, entries: readonly Counted[]): Totals {
   const listed = emptyTotals();
   for (const { identity, tally } of entries) countOutcome(listed, identity.outcome, tally.occurrences, 0, 0);
-  return {
-    ...all,
-    occurrences: all.occurrences - listed.occurrences,
-    prevented: all.prevented - listed.prevented,
-    allowed: all.allowed - listed.allowed,
-    unknown: all.unknown - listed.unknown,
-  };
+  return subtractOutcomes(all, listed);
 }

@@ -102,6 +102,17 @@ export function countOutcome(
   totals.lastUs = Math.max(totals.lastUs, lastUs);
 }
 
+/** Returns `all` without the occurrences of `part`, by outcome. */
+export function subtractOutcomes(all: Totals, part: Totals): Totals {
+  return {
+    ...all,
+    occurrences: all.occurrences - part.occurrences,
+    prevented: all.prevented - part.prevented,
+    allowed: all.allowed - part.allowed,
+    unknown: all.unknown - part.unknown,
+  };
+}
+
 /** The sum of two. */
 export function mergeTotals(a: Totals, b: Totals): Totals {
   return {

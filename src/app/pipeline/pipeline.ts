@@ -26,6 +26,12 @@ export type { PipelineOptions, PipelineParts };
 const REPORT_REJECTIONS_MS = 1000;
 
 export class Pipeline implements AlertListener {
+  readonly counters: IngestCounters;
+  readonly coverage: StreamCoverage;
+  readonly aggregator: Aggregator;
+  readonly controller: ReportController;
+  readonly context: ReportContext;
+  readonly takeover: LeaderTakeover;
   /** Milliseconds since the epoch; 0 before the first alert. */
   lastAlertMs = 0;
   readonly #parts: PipelineParts;
@@ -35,41 +41,19 @@ export class Pipeline implements AlertListener {
 
   constructor(options: PipelineOptions, parts: PipelineParts) {
     this.#parts = parts;
-    this.#stages = createStages(options, parts);
-    const { takeover } = this.#stages;
-    this.#ingest = createIngest(options, parts, this.#stages, {
+    const stages = createStages(options, parts);
+    this.#stages = stages;
+    ({ counters: this.counters, coverage: this.coverage, aggregator: this.aggregator } = stages);
+    ({ controller: this.controller, context: this.context, takeover: this.takeover } = stages);
+    this.#ingest = createIngest(options, parts, stages, {
       nowUs: parts.nowUs ?? (() => toEpochUs(this.lastAlertMs)),
       onRejected: (...rejection) => this.#recordRejection(...rejection),
       onThrottled: (notice) => {
         // The leader records it as well.
-        const update = takeover.isStandingBy ? undefined : createThrottleUpdate(notice);
+        const update = this.takeover.isStandingBy ? undefined : createThrottleUpdate(notice);
         if (update) parts.events.record(update);
       },
     });
-  }
-
-  get counters(): IngestCounters {
-    return this.#stages.counters;
-  }
-
-  get coverage(): StreamCoverage {
-    return this.#stages.coverage;
-  }
-
-  get aggregator(): Aggregator {
-    return this.#stages.aggregator;
-  }
-
-  get controller(): ReportController {
-    return this.#stages.controller;
-  }
-
-  get context(): ReportContext {
-    return this.#stages.context;
-  }
-
-  get takeover(): LeaderTakeover {
-    return this.#stages.takeover;
   }
 
   onAlert(alert: Alert | RawAlert, line: number): void {
@@ -84,16 +68,15 @@ export class Pipeline implements AlertListener {
 
   onConnected(ended?: { nodes: number }): void {
     const nowMs = this.#parts.clock.nowMs();
-    const { coverage, gapEvents } = this.#stages;
-    const gaps = coverage.connected(nowMs);
-    for (const { kind } of gaps) gapEvents.endGap(kind);
+    const gaps = this.coverage.connected(nowMs);
+    for (const { kind } of gaps) this.#stages.gapEvents.endGap(kind);
     this.#stages.gaps.end(gaps, nowMs, ended?.nodes);
     this.aggregator.touchAll();
   }
 
   onDisconnected(disconnect: Disconnect): void {
     const gap = this.coverage.disconnected(disconnect);
-    if (!gap || this.#stages.takeover.isStandingBy) return;
+    if (!gap || this.takeover.isStandingBy) return;
     this.#stages.gapEvents.startGap(gap);
     this.#stages.gaps.begin(gap);
   }
@@ -104,7 +87,7 @@ export class Pipeline implements AlertListener {
     const gap = this.coverage.addStall(ms, clock.nowMs());
     if (!gap) return;
     logger.warn({ seconds: Math.round(ms / 1000) }, "event loop stalled, alerts may be lost");
-    if (this.#stages.takeover.isStandingBy) return;
+    if (this.takeover.isStandingBy) return;
     this.#stages.gapEvents.startGap(gap);
     this.aggregator.gaps.addGap(gap.kind, toEpochUs(gap.fromMs), toEpochUs(gap.toMs));
   }
@@ -114,7 +97,7 @@ export class Pipeline implements AlertListener {
    * in each report unless a replica read without interruption since `previous` wrote. Alerts may arrive meanwhile.
    */
   async load(signal: AbortSignal, previous?: PreviousLeader): Promise<void> {
-    await this.#stages.takeover.load(signal, previous);
+    await this.takeover.load(signal, previous);
     this.#stages.gaps.resume(this.coverage);
   }
 
@@ -122,9 +105,9 @@ export class Pipeline implements AlertListener {
     const { clock, onRejected } = this.#parts;
     onRejected?.(reason, detail, line);
     if (scope === null) return;
-    if (this.#stages.takeover.isStandingBy) {
+    if (this.takeover.isStandingBy) {
       const us = toEpochUs(clock.nowMs());
-      this.#stages.takeover.keep(() => {
+      this.takeover.keep(() => {
         this.aggregator.gaps.addRejected(scope, us);
         this.aggregator.gaps.reportRejections();
       });

@@ -146,7 +146,6 @@ export class Publisher {
 
   async #sendAll(partition: number, lane: Lane, contents: DeltaContents, time: DrainTime): Promise<void> {
     const groups = packReports(contents.reports, MESSAGE_BYTES);
-    if (groups.length === 0) groups.push([]);
     lane.notices.push(...contents.notices);
     for (const reports of groups) {
       if (this.#closed.signal.aborted) return;
