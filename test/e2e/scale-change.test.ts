@@ -54,6 +54,7 @@ describe.skipIf(isLeftOut)(`scale (${missing ?? "real parts"})`, { timeout: 400_
   async function end(): Promise<number> {
     await pause(8000);
     await run.stopFlood();
+    await eventually("every alert reported or declared", async () => (await run.findProblems()).length === 0, 120_000);
     const reported = await run.waitUntilSettled();
     expect(await run.findProblems()).toEqual([]);
     return reported;
@@ -68,8 +69,11 @@ describe.skipIf(isLeftOut)(`scale (${missing ?? "real parts"})`, { timeout: 400_
       "an error that names both",
       async () => /scale\.shards/.test(await problem()) && /scale\.partitions/.test(await problem()),
     );
-    await pause(3000);
+    await pause(5000);
     expect(await reader.readMetric("scale_messages_total")).toBe(0);
+    // They leave all parts to those that can work on them.
+    const held = [...run.readers, ...run.owners].map((one) => one.readMetric("scale_parts_held"));
+    expect(await Promise.all(held)).toEqual([4, 0, 4, 0]);
     for (const one of [reader, owner]) await one.stop();
     await run.readers[0]?.stop();
     await eventually("nothing pending", async () => (await run.owners[0]?.readMetric("unwritten_occurrences")) === 0);

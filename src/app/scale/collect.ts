@@ -9,6 +9,7 @@ import { NodeSource } from "../../alerts/node-source.ts";
 import { KubeClient } from "../../kube/client.ts";
 import { LeaseGroup } from "../../scale/leases/lease-group.ts";
 import { Reader } from "../../scale/reader/reader.ts";
+import type { Bus } from "../../scale/stream/bus.ts";
 import type { Health } from "../../telemetry/health.ts";
 import { createMetrics } from "../../telemetry/metrics.ts";
 import { monitorEventLoopStalls } from "../event-loop-monitor.ts";
@@ -19,7 +20,7 @@ import type { OperatorSettings } from "../operator-parts.ts";
 import { RequestCounters } from "../request-counters.ts";
 import { startServers } from "../servers.ts";
 import { StopSteps } from "../stop-steps.ts";
-import { createBus, toLeaseOptions } from "./scale-bus.ts";
+import { createBus, findObstacle, toLeaseOptions, tryOpen } from "./scale-bus.ts";
 import { createReaderMetrics } from "./scale-process-metrics.ts";
 
 /** Reads until the signal aborts, then publishes what is left within the grace period. Returns the exit code. */
@@ -65,17 +66,19 @@ export async function runCollector(parts: OperatorSettings, stop: AbortSignal): 
     client,
     clock,
     logger,
+    findObstacle: () => findObstacle(bus),
     hold: (part) => reader.hold(part),
     storedUntilMs: (index) => reader.storedUntilMs(index),
     missingSinceMs: (index) => reader.missingSinceMs(index),
   });
   const source = createReaderMetrics({ reader, group, bus, passing });
   const metrics = createMetrics({ source, version, clusterName: config.cluster.name });
-  const readiness = (): Health => computeReadiness(group, reader, bus.problem);
+  const readiness = (): Health => computeReadiness(group, reader, bus);
   steps.onStop("http servers", await startServers({ ...parts, metrics, readiness }));
   const end = new AbortController();
   const endWatch = monitorEventLoopStalls(clock, (ms) => reader.onEventLoopStall(ms));
   const reading = reader.run(end.signal);
+  await tryOpen(bus);
   await group.run(stop);
   logger.info({ graceMs }, "shutting down, publishing counts");
   await reader.publisher.close(deadline(graceMs, clock));
@@ -104,15 +107,18 @@ function share<T extends { maxViolations: number; limitBytes: number }>(memory: 
   };
 }
 
-/** Ready: the replicas are known. Without the stream everything is counted, and published later. */
-function computeReadiness(group: LeaseGroup, { nodes }: Reader, problem: string | undefined): Health {
+/**
+ * Ready: the replicas are known, and the stream was open once: with a wrong address or wrong credentials a rollout ends
+ * here. While the server is away everything is counted, and published later.
+ */
+function computeReadiness(group: LeaseGroup, { nodes }: Reader, { hasOpened, problem }: Bus): Health {
   const isKnown = group.problem === undefined;
   return {
-    ok: isKnown,
+    ok: isKnown && hasOpened,
     checks: {
       shards: { ok: isKnown, detail: group.problem ?? `${group.held.size} held` },
       nodes: { ok: true, detail: `${nodes.connected} of ${nodes.desired} connected` },
-      stream: { ok: true, detail: problem ?? "open" },
+      stream: { ok: hasOpened, detail: problem ?? "open" },
     },
   };
 }

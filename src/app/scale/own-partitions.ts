@@ -15,6 +15,7 @@ import { LeaseGroup, toPartLeaseName } from "../../scale/leases/lease-group.ts";
 import { PartLeases } from "../../scale/leases/part-leases.ts";
 import type { OwnerOptions } from "../../scale/owner/owner-parts.ts";
 import { Owners } from "../../scale/owner/owners.ts";
+import type { Bus } from "../../scale/stream/bus.ts";
 import { createClusterSink } from "../../sinks/cluster-sink.ts";
 import type { Health } from "../../telemetry/health.ts";
 import { createMetrics, type Metrics } from "../../telemetry/metrics.ts";
@@ -25,7 +26,7 @@ import { ownObject, toPipelineOptions } from "../pipeline/pipeline-options.ts";
 import { RequestCounters } from "../request-counters.ts";
 import { startServers } from "../servers.ts";
 import { StopSteps } from "../stop-steps.ts";
-import { createBus, toLeaderOptions, toLeaseOptions } from "./scale-bus.ts";
+import { createBus, findObstacle, toLeaderOptions, toLeaseOptions, tryOpen } from "./scale-bus.ts";
 import { createOwnerMetrics } from "./scale-process-metrics.ts";
 
 /** Messages that are logged for each reason that they are skipped. */
@@ -90,6 +91,7 @@ export async function runOwner(parts: OperatorSettings, stop: AbortSignal): Prom
       client,
       clock,
       logger,
+      findObstacle: () => findObstacle(bus),
       hold: (part) => owners.hold(part),
       missingSinceMs: (index) => owners.unwrittenSinceMs(index),
       onLeases: (leases) => {
@@ -100,10 +102,11 @@ export async function runOwner(parts: OperatorSettings, stop: AbortSignal): Prom
   );
   const source = createOwnerMetrics({ owners, group, bus, passing, context, recorder, config });
   metrics = createMetrics({ source, version, clusterName: config.cluster.name });
-  const readiness = () => computeReadiness(group, owners);
+  const readiness = () => computeReadiness(group, owners, bus);
   steps.onStop("http servers", await startServers({ ...parts, metrics, readiness }));
   const following = new AbortController();
   await context.follow(following.signal);
+  await tryOpen(bus);
   const leading = keepLeading(elector, { missingSinceMs: () => partLeases.missingSinceMs }, stop);
   await group.run(stop);
   await leading;
@@ -167,17 +170,17 @@ function toOwnerOptions({ config, logger }: OperatorSettings): OwnerOptions {
   };
 }
 
-/** Ready: the replicas are known, and every partition that is held is written. */
-function computeReadiness(group: LeaseGroup, owners: Owners): Health {
+/** Ready: the replicas are known, the stream was open once, and every partition that is held is written. */
+function computeReadiness(group: LeaseGroup, owners: Owners, { hasOpened }: Bus): Health {
   const { problem } = owners;
   const isKnown = group.problem === undefined;
   const refusal = owners.lives.map(({ controller }) => controller.commonRefusal).find(Boolean);
   return {
-    ok: isKnown && refusal === undefined,
+    ok: isKnown && hasOpened && refusal === undefined,
     checks: {
       partitions: { ok: isKnown, detail: group.problem ?? `${group.held.size} held` },
       // The stream holds everything meanwhile.
-      stream: { ok: true, detail: problem ?? "read" },
+      stream: { ok: hasOpened, detail: problem ?? "read" },
       writes: refusal === undefined ? { ok: true } : { ok: false, detail: refusal },
     },
   };

@@ -10,7 +10,7 @@ import type { Config } from "../../config/config.ts";
 import type { Clock } from "../../lib/clock.ts";
 import type { Logger } from "../../lib/logger.ts";
 import type { LeaseGroupOptions } from "../../scale/leases/lease-group.ts";
-import { type Bus, BusError, type NatsSecret, SECRET_KEYS } from "../../scale/stream/bus.ts";
+import { type Bus, BusError, isBusError, type NatsSecret, SECRET_KEYS } from "../../scale/stream/bus.ts";
 
 /** Creates the connection; it is opened with its first use. */
 export async function createBus(config: Config, logger: Logger, clock: Clock): Promise<Bus> {
@@ -32,6 +32,21 @@ export async function createBus(config: Config, logger: Logger, clock: Clock): P
     },
     logger,
   );
+}
+
+/** Opens the stream, so that it is known if this process can use it; a server that is away can't say. */
+export async function tryOpen(bus: Bus): Promise<void> {
+  try {
+    await bus.open();
+  } catch (error) {
+    if (!isBusError(error)) throw error;
+  }
+}
+
+/** Returns why this process can use nothing of the stream; a person may have changed that when it is asked again. */
+export function findObstacle(bus: Bus): string | undefined {
+  if (bus.mismatch !== undefined) void tryOpen(bus);
+  return bus.mismatch;
 }
 
 /** Options of the Leases of one kind of replicas. */

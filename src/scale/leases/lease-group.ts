@@ -50,6 +50,8 @@ export interface LeaseGroupParts {
   storedUntilMs?: (index: number) => number | undefined;
   /** Time since which alerts of a part may be missing; written to its Lease. */
   missingSinceMs?: (index: number) => number | undefined;
+  /** Returns why this replica can work on no part: then it leaves all of them to others. */
+  findObstacle?: () => string | undefined;
   /** Receives all Leases of the namespace, each time that they were listed. */
   onLeases?: (leases: readonly ListedLease[]) => void;
 }
@@ -104,11 +106,14 @@ export class LeaseGroup {
 
   async #assign(signal: AbortSignal): Promise<void> {
     const { count, identity, part } = this.#options;
-    const { logger } = this.#parts;
+    const { logger, findObstacle } = this.#parts;
+    const obstacle = findObstacle?.();
+    if (obstacle !== undefined && obstacle !== this.problem)
+      logger.error({ answer: obstacle }, "leaving all parts to other replicas");
     let members: string[];
     try {
-      members = await this.#members.renew(signal);
-      this.problem = undefined;
+      members = await this.#members.renew(obstacle === undefined, signal);
+      this.problem = obstacle;
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
       if (signal.aborted) return;

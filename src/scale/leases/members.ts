@@ -67,10 +67,11 @@ export class Members {
     this.#path = `/apis/coordination.k8s.io/v1/namespaces/${encodeURIComponent(namespace)}/leases`;
   }
 
-  /** Renews the own Lease and returns the replicas that are alive. Throws ApiError. */
-  async renew(signal: AbortSignal): Promise<string[]> {
+  /** Renews the own Lease, or removes it, and returns the replicas that are alive. Throws ApiError. */
+  async renew(isMember: boolean, signal: AbortSignal): Promise<string[]> {
     try {
-      await this.#renewOwn(signal);
+      if (isMember) await this.#renewOwn(signal);
+      else if (this.#own) await this.leave(signal);
       await this.#look(signal);
     } catch (error) {
       // While the API server is away no Lease can change.
@@ -82,7 +83,10 @@ export class Members {
     const others = [...this.#seen]
       .filter(([name, { sinceMs }]) => this.#isMember(name) && nowMs - sinceMs < leaseDurationMs)
       .map(([, other]) => other);
-    return [...new Set([identity, ...others.map((other) => other.identity)])];
+    const names = new Set(others.map((other) => other.identity));
+    if (isMember) names.add(identity);
+    else names.delete(identity);
+    return [...names];
   }
 
   /** Time for which a Lease of the namespace was listed with this renewTime, without a failure meanwhile. */
@@ -93,6 +97,7 @@ export class Members {
 
   /** Removes the own Lease; never rejects: it expires by itself. */
   async leave(signal: AbortSignal): Promise<void> {
+    this.#own = undefined;
     await this.#remove(this.#name, signal);
   }
 

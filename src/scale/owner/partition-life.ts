@@ -152,6 +152,6 @@ function createRenderOptions(
 ): RenderOptions {
   const sinceMs = clock.nowMs() - SHARD_MS;
   const isMissing = missingSinceMs?.() !== undefined;
-  const continuousSinceUs = isMissing ? undefined : state.wholeSinceUs(shards, sinceMs);
-  return { limits, severity, continuousSinceUs, nodes: state.nodes(sinceMs), policies, acceptances };
+  const continuousSinceUs = isMissing ? undefined : state.shards.wholeSinceUs(shards, sinceMs);
+  return { limits, severity, continuousSinceUs, nodes: state.shards.nodes(sinceMs), policies, acceptances };
 }

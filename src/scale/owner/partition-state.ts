@@ -12,7 +12,7 @@ import { SetNumbers } from "../../aggregate/counts/set-numbers.ts";
 import type { Totals } from "../../aggregate/counts/totals.ts";
 import type { Ledger } from "../../aggregate/ledger/ledger.ts";
 import { reportKey } from "../../ingest/violation/violation.ts";
-import { type EpochUs, toEpochUs } from "../../lib/time.ts";
+import { toEpochUs } from "../../lib/time.ts";
 import type { Checkpoint } from "../messages/checkpoint.ts";
 import {
   countOccurrences,
@@ -74,14 +74,14 @@ export interface PartitionParts {
 }
 
 export class PartitionState {
+  readonly shards: ShardTracker;
   readonly #parts: PartitionParts;
   readonly #sources: SourceTracker;
-  readonly #shards: ShardTracker;
 
   constructor(parts: PartitionParts) {
     this.#parts = parts;
     this.#sources = new SourceTracker(parts.checkpoint.sources);
-    this.#shards = new ShardTracker(parts.checkpoint);
+    this.shards = new ShardTracker(parts.checkpoint);
     parts.numbers.position = parts.checkpoint.position;
   }
 
@@ -98,17 +98,7 @@ export class PartitionState {
 
   /** The position with the sources as of it. */
   snapshot(): Checkpoint {
-    return { position: this.position, sources: this.#sources.snapshot(), ...this.#shards.snapshot() };
-  }
-
-  /** Nodes of the shards that were heard of since `sinceMs`. */
-  nodes(sinceMs: number): { desired: number; connected: number } {
-    return this.#shards.nodes(sinceMs);
-  }
-
-  /** Time since which all `count` shards have been read without a gap; undefined where one has not, since `sinceMs`. */
-  wholeSinceUs(count: number, sinceMs: number): EpochUs | undefined {
-    return this.#shards.wholeSinceUs(count, sinceMs);
+    return { position: this.position, sources: this.#sources.snapshot(), ...this.shards.snapshot() };
   }
 
   /** Adds the next message. Never throws. */
@@ -129,7 +119,7 @@ export class PartitionState {
 
   /** Ends gaps that lasted when the stored reports were written, and of which the stream has no end. */
   endUnknownGaps(nowMs: number): void {
-    const open = new Set(this.#shards.open);
+    const open = new Set(this.shards.open);
     for (const [key, ledger] of this.#parts.aggregator.ledgers)
       for (const gap of ledger.counts.all.coverageGaps) {
         if (gap.toUs !== undefined || (gap.kind === DOWN.kind && open.has(gap.fromUs))) continue;
@@ -188,13 +178,13 @@ export class PartitionState {
     { seq, atMs }: { seq: number; atMs: number },
     begun: readonly ReportDelta[],
   ): void {
-    for (const fromUs of this.#shards.update(shards, { source, atMs, untilUs }))
+    for (const fromUs of this.shards.update(shards, { source, atMs, untilUs }))
       this.#addGap({ ...DOWN, fromUs, toUs: untilUs }, seq, ({ all }) =>
         all.coverageGaps.some((gap) => isSameGap(gap, { kind: DOWN.kind, fromUs }) && gap.toUs === undefined),
       );
     const keys = new Set(begun.map(({ namespace, policyName }) => reportKey(namespace, policyName)));
     if (keys.size === 0) return;
-    for (const fromUs of this.#shards.open)
+    for (const fromUs of this.shards.open)
       this.#addGap({ ...DOWN, fromUs, toUs: null }, seq, ({ key }) => keys.has(key));
   }
 
@@ -230,7 +220,7 @@ export class PartitionState {
     seq: number,
     isConcerned: (report: { key: string; all: Totals }) => boolean = () => true,
   ): void {
-    if (gap.toUs !== null) this.#shards.onGap(gap.toUs);
+    if (gap.toUs !== null) this.shards.onGap(gap.toUs);
     for (const [key, ledger] of this.#ledgersBeyondMark(seq)) {
       const { all } = ledger.counts;
       if (!isConcerned({ key, all })) continue;

@@ -66,6 +66,10 @@ export interface Bus {
   readCheckpoint(partition: number): Promise<LastMessage>;
   /** Stores a checkpoint; never rejects. */
   writeCheckpoint(partition: number, bytes: Uint8Array): Promise<StoreResult>;
+  /** True once this process could use the stream. */
+  readonly hasOpened: boolean;
+  /** Settings of the stream that differ from those of this process, which then can use nothing of it; as last known. */
+  readonly mismatch: string | undefined;
   /** Reason for which the server is not reached; undefined while it is. */
   readonly problem: string | undefined;
   close(): Promise<void>;

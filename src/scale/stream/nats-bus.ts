@@ -68,6 +68,8 @@ export class NatsBus implements Bus {
   readonly #logger: Logger;
   #opening: Promise<Open> | undefined;
   #usesTls = false;
+  hasOpened = false;
+  mismatch: string | undefined;
   problem: string | undefined = "not yet connected";
 
   constructor(options: NatsOptions, logger: Logger) {
@@ -79,8 +81,10 @@ export class NatsBus implements Bus {
     return await this.#try(async ({ manager }) => {
       const info = await this.#findStream(manager);
       const faults = findStreamFaults(info.config, this.#options);
-      if (faults.length > 0)
-        throw new BusError(`stream ${this.#options.stream} has other settings: ${faults.join("; ")}`);
+      this.mismatch =
+        faults.length === 0 ? undefined : `stream ${this.#options.stream} has other settings: ${faults.join("; ")}`;
+      if (this.mismatch !== undefined) throw new BusError(this.mismatch);
+      this.hasOpened = true;
       return toFacts(info);
     });
   }

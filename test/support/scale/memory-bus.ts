@@ -72,6 +72,8 @@ export class MemoryBus implements Bus {
   /** Nothing of a dead process reaches the stream, and it hears nothing. */
   isDead = false;
   problem: string | undefined;
+  mismatch: string | undefined;
+  hasOpened = true;
 
   constructor(stream: MemoryStream, clock: FakeClock) {
     this.#stream = stream;

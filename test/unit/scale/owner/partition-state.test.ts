@@ -189,7 +189,7 @@ describe("PartitionState", () => {
     const { state, apply } = createState();
     const reader = new TestReader();
     const shard = (index: number) => ({ index, desired: 1, connected: 1, missingSinceUs: null });
-    const since = () => state.wholeSinceUs(2, START_MS - 90_000);
+    const since = () => state.shards.wholeSinceUs(2, START_MS - 90_000);
     apply(1, reader.write(5, { shards: [shard(0)] }));
     expect(since()).toBeUndefined();
     const toUs = START_US + 7;
@@ -201,7 +201,7 @@ describe("PartitionState", () => {
     const untilUs = START_US + 90_000_000;
     apply(4, reader.write(0, { untilUs, shards: [shard(0), shard(1)] }));
     expect(since()).toBe(untilUs);
-    expect(state.wholeSinceUs(2, START_MS + 1)).toBeUndefined();
+    expect(state.shards.wholeSinceUs(2, START_MS + 1)).toBeUndefined();
   });
 
   it("marks the reports of a namespace in which a report has no room", () => {
