@@ -129,6 +129,17 @@ describe("a certificate with its subject as the issuer", () => {
   const policy = encodeExtension("2.5.29.36", Buffer.from([0x30, 0x03, 0x80, 0x01, 0x00]), true);
   const unknown = encodeExtension("1.2.3.4", Buffer.from([0x05, 0]), true);
 
+  const UNSUPPORTED = /name constraints of its authority are not supported/;
+  const SHORT_KEY = /is not accepted: (?:EE certificate key too weak|its RSA key of 1024 bits is too short)/;
+  const EARLY = /is valid only from 20\d\d-.* on, and it is 20\d\d-.* here: check the clocks/;
+  const OTHER_HOST = /is not for kubearmor\.kubearmor\.svc but for kubearmor\.other\.svc/;
+  const NAMES = encodeAltNames(HOST);
+  // OpenSSL takes it for self-signed only when both keys are of one kind.
+  const ofWeakCa = issueLeaf({ issuer: weakCa, key: generateRsaKey(2048) });
+  const inSubject = issueLeaf({ subject: HOST, issuer: { ...CA, subject: HOST }, extensions: [] });
+  const hostCa = issueCertificate({ subject: HOST, key: CA.key, extensions: CA_EXTENSIONS });
+  const critical = issueLeaf({ extensions: [...LEAF_EXTENSIONS, unknown] });
+
   test.each<[string, TestCertificate, readonly TestCertificate[], RegExp]>([
     ["signed by another key", issueLeaf({ issuer: strangerKey }), [CA], /was not issued by the authority in ca\.crt/],
     ["signed by itself", issueCertificate({ subject: NAME, extensions: LEAF_EXTENSIONS }), [CA], /was not issued/],
@@ -137,59 +148,18 @@ describe("a certificate with its subject as the issuer", () => {
     ["of something that does not say it is an authority", issueLeaf({ issuer: bareCa }), [bareCa], /was not issued/],
     ["of an authority that may not sign certificates", issueLeaf({ issuer: noSigner }), [noSigner], /was not issued/],
     ["of an authority for clients only", issueLeaf({ issuer: clientsOnly }), [clientsOnly], /is not for servers/],
-    [
-      "of an authority that is limited to names",
-      issueLeaf({ issuer: constrained }),
-      [constrained],
-      /name constraints of its authority are not supported/,
-    ],
+    ["of an authority that is limited to names", issueLeaf({ issuer: constrained }), [constrained], UNSUPPORTED],
     ["of an authority that has expired", issueLeaf({ issuer: expired }), [expired], /^ca\.crt expired on 20\d\d-/],
-    [
-      "of an authority with a short key",
-      // OpenSSL takes it for self-signed only when both keys are of one kind.
-      issueLeaf({ issuer: weakCa, key: generateRsaKey(2048) }),
-      [weakCa],
-      /its authority's RSA key of 1024 bits is too short/,
-    ],
-    [
-      "with a short key",
-      issueLeaf({ key: generateRsaKey(1024) }),
-      [CA],
-      /is not accepted: (?:EE certificate key too weak|its RSA key of 1024 bits is too short)/,
-    ],
+    ["of an authority with a short key", ofWeakCa, [weakCa], /its authority's RSA key of 1024 bits is too short/],
+    ["with a short key", issueLeaf({ key: generateRsaKey(1024) }), [CA], SHORT_KEY],
     ["signed with SHA-1", issueLeaf({ hash: "sha1" }), [CA], /the signature algorithm \S*(?:sha1|SHA1)\S* is too weak/],
     ["that has expired", issueLeaf({ to: YESTERDAY }), [CA], /certificate expired on 20\d\d-.*restart KubeArmor/],
-    [
-      "that is not valid yet",
-      issueLeaf({ from: TOMORROW }),
-      [CA],
-      /is valid only from 20\d\d-.* on, and it is 20\d\d-.* here: check the clocks/,
-    ],
-    ["for clients", issueLeaf({ extensions: [forClients, encodeAltNames(HOST)] }), [CA], /is not for servers/],
-    [
-      "whose key may sign certificates only",
-      issueLeaf({ extensions: [keyUsage(0x04), encodeAltNames(HOST)] }),
-      [CA],
-      /is not for servers/,
-    ],
-    [
-      "with a critical extension that OpenSSL does not know",
-      issueLeaf({ extensions: [...LEAF_EXTENSIONS, unknown] }),
-      [CA],
-      /is not accepted: unhandled critical extension/,
-    ],
-    [
-      "for another host",
-      issueLeaf({ extensions: [encodeAltNames("kubearmor.other.svc")] }),
-      [CA],
-      /is not for kubearmor\.kubearmor\.svc but for kubearmor\.other\.svc/,
-    ],
-    [
-      "that names the host in its subject only",
-      issueLeaf({ subject: HOST, issuer: { ...CA, subject: HOST }, extensions: [] }),
-      [issueCertificate({ subject: HOST, key: CA.key, extensions: CA_EXTENSIONS })],
-      /names no host/,
-    ],
+    ["that is not valid yet", issueLeaf({ from: TOMORROW }), [CA], EARLY],
+    ["for clients", issueLeaf({ extensions: [forClients, NAMES] }), [CA], /is not for servers/],
+    ["whose key may sign only", issueLeaf({ extensions: [keyUsage(0x04), NAMES] }), [CA], /is not for servers/],
+    ["with a critical extension unknown to OpenSSL", critical, [CA], /is not accepted: unhandled critical extension/],
+    ["for another host", issueLeaf({ extensions: [encodeAltNames("kubearmor.other.svc")] }), [CA], OTHER_HOST],
+    ["that names the host in its subject only", inSubject, [hostCa], /names no host/],
   ])("is refused %s", async (_, shown, authorities, expected) => {
     expect(await getRefusal(shown, authorities)).toMatch(expected);
   });
@@ -209,22 +179,16 @@ describe("any other certificate", () => {
     expect(await getRefusal(other({ issuer: between }), [CA], [between])).toBeUndefined();
   });
 
+  const OTHER_HOSTS = /is not for \S+ but for a\.example, b\.example: set feed\.relay\.tls\.serverName/;
+  const named = other({ extensions: [encodeAltNames("a.example", "b.example")] });
+  const limited = other({ issuer: elsewhere });
+
   test.each<[string, TestCertificate, readonly TestCertificate[], RegExp]>([
-    [
-      "for other hosts",
-      other({ extensions: [encodeAltNames("a.example", "b.example")] }),
-      [CA],
-      /is not for \S+ but for a\.example, b\.example: set feed\.relay\.tls\.serverName/,
-    ],
+    ["for other hosts", named, [CA], OTHER_HOSTS],
     ["of another authority", other(), [issueAuthority({ subject: "other" })], /was not issued by the authority/],
     ["whose chain is incomplete", other({ issuer: between }), [CA], /was not issued by the authority/],
     ["that has expired", other({ to: YESTERDAY }), [CA], /certificate expired on 20\d\d-/],
-    [
-      "of an authority limited to other names",
-      other({ issuer: elsewhere }),
-      [elsewhere],
-      /is not accepted: permitted subtree violation/,
-    ],
+    ["limited to other names", limited, [elsewhere], /is not accepted: permitted subtree violation/],
     ["for clients", other({ extensions: [forClients, encodeAltNames(HOST)] }), [CA], /is not for servers/],
   ])("is refused %s", async (_, shown, authorities, expected) => {
     expect(await getRefusal(shown, authorities)).toMatch(expected);
