@@ -30,24 +30,17 @@ describe("policy", () => {
     expect(violation(alert({ Type, PolicyName: "DefaultPosture" })).policy.kind).toBe("DefaultPosture");
   });
 
-  it.each([
-    ["1", 1],
-    ["10", 10],
-    [" 7 ", 7],
-    ["05", 5],
-    ["0", 0],
-    ["11", 0],
-    ["-1", 0],
-    ["", 0],
-    ["-", 0],
-    ["Medium", 0],
-    ["5.0", 0],
-    ["1e1", 0],
-    ["٥", 0],
-    ["999999999999999999999", 0],
-  ])("severity %j is %d", (Severity, severity) => {
-    expect(violation(alert({ Severity })).policy.severity).toBe(severity);
-  });
+  const valid = { "1": 1, "10": 10, " 7 ": 7, "05": 5 };
+  const invalid = ["0", "11", "-1", "", "-", "Medium", "5.0", "1e1", "٥", "999999999999999999999"];
+
+  it.each([...Object.entries(valid), ...invalid.map((text) => [text, 0] as const)])(
+    "severity %j is %d",
+    (Severity, severity) => {
+      expect(violation(alert({ Severity })).policy.severity).toBe(severity);
+    },
+  );
+
+  const numbered = Array.from({ length: 99 }, (_, i) => `t${i}`);
 
   it.each<[string, Partial<Alert>, string[]]>([
     ["Tags split at commas", { Tags: "NIST, CIS ,,x" }, ["NIST", "CIS", "x"]],
@@ -56,11 +49,7 @@ describe("policy", () => {
     ["blank ones left out", { ATags: ["", " ", "x"] }, ["x"]],
     ["safe", { ATags: ["a\nb", "\u202ec"] }, ["a b", "\ufffdc"]],
     ["each cut at 256 bytes", { ATags: ["é".repeat(200)] }, [`${"é".repeat(126)}…`]],
-    [
-      "at most 50",
-      { Tags: Array.from({ length: 99 }, (_, i) => `t${i}`).join(",") },
-      Array.from({ length: 50 }, (_, i) => `t${i}`),
-    ],
+    ["at most 50", { Tags: numbered.join(",") }, numbered.slice(0, 50)],
   ])("tags are %s", (_name, mods, tags) => {
     expect(violation(alert(mods)).policy.tags).toEqual(tags);
   });
@@ -73,32 +62,17 @@ describe("policy", () => {
 });
 
 describe("rejection", () => {
+  const hash = Object.assign(emptyAlert(), { Type: "SystemEvent", HostName: "n\x1b[2J" });
+  const log = alert({ PolicyName: "", Type: "ContainerLog" });
+  const shop = { namespace: "shop" };
+  const unnamed = "no PolicyName (MatchedPolicy, Process, shop, web-1, node-1)";
+
   it.each<[string, Alert, string, { namespace: string | undefined } | null]>([
     ["an empty alert", emptyAlert(), "every field is empty", { namespace: undefined }],
-    [
-      "no policy",
-      alert({ PolicyName: "" }),
-      "no PolicyName (MatchedPolicy, Process, shop, web-1, node-1)",
-      { namespace: "shop" },
-    ],
-    [
-      "a blank policy",
-      alert({ PolicyName: " \t" }),
-      "no PolicyName (MatchedPolicy, Process, shop, web-1, node-1)",
-      { namespace: "shop" },
-    ],
-    [
-      "a hash notice",
-      Object.assign(emptyAlert(), { Type: "SystemEvent", HostName: "n\x1b[2J" }),
-      "no PolicyName (SystemEvent, n\ufffd[2J)",
-      null,
-    ],
-    [
-      "a log",
-      alert({ PolicyName: "", Type: "ContainerLog" }),
-      "no PolicyName (ContainerLog, Process, shop, web-1, node-1)",
-      null,
-    ],
+    ["no policy", alert({ PolicyName: "" }), unnamed, shop],
+    ["a blank policy", alert({ PolicyName: " \t" }), unnamed, shop],
+    ["a hash notice", hash, "no PolicyName (SystemEvent, n\ufffd[2J)", null],
+    ["a log", log, "no PolicyName (ContainerLog, Process, shop, web-1, node-1)", null],
   ])("of %s tells why, and whose violation it may have been", (_name, from, detail, scope) => {
     expect(decode(from, START_US, redact)).toEqual({ kind: "rejected", reason: "no_policy", detail, scope });
   });
@@ -106,18 +80,9 @@ describe("rejection", () => {
 
 describe("throttle notices", () => {
   it("of the kernel's form", () => {
-    expect(decode(throttleNotice(), START_US + 5, redact)).toEqual({
-      kind: "throttle",
-      notice: {
-        namespace: "shop",
-        pod: "web-1",
-        node: "node-1",
-        container: "app",
-        timeUs: START_US,
-        maxAlertsPerSec: 10,
-        intervalSeconds: 30,
-      },
-    });
+    const subject = { namespace: "shop", pod: "web-1", node: "node-1", container: "app" };
+    const notice = { ...subject, timeUs: START_US, maxAlertsPerSec: 10, intervalSeconds: 30 };
+    expect(decode(throttleNotice(), START_US + 5, redact)).toEqual({ kind: "throttle", notice });
   });
 
   it("of the form that is the tripping alert itself are no violation", () => {
@@ -137,12 +102,8 @@ describe("throttle notices", () => {
   });
 
   it("hold nothing raw", () => {
-    const notice = throttleNotice({
-      PodName: "a\x1b[1m",
-      HostName: "b\u202e",
-      ContainerName: "c\0",
-      NamespaceName: "../x",
-    });
+    const names = { PodName: "a\x1b[1m", HostName: "b\u202e", ContainerName: "c\0", NamespaceName: "../x" };
+    const notice = throttleNotice(names);
     expect(decode(notice, START_US, redact)).toMatchObject({
       notice: { namespace: undefined, pod: "a\ufffd[1m", node: "b\ufffd", container: "c\ufffd" },
     });

@@ -286,6 +286,10 @@ describe("the proxy", () => {
   });
 });
 
+const SERVERLESS = renderKubeconfig().replace(/clusters:[\s\S]*contexts:/, "clusters: 7\ncontexts:");
+const SOCKS = "proxy-url: socks4://127.0.0.1:1080, certificate-authority:";
+const replaceIn = (from: string, to: string) => renderKubeconfig().replace(from, to);
+
 const BROKEN: [title: string, text: string, message: string][] = [
   [
     "no current-context",
@@ -298,33 +302,21 @@ const BROKEN: [title: string, text: string, message: string][] = [
     "the current-context prod is not among the contexts (dev); choose one with kubectl config use-context NAME",
   ],
   [
-    "a cluster that is not there",
-    renderKubeconfig().replace("cluster: one", "cluster: two"),
+    "a missing cluster",
+    replaceIn("cluster: one", "cluster: two"),
     'context dev names the cluster "two", which is not there',
   ],
-  [
-    "a user that is not there",
-    renderKubeconfig().replace("user: alice", "user: bob"),
-    'context dev names the user "bob", which is not there',
-  ],
+  ["a missing user", replaceIn("user: alice", "user: bob"), 'context dev names the user "bob", which is not there'],
   ["no server", renderKubeconfig({ server: "" }), "clusters[0].cluster.server is missing"],
-  [
-    "an address without a scheme",
-    renderKubeconfig({ server: "one:6443" }),
-    'the cluster\'s server "one:6443" is no http',
-  ],
+  ["no scheme", renderKubeconfig({ server: "one:6443" }), 'the cluster\'s server "one:6443" is no http'],
   [
     "a SOCKS 4 proxy",
-    renderKubeconfig().replace("certificate-authority:", "proxy-url: socks4://127.0.0.1:1080, certificate-authority:"),
+    replaceIn("certificate-authority:", SOCKS),
     "the proxy socks4:// is not supported (proxy-url, or HTTPS_PROXY in the environment); use an http, https or socks5 proxy",
   ],
   ["no mapping", "just text", "this is no kubeconfig (a mapping with clusters, users and contexts)"],
   ["an empty file alone", "", "no current-context is set (contexts: none)"],
-  [
-    "a list that is none",
-    renderKubeconfig().replace(/clusters:[\s\S]*contexts:/, "clusters: 7\ncontexts:"),
-    "clusters must be a list",
-  ],
+  ["a list that is none", SERVERLESS, "clusters must be a list"],
 ];
 
 test.each(BROKEN)("a kubeconfig that can't be used is named: %s", (_title, text, expected) => {

@@ -27,15 +27,12 @@ function encodeVarint(value: bigint | number): number[] {
 }
 
 const encodeTag = (field: number, wireType: number): number[] => encodeVarint((field << 3) | wireType);
-const encodeNumber = (field: number, value: bigint | number): number[] => [
-  ...encodeTag(field, VARINT),
-  ...encodeVarint(value),
-];
-const encodeBytes = (field: number, content: number[]): number[] => [
-  ...encodeTag(field, LENGTH),
-  ...encodeVarint(content.length),
-  ...content,
-];
+function encodeNumber(field: number, value: bigint | number): number[] {
+  return [...encodeTag(field, VARINT), ...encodeVarint(value)];
+}
+function encodeBytes(field: number, content: number[]): number[] {
+  return [...encodeTag(field, LENGTH), ...encodeVarint(content.length), ...content];
+}
 const encodeText = (field: number, value: string): number[] => encodeBytes(field, [...Buffer.from(value)]);
 const read = (...parts: number[][]) => readAlert(Buffer.from(parts.flat()));
 
@@ -43,6 +40,19 @@ describe("a sound message", () => {
   it("gives an empty alert for no bytes", () => {
     expect(read()).toEqual(emptyAlert());
   });
+
+  const twoOwners = [
+    ...encodeBytes(31, [...encodeText(1, "Job"), ...encodeText(2, "old")]),
+    ...encodeBytes(31, encodeText(2, "new")),
+  ];
+  const apt = [...encodeNumber(9, 1), ...encodeText(2, "apt")];
+  const unknown = [
+    ...encodeNumber(1000, 2n ** 64n - 1n),
+    ...[...encodeTag(1001, FIXED64), 1, 2, 3, 4, 5, 6, 7, 8],
+    ...encodeBytes(1002, [1, 2]),
+    ...[...encodeTag(2 ** 28 - 1, FIXED32), 1, 2, 3, 4],
+    ...encodeText(23, "Passed"),
+  ];
 
   it.each([
     ["int32, negative, as ten bytes", encodeNumber(12, -1n), { UID: -1 }],
@@ -65,32 +75,11 @@ describe("a sound message", () => {
     ["empty tags", [...encodeText(30, ""), ...encodeText(30, "b")], { ATags: ["", "b"] }],
     ["the last of a repeated text", [...encodeText(13, "a"), ...encodeText(13, "b")], { PolicyName: "b" }],
     ["the last of a repeated number", [...encodeNumber(9, 1), ...encodeNumber(9, 2)], { HostPID: 2 }],
-    [
-      "the parts of a repeated message, merged",
-      [
-        ...encodeBytes(31, [...encodeText(1, "Job"), ...encodeText(2, "old")]),
-        ...encodeBytes(31, encodeText(2, "new")),
-      ],
-      { OwnerRef: "Job", OwnerName: "new" },
-    ],
+    ["the parts of a repeated message, merged", twoOwners, { OwnerRef: "Job", OwnerName: "new" }],
     ["an empty message", encodeBytes(36, []), {}],
-    [
-      "a message with unknown fields",
-      encodeBytes(36, [...encodeNumber(9, 1), ...encodeText(2, "apt")]),
-      { ExecutableName: "apt" },
-    ],
+    ["a message with unknown fields", encodeBytes(36, apt), { ExecutableName: "apt" }],
     ["EventData, skipped", encodeBytes(43, [...encodeText(1, "Lsm"), ...encodeText(2, "x")]), {}],
-    [
-      "unknown fields of every type, skipped",
-      [
-        ...encodeNumber(1000, 2n ** 64n - 1n),
-        ...[...encodeTag(1001, FIXED64), 1, 2, 3, 4, 5, 6, 7, 8],
-        ...encodeBytes(1002, [1, 2]),
-        ...[...encodeTag(2 ** 28 - 1, FIXED32), 1, 2, 3, 4],
-        ...encodeText(23, "Passed"),
-      ],
-      { Result: "Passed" },
-    ],
+    ["unknown fields of every type, skipped", unknown, { Result: "Passed" }],
   ])("reads %s", (_, message, expected) => {
     expect(read(message)).toEqual({ ...emptyAlert(), ...expected });
   });
