@@ -17,13 +17,12 @@ function parseSnippet(out: string): unknown {
 
 describe("a violation", () => {
   test("is explained in sentences, with evidence and what to do", async () => {
+    const processes = { process: "/usr/bin/apt", parent: "/bin/dash", pid: 792, uid: 0 };
+    const time = "2026-11-23T09:59:00.000000Z";
     const latest = {
-      time: "2026-11-23T09:59:00.000000Z",
+      time,
       command: "/usr/bin/apt update",
-      process: "/usr/bin/apt",
-      parent: "/bin/dash",
-      pid: 792,
-      uid: 0,
+      ...processes,
       enforcer: "BPFLSM",
       result: "Permission denied",
     };
@@ -142,48 +141,40 @@ The policy:
   const audited = (mods: Partial<Violation>, latest: object = {}) =>
     violation({ action: "Audit", outcome: "Allowed", ...mods, latest: { time: at, labels: "app=web", ...latest } });
 
-  test.each<[Partial<Violation>, object, unknown]>([
+  const by = (path: string) => ({ fromSource: [{ path }] });
+  const SH = by("/bin/sh");
+  const dash = { process: "/usr/bin/dash", parent: "/usr/bin/bash" };
+  const inDash = { path: "/etc/shadow", ...by("/usr/bin/dash") };
+  const inTmp = { dir: "/tmp/", recursive: true, ...SH };
+
+  const [TCP, UDP] = ["tcp", "udp"].map((protocol) => ({ protocol, ...SH }));
+
+  test.each<[string, string, string, object, object]>([
     [
-      { operation: "Process", resource: "/tmp/x-*" },
+      "Process",
+      "/tmp/x-*",
+      "/bin/sh",
       { enforcer: "AppArmor" },
       { process: { matchPatterns: [{ pattern: "/tmp/x-*" }] } },
     ],
+    ["File", "/tmp/x-*", "/bin/sh", { enforcer: "BPFLSM" }, { file: { matchDirectories: [inTmp] } }],
     [
-      { operation: "File", resource: "/tmp/x-*" },
-      { enforcer: "BPFLSM" },
-      { file: { matchDirectories: [{ dir: "/tmp/", recursive: true, fromSource: [{ path: "/bin/sh" }] }] } },
+      "Process",
+      "/bin/sh",
+      "/bin/bash",
+      dash,
+      { process: { matchPaths: [{ path: dash.process, ...by(dash.parent) }] } },
     ],
-    [
-      { operation: "Process", resource: "/bin/sh", source: "/bin/bash" },
-      { process: "/usr/bin/dash", parent: "/usr/bin/bash" },
-      { process: { matchPaths: [{ path: "/usr/bin/dash", fromSource: [{ path: "/usr/bin/bash" }] }] } },
-    ],
-    [
-      { operation: "File", resource: "/etc/shadow", source: "/bin/sh" },
-      { process: "/usr/bin/dash" },
-      { file: { matchPaths: [{ path: "/etc/shadow", fromSource: [{ path: "/usr/bin/dash" }] }] } },
-    ],
-    [
-      { operation: "Network", resource: "domain=AF_INET protocol=0 type=SOCK_STREAM" },
-      {},
-      { network: { matchProtocols: [{ protocol: "tcp", fromSource: [{ path: "/bin/sh" }] }] } },
-    ],
-    [
-      { operation: "Network", resource: "protocol=udp port=53 peer=10.0.0.10" },
-      {},
-      { network: { matchProtocols: [{ protocol: "udp", fromSource: [{ path: "/bin/sh" }] }] } },
-    ],
-    [
-      { operation: "Capabilities", resource: "CAP_NET_RAW", source: "bash" },
-      {},
-      { capabilities: { matchCapabilities: [{ capability: "net_raw" }] } },
-    ],
-  ])("%j with %j becomes the rule %j", async (mods, latest, rule) => {
-    const reports = [report("p", [audited(mods, latest)])];
+    ["File", "/etc/shadow", "/bin/sh", { process: "/usr/bin/dash" }, { file: { matchPaths: [inDash] } }],
+    ["Network", "domain=AF_INET protocol=0 type=SOCK_STREAM", "/bin/sh", {}, { network: { matchProtocols: [TCP] } }],
+    ["Network", "protocol=udp port=53 peer=10.0.0.10", "/bin/sh", {}, { network: { matchProtocols: [UDP] } }],
+    ["Capabilities", "CAP_NET_RAW", "bash", {}, { capabilities: { matchCapabilities: [{ capability: "net_raw" }] } }],
+  ])("%s of %s by %s with %j becomes the rule %j", async (operation, resource, source, latest, rule) => {
+    const reports = [report("p", [audited({ operation, resource, source }, latest)])];
     const { out } = await runPlugin(["explain", "shop/p"], { reports });
     expect((parseSnippet(out) as { spec: unknown }).spec).toEqual({
       selector: { matchLabels: { app: "web" } },
-      ...(rule as object),
+      ...rule,
       action: "Block",
     });
   });
@@ -283,11 +274,10 @@ The policy:
       latest: { time: at, node: "n1", labels: "app=web" },
     });
     const host = violation({ ...container, workload: { kind: "Node", name: "Unknown" } });
-    const explainIn = async (one: Violation) =>
-      (await runPlugin(["explain", "cpvr/p"], { reports: [report("p", [one], { namespace: undefined })] })).out.replace(
-        /\n(?=\S)/g,
-        " ",
-      );
+    const explainIn = async (one: Violation) => {
+      const reports = [report("p", [one], { namespace: undefined })];
+      return (await runPlugin(["explain", "cpvr/p"], { reports })).out.replace(/\n(?=\S)/g, " ");
+    };
 
     test("of a container gets no host policy and no acceptance", async () => {
       for (const workload of [container.workload, { kind: "Node", name: "n1" }]) {
@@ -357,22 +347,18 @@ describe("a report", () => {
   });
 
   test.each([
-    [["explain", "nope"], 3, /there is no report "nope" in namespace default: list the violations/],
-    [["explain", "cpvr/nope"], 3, /there is no report "nope" of the cluster/],
+    [["nope"], 3, /there is no report "nope" in namespace default: list the violations/],
+    [["cpvr/nope"], 3, /there is no report "nope" of the cluster/],
+    [["ffffffffffffffff"], 3, /no report lists a violation ffffffffffffffff in any namespace: it may have expired/],
+    [["a/b/c"], 2, /invalid value "a\/b\/c": expected NAME, NAMESPACE\/NAME, cpvr\/NAME/],
     [
-      ["explain", "ffffffffffffffff"],
-      3,
-      /no report lists a violation ffffffffffffffff in any namespace: it may have expired/,
-    ],
-    [["explain", "a/b/c"], 2, /invalid value "a\/b\/c": expected NAME, NAMESPACE\/NAME, cpvr\/NAME/],
-    [
-      ["explain", "default-posture", "-A"],
+      ["default-posture", "-A"],
       2,
       /several reports are named "default-posture": choose one of default-posture, wordpress/,
     ],
-    [["explain"], 2, /missing required argument/],
-  ])("%j ends with %i and says what to do", async (argv, code, message) => {
-    const outcome = await runPlugin(argv);
+    [[], 2, /missing required argument/],
+  ])("of %j ends with %i and says what to do", async (args, code, message) => {
+    const outcome = await runPlugin(["explain", ...args]);
     expect(outcome.code).toBe(code);
     expect(outcome.err).toMatch(message);
   });

@@ -6,6 +6,7 @@
 import { connect } from "node:net";
 import { status } from "@grpc/grpc-js";
 import { describe, expect, it } from "vitest";
+import type { RelaySourceOptions } from "../../src/alerts/relay-source.ts";
 import { makeAlert, readAlerts } from "../../tools/kubearmor-node/alerts.ts";
 import { serverService } from "../../tools/kubearmor-node/wire.ts";
 import { run, startGrpcServer, startNodeForTest, startTcpServer } from "./alerts-bed.ts";
@@ -13,12 +14,18 @@ import { run, startGrpcServer, startNodeForTest, startTcpServer } from "./alerts
 /** Patience for a condition without a listener; a slow machine must not fail. */
 const PATIENCE = { timeout: 30_000 };
 
+/** A source whose stream to a relay is open. */
+async function runConnected(options: Omit<RelaySourceOptions, "address"> = {}) {
+  const relay = await startNodeForTest();
+  const running = run({ address: relay.address, ...options });
+  await running.until(() => running.listener.count("connected") === 1);
+  await relay.waitForClients();
+  return { relay, ...running };
+}
+
 describe("a relay that works", () => {
   it("delivers every alert of the samples as it is, in order", async () => {
-    const relay = await startNodeForTest();
-    const { listener, logged, until } = run({ address: relay.address });
-    await until(() => listener.count("connected") === 1);
-    await relay.waitForClients();
+    const { relay, listener, logged, until } = await runConnected();
     const samples = readAlerts("samples/alerts.jsonl");
     relay.push(samples);
     await until(() => listener.count("alert") === 26);
@@ -42,10 +49,7 @@ describe("a relay that works", () => {
   });
 
   it("is left at the abort: the stream and its connection end, and nothing is reported any more", async () => {
-    const relay = await startNodeForTest();
-    const { listener, stop, until, source, timers } = run({ address: relay.address });
-    await until(() => listener.count("connected") === 1);
-    await relay.waitForClients();
+    const { relay, listener, stop, source, timers } = await runConnected();
     await stop();
     const told = listener.told.length;
     await expect.poll(() => relay.getStats().clients, PATIENCE).toBe(0);
@@ -57,10 +61,7 @@ describe("a relay that works", () => {
   });
 
   it("reports nothing that was received with the alert at which it is left", async () => {
-    const relay = await startNodeForTest();
-    const { listener, stop, until } = run({ address: relay.address });
-    await until(() => listener.count("connected") === 1);
-    await relay.waitForClients();
+    const { relay, listener, stop } = await runConnected();
     const stopped = new Promise<void>((resolve) => {
       listener.onTold = () => listener.count("alert") === 2 && stop().then(resolve);
     });
@@ -131,10 +132,7 @@ describe("a stream that ends", () => {
   });
 
   it("with an error reports its code and text", async () => {
-    const relay = await startNodeForTest();
-    const { listener, until } = run({ address: relay.address });
-    await until(() => listener.count("connected") === 1);
-    await relay.waitForClients();
+    const { relay, listener, until } = await runConnected();
     relay.failStreams(status.INTERNAL, "grpc: string field contains invalid UTF-8");
     await until(() => listener.count("connected") === 2);
     expect(listener.disconnects.map((d) => [d.reason, d.message])).toEqual([
@@ -143,10 +141,7 @@ describe("a stream that ends", () => {
   });
 
   it("because the relay was killed is one broken stream, and opened when the relay is back", async () => {
-    const relay = await startNodeForTest();
-    const { listener, until, source, logged } = run({ address: relay.address });
-    await until(() => listener.count("connected") === 1);
-    await relay.waitForClients();
+    const { relay, listener, until, source, logged } = await runConnected();
     relay.push(makeAlert());
     await until(() => listener.count("alert") === 1);
     await relay.stop();
@@ -168,10 +163,7 @@ describe("a stream that ends", () => {
   });
 
   it("because of a message beyond the limit rejects that message and goes on with the next stream", async () => {
-    const relay = await startNodeForTest();
-    const { listener, until, source } = run({ address: relay.address, maxMessageBytes: 2_000 });
-    await until(() => listener.count("connected") === 1);
-    await relay.waitForClients();
+    const { relay, listener, until, source } = await runConnected({ maxMessageBytes: 2_000 });
     relay.push(makeAlert({ Message: "x".repeat(3_000) }));
     await until(() => listener.count("connected") === 2);
     await relay.waitForClients();
@@ -192,10 +184,7 @@ describe("a stream that ends", () => {
 
 describe("the watchdog", () => {
   it("ends the stream of a relay that is frozen, and alerts come again when it thaws", async () => {
-    const relay = await startNodeForTest();
-    const { listener, until } = run({ address: relay.address, healthIntervalMs: 20, healthTimeoutMs: 1_500 });
-    await until(() => listener.count("connected") === 1);
-    await relay.waitForClients();
+    const { relay, listener, until } = await runConnected({ healthIntervalMs: 20, healthTimeoutMs: 1_500 });
     relay.freeze();
     await until(() => listener.count("disconnected") >= 2);
     expect(listener.disconnects.slice(0, 2).map((d) => [d.reason, d.message])).toEqual([
@@ -221,10 +210,7 @@ describe("the watchdog", () => {
 
 describe("bytes that are no alert", () => {
   it("are rejected one by one while the stream goes on", async () => {
-    const relay = await startNodeForTest();
-    const { listener, until } = run({ address: relay.address });
-    await until(() => listener.count("connected") === 1);
-    await relay.waitForClients();
+    const { relay, listener, until } = await runConnected();
     relay.pushRaw(Buffer.from("no protobuf at all"));
     relay.pushRaw(Buffer.alloc(0));
     relay.pushRaw(Buffer.from([0x6a, 0x7f, 0x61]));
