@@ -364,10 +364,8 @@ describe("a list that is cut", () => {
   });
 });
 
-describe("a directory that is no export", () => {
-  test("is refused with what to do", async () => {
-    expect((await runPlugin(["--from", "/nowhere/at/all"])).err).toBe(
-      "error: /nowhere/at/all is empty or does not exist; name a directory that export or replay wrote.\n",
-    );
-  });
+test("a directory that is no export is refused with what to do", async () => {
+  expect((await runPlugin(["--from", "/nowhere/at/all"])).err).toBe(
+    "error: /nowhere/at/all is empty or does not exist; name a directory that export or replay wrote.\n",
+  );
 });

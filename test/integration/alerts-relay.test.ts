@@ -208,18 +208,16 @@ describe("the watchdog", () => {
   });
 });
 
-describe("bytes that are no alert", () => {
-  it("are rejected one by one while the stream goes on", async () => {
-    const { relay, listener, until } = await runConnected();
-    relay.pushRaw(Buffer.from("no protobuf at all"));
-    relay.pushRaw(Buffer.alloc(0));
-    relay.pushRaw(Buffer.from([0x6a, 0x7f, 0x61]));
-    relay.push(makeAlert());
-    await until(() => listener.count("alert") === 2);
-    expect(listener.told.map((t) => t.kind)).toEqual(["connected", "rejected", "alert", "rejected", "alert"]);
-    expect(listener.rejections).toEqual([
-      { reason: "invalid_wire", detail: "18 bytes that begin with field 13 of wire type 6", line: 0 },
-      { reason: "invalid_wire", detail: "3 bytes that begin with field 13 of wire type 2", line: 0 },
-    ]);
-  });
+it("bytes that are no alert are rejected one by one while the stream goes on", async () => {
+  const { relay, listener, until } = await runConnected();
+  relay.pushRaw(Buffer.from("no protobuf at all"));
+  relay.pushRaw(Buffer.alloc(0));
+  relay.pushRaw(Buffer.from([0x6a, 0x7f, 0x61]));
+  relay.push(makeAlert());
+  await until(() => listener.count("alert") === 2);
+  expect(listener.told.map((t) => t.kind)).toEqual(["connected", "rejected", "alert", "rejected", "alert"]);
+  expect(listener.rejections).toEqual([
+    { reason: "invalid_wire", detail: "18 bytes that begin with field 13 of wire type 6", line: 0 },
+    { reason: "invalid_wire", detail: "3 bytes that begin with field 13 of wire type 2", line: 0 },
+  ]);
 });

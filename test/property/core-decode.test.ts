@@ -91,24 +91,22 @@ describe("a violation's key", () => {
   });
 });
 
-describe("reports of hostile alerts", () => {
-  it("fit the schema, are safe and add up with any limits", () => {
-    const limits = fc.constantFrom(
-      {},
-      { maxViolations: 2 },
-      { maxBytes: 32_768 },
-      { maxBytes: 4096, maxPodsPerViolation: 1 },
-    );
-    checkAll(400, [fc.array(generateHostileAlert(), { minLength: 1, maxLength: 30 }), limits], (alerts, mods) => {
-      const aggregator = createAggregator();
-      const counted = alerts.filter((alert) => add(aggregator, alert) === "violation").length;
-      const reports = renderReports(aggregator, renderOptions(mods));
-      expect(reports.flatMap(findFaults)).toEqual([]);
-      expect(reports.reduce((sum, { summary }) => sum + summary.occurrences, 0)).toBe(counted);
-      // No two reports of a scope share a name.
-      const names = reports.map(({ metadata }) => `${metadata.namespace ?? ""}/${metadata.name}`);
-      expect(new Set(names).size).toBe(names.length);
-    });
+it("reports of hostile alerts fit the schema, are safe and add up with any limits", () => {
+  const limits = fc.constantFrom(
+    {},
+    { maxViolations: 2 },
+    { maxBytes: 32_768 },
+    { maxBytes: 4096, maxPodsPerViolation: 1 },
+  );
+  checkAll(400, [fc.array(generateHostileAlert(), { minLength: 1, maxLength: 30 }), limits], (alerts, mods) => {
+    const aggregator = createAggregator();
+    const counted = alerts.filter((alert) => add(aggregator, alert) === "violation").length;
+    const reports = renderReports(aggregator, renderOptions(mods));
+    expect(reports.flatMap(findFaults)).toEqual([]);
+    expect(reports.reduce((sum, { summary }) => sum + summary.occurrences, 0)).toBe(counted);
+    // No two reports of a scope share a name.
+    const names = reports.map(({ metadata }) => `${metadata.namespace ?? ""}/${metadata.name}`);
+    expect(new Set(names).size).toBe(names.length);
   });
 });
 

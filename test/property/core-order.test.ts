@@ -85,85 +85,75 @@ function settle(aggregator: Aggregator): void {
   for (const ledger of aggregator.ledgers.values()) if (ledger.write.isInFlight) ledger.write.restore();
 }
 
-describe("growth", () => {
-  it("never makes a count smaller", () => {
-    const counts = [
-      "occurrences",
-      "prevented",
-      "allowed",
-      "unknown",
-      "violations",
-      "workloads",
-      "pods",
-      "nodes",
-    ] as const;
-    checkAll(100, [inputs], (alerts) => {
-      const aggregator = createAggregator();
-      const before = new Map<string, ReturnType<typeof renderReports>[number]>();
-      for (const alert of alerts) {
-        add(aggregator, alert);
-        for (const report of renderReports(aggregator, renderOptions({ maxViolations: 2 }))) {
-          const key = `${report.metadata.namespace}/${report.metadata.name}`;
-          const old = before.get(key);
-          before.set(key, report);
-          if (!old) continue;
-          for (const count of counts) {
-            expect(report.summary[count], count).toBeGreaterThanOrEqual(old.summary[count]);
-          }
-          expect(report.summary.firstSeen <= old.summary.firstSeen).toBe(true);
-          expect(report.summary.lastSeen >= old.summary.lastSeen).toBe(true);
-          expect(report.coverage.throttleNotices).toBeGreaterThanOrEqual(old.coverage.throttleNotices);
+it("growth never makes a count smaller", () => {
+  const counts = [
+    "occurrences",
+    "prevented",
+    "allowed",
+    "unknown",
+    "violations",
+    "workloads",
+    "pods",
+    "nodes",
+  ] as const;
+  checkAll(100, [inputs], (alerts) => {
+    const aggregator = createAggregator();
+    const before = new Map<string, ReturnType<typeof renderReports>[number]>();
+    for (const alert of alerts) {
+      add(aggregator, alert);
+      for (const report of renderReports(aggregator, renderOptions({ maxViolations: 2 }))) {
+        const key = `${report.metadata.namespace}/${report.metadata.name}`;
+        const old = before.get(key);
+        before.set(key, report);
+        if (!old) continue;
+        for (const count of counts) {
+          expect(report.summary[count], count).toBeGreaterThanOrEqual(old.summary[count]);
         }
+        expect(report.summary.firstSeen <= old.summary.firstSeen).toBe(true);
+        expect(report.summary.lastSeen >= old.summary.lastSeen).toBe(true);
+        expect(report.coverage.throttleNotices).toBeGreaterThanOrEqual(old.coverage.throttleNotices);
       }
-    });
+    }
   });
 });
 
-describe("limits", () => {
-  it("cut the worst ranked and nothing else: what was allowed outlives the rest, then the most recent", () => {
-    const rank = { Allowed: 0, Unknown: 1, Prevented: 2 };
-    checkAll(
-      300,
-      [inputs, fc.integer({ min: 1, max: 8 }), fc.integer({ min: 1500, max: 6000 })],
-      (alerts, n, bytes) => {
-        const all = reports(alerts as Alert[]);
-        for (const [i, cut] of reports(alerts, renderOptions({ maxViolations: n, maxBytes: bytes })).entries()) {
-          const whole = all[i]?.violations ?? [];
-          const ranked = whole.toSorted(
-            (a, b) =>
-              rank[a.outcome] - rank[b.outcome] ||
-              (a.lastSeen < b.lastSeen ? 1 : a.lastSeen > b.lastSeen ? -1 : a.id < b.id ? -1 : 1),
-          );
-          const best = new Set(ranked.slice(0, cut.violations.length).map(({ id }) => id));
-          expect(cut.violations.filter(({ id }) => !best.has(id))).toEqual([]);
-          expect(cut.violations.length).toBeLessThanOrEqual(n);
-          expect(cut.summary).toEqual(all[i]?.summary);
-          if (cut.violations.length > 0) {
-            const { policy, summary, violations, omitted, coverage } = cut;
-            const body = { policy, summary, violations, omitted, coverage };
-            expect(Buffer.byteLength(JSON.stringify(body))).toBeLessThanOrEqual(bytes);
-          }
-        }
-      },
-    );
+it("limits cut the worst ranked and nothing else: what was allowed outlives the rest, then the most recent", () => {
+  const rank = { Allowed: 0, Unknown: 1, Prevented: 2 };
+  checkAll(300, [inputs, fc.integer({ min: 1, max: 8 }), fc.integer({ min: 1500, max: 6000 })], (alerts, n, bytes) => {
+    const all = reports(alerts as Alert[]);
+    for (const [i, cut] of reports(alerts, renderOptions({ maxViolations: n, maxBytes: bytes })).entries()) {
+      const whole = all[i]?.violations ?? [];
+      const ranked = whole.toSorted(
+        (a, b) =>
+          rank[a.outcome] - rank[b.outcome] ||
+          (a.lastSeen < b.lastSeen ? 1 : a.lastSeen > b.lastSeen ? -1 : a.id < b.id ? -1 : 1),
+      );
+      const best = new Set(ranked.slice(0, cut.violations.length).map(({ id }) => id));
+      expect(cut.violations.filter(({ id }) => !best.has(id))).toEqual([]);
+      expect(cut.violations.length).toBeLessThanOrEqual(n);
+      expect(cut.summary).toEqual(all[i]?.summary);
+      if (cut.violations.length > 0) {
+        const { policy, summary, violations, omitted, coverage } = cut;
+        const body = { policy, summary, violations, omitted, coverage };
+        expect(Buffer.byteLength(JSON.stringify(body))).toBeLessThanOrEqual(bytes);
+      }
+    }
   });
 });
 
-describe("the memory bound", () => {
-  it("loses no count and no sum", () => {
-    checkAll(200, [inputs, fc.nat(5)], (alerts, maxViolations) => {
-      const bounded = renderReports(addAll(createAggregator(maxViolations), alerts));
-      const all = reports(alerts);
-      const outcome = ({ summary }: (typeof all)[number]) => [
-        summary.occurrences,
-        summary.prevented,
-        summary.allowed,
-        summary.firstSeen,
-        summary.lastSeen,
-        summary.pods,
-      ];
-      expect(bounded.map(outcome)).toEqual(all.map(outcome));
-      expect(bounded.reduce((n, { violations }) => n + violations.length, 0)).toBeLessThanOrEqual(maxViolations);
-    });
+it("the memory bound loses no count and no sum", () => {
+  checkAll(200, [inputs, fc.nat(5)], (alerts, maxViolations) => {
+    const bounded = renderReports(addAll(createAggregator(maxViolations), alerts));
+    const all = reports(alerts);
+    const outcome = ({ summary }: (typeof all)[number]) => [
+      summary.occurrences,
+      summary.prevented,
+      summary.allowed,
+      summary.firstSeen,
+      summary.lastSeen,
+      summary.pods,
+    ];
+    expect(bounded.map(outcome)).toEqual(all.map(outcome));
+    expect(bounded.reduce((n, { violations }) => n + violations.length, 0)).toBeLessThanOrEqual(maxViolations);
   });
 });

@@ -289,52 +289,50 @@ describe("a throttle notice", () => {
   });
 });
 
-describe("counters", () => {
-  it("balance with any input", async () => {
-    const rejected: unknown[] = [];
-    const clock = new FakeClock();
-    const pipeline = new Pipeline(createPipelineOptions(), {
-      sink: new MemorySink(),
-      events: { record() {} },
-      clock,
-      logger: silentLogger,
-      onRejected: (...args) => rejected.push(args),
-    });
-    pipeline.onAlert(alert(), 1);
-    pipeline.onAlert(alert(), 2);
-    pipeline.onAlert(alert({ UpdatedTime: "" }), 3);
-    pipeline.onAlert(alert({ UpdatedTime: "" }), 4);
-    pipeline.onAlert(throttleNotice(), 5);
-    pipeline.onAlert(alert({ PolicyName: " " }), 6);
-    pipeline.onRejected("invalid_json", "no JSON", 7);
-    pipeline.onRejected("message_too_large", "5 MB", 0);
-    // An alert without a time of its own is never taken for a duplicate.
-    expect({ ...pipeline.counters }).toEqual({
-      received: 8,
-      counted: 3,
-      duplicates: 1,
-      shortened: 0,
-      names: 2,
-      namesEvicted: 0,
-      joined: 0,
-      throttleNotices: 1,
-      rejected: {
-        no_policy: 1,
-        invalid_json: 1,
-        message_too_large: 1,
-        invalid_wire: 0,
-        not_an_alert: 0,
-        line_too_long: 0,
-        too_many_reports: 0,
-        too_many_reports_in_namespace: 0,
-      },
-    });
-    expect(pipeline.counters.isReconciled).toBe(true);
-    expect(rejected).toEqual([
-      ["no_policy", "no PolicyName (MatchedPolicy, Process, shop, web-1, node-1)", 6],
-      ["invalid_json", "no JSON", 7],
-      ["message_too_large", "5 MB", 0],
-    ]);
-    expect(pipeline.lastAlertMs).toBe(clock.nowMs());
+it("counters balance with any input", async () => {
+  const rejected: unknown[] = [];
+  const clock = new FakeClock();
+  const pipeline = new Pipeline(createPipelineOptions(), {
+    sink: new MemorySink(),
+    events: { record() {} },
+    clock,
+    logger: silentLogger,
+    onRejected: (...args) => rejected.push(args),
   });
+  pipeline.onAlert(alert(), 1);
+  pipeline.onAlert(alert(), 2);
+  pipeline.onAlert(alert({ UpdatedTime: "" }), 3);
+  pipeline.onAlert(alert({ UpdatedTime: "" }), 4);
+  pipeline.onAlert(throttleNotice(), 5);
+  pipeline.onAlert(alert({ PolicyName: " " }), 6);
+  pipeline.onRejected("invalid_json", "no JSON", 7);
+  pipeline.onRejected("message_too_large", "5 MB", 0);
+  // An alert without a time of its own is never taken for a duplicate.
+  expect({ ...pipeline.counters }).toEqual({
+    received: 8,
+    counted: 3,
+    duplicates: 1,
+    shortened: 0,
+    names: 2,
+    namesEvicted: 0,
+    joined: 0,
+    throttleNotices: 1,
+    rejected: {
+      no_policy: 1,
+      invalid_json: 1,
+      message_too_large: 1,
+      invalid_wire: 0,
+      not_an_alert: 0,
+      line_too_long: 0,
+      too_many_reports: 0,
+      too_many_reports_in_namespace: 0,
+    },
+  });
+  expect(pipeline.counters.isReconciled).toBe(true);
+  expect(rejected).toEqual([
+    ["no_policy", "no PolicyName (MatchedPolicy, Process, shop, web-1, node-1)", 6],
+    ["invalid_json", "no JSON", 7],
+    ["message_too_large", "5 MB", 0],
+  ]);
+  expect(pipeline.lastAlertMs).toBe(clock.nowMs());
 });

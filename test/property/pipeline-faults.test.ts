@@ -13,27 +13,23 @@ const HIDDEN: readonly Fault[] = ["unknown_after", "retry_after"];
 /** Faults that destroy the trace of such a write before it is looked for: no writer can know then, and counts twice. */
 const TRACELESS: readonly Fault[] = ["user_deletes", "namespace_gone"];
 
-describe("without a fault", () => {
-  it("everything is persisted", async () => {
-    const simulation = new Simulation();
-    await runScript(simulation);
-    expect(findProblems(simulation)).toEqual([]);
-    expect(simulation.pipeline.aggregator.stats.unwritten).toBe(0);
-    expect({ ...simulation.pipeline.counters }).toMatchObject({
-      received: 18,
-      counted: 15,
-      duplicates: 1,
-      throttleNotices: 1,
-      rejected: { no_policy: 1 },
-    });
-    expect(simulation.store.reports.map((r) => [r.metadata.namespace, r.metadata.name, r.summary.occurrences])).toEqual(
-      [
-        [undefined, "host-files", 2],
-        ["bank", "no-package-managers", 3],
-        ["shop", "no-package-managers", 10],
-      ],
-    );
+it("without a fault everything is persisted", async () => {
+  const simulation = new Simulation();
+  await runScript(simulation);
+  expect(findProblems(simulation)).toEqual([]);
+  expect(simulation.pipeline.aggregator.stats.unwritten).toBe(0);
+  expect({ ...simulation.pipeline.counters }).toMatchObject({
+    received: 18,
+    counted: 15,
+    duplicates: 1,
+    throttleNotices: 1,
+    rejected: { no_policy: 1 },
   });
+  expect(simulation.store.reports.map((r) => [r.metadata.namespace, r.metadata.name, r.summary.occurrences])).toEqual([
+    [undefined, "host-files", 2],
+    ["bank", "no-package-managers", 3],
+    ["shop", "no-package-managers", 10],
+  ]);
 });
 
 describe("one fault", () => {

@@ -131,18 +131,16 @@ it.each([
   expect((await runReplay(read(name))).out).toContain(totals);
 });
 
-describe("severity, message and tags", () => {
-  it("are those of the rule that matched", async () => {
-    const [report] = await replayText(read("fault-2.jsonl"));
-    expect(report?.policy).toMatchObject({ severity: 10, message: "a directory was listed", tags: ["chatter"] });
-    expect(report?.summary).toMatchObject({ severity: "critical", open: { severity: "critical" } });
-    expect(
-      report?.violations.map(({ resource, severity, message, tags }) => ({ resource, severity, message, tags })),
-    ).toEqual([
-      { resource: "/usr/bin/ls", severity: 1, message: undefined, tags: undefined },
-      { resource: "/data/keys", severity: undefined, message: "key material was touched", tags: ["PCI"] },
-    ]);
-  });
+it("severity, message and tags are those of the rule that matched", async () => {
+  const [report] = await replayText(read("fault-2.jsonl"));
+  expect(report?.policy).toMatchObject({ severity: 10, message: "a directory was listed", tags: ["chatter"] });
+  expect(report?.summary).toMatchObject({ severity: "critical", open: { severity: "critical" } });
+  expect(
+    report?.violations.map(({ resource, severity, message, tags }) => ({ resource, severity, message, tags })),
+  ).toEqual([
+    { resource: "/usr/bin/ls", severity: 1, message: undefined, tags: undefined },
+    { resource: "/data/keys", severity: undefined, message: "key material was touched", tags: ["PCI"] },
+  ]);
 });
 
 describe("two enforcers", () => {
@@ -163,13 +161,11 @@ describe("two enforcers", () => {
   });
 });
 
-describe("two Deployments", () => {
-  it("with names that end in a version stay two", async () => {
-    const [line = ""] = read("fault-11.jsonl").split("\n");
-    const lines = ["payments-v1", "payments-v2"].map((name, i) =>
-      JSON.stringify({ ...JSON.parse(line), HostPID: i, Owner: { Ref: "Deployment", Name: name, Namespace: "shop" } }),
-    );
-    const [report] = await replayText(lines.join("\n"));
-    expect(report?.violations.map(({ workload }) => workload.name).sort()).toEqual(["payments-v1", "payments-v2"]);
-  });
+it("two Deployments with names that end in a version stay two", async () => {
+  const [line = ""] = read("fault-11.jsonl").split("\n");
+  const lines = ["payments-v1", "payments-v2"].map((name, i) =>
+    JSON.stringify({ ...JSON.parse(line), HostPID: i, Owner: { Ref: "Deployment", Name: name, Namespace: "shop" } }),
+  );
+  const [report] = await replayText(lines.join("\n"));
+  expect(report?.violations.map(({ workload }) => workload.name).sort()).toEqual(["payments-v1", "payments-v2"]);
 });

@@ -72,44 +72,42 @@ function findFirstKept(held: number): string {
   return (10 + (101 - held) / 100).toFixed(6);
 }
 
-describe("a journal of a leader that another one has followed", () => {
-  it("gives back nothing to the reports that the other has written, which are marked", async () => {
-    const first = createReplica(START_MS, "unused", true);
-    first.pipeline.onConnected();
-    await first.clock.advance(10_000);
-    await lead(first, START_MS + 9000);
-    await send(first, 3, () => ({}));
-    await send(first, 2, () => ({ PolicyName: "untouched" }));
-    await first.clock.advance(60_000);
-    await first.pipeline.controller.pause();
-    await send(first, 4, () => ({}));
-    await send(first, 5, () => ({ PolicyName: "untouched" }));
-    await first.clock.advance(1000);
-    first.journaling?.close();
+it("a journal of a leader that another one has followed gives back nothing to the reports that the other has written, which are marked", async () => {
+  const first = createReplica(START_MS, "unused", true);
+  first.pipeline.onConnected();
+  await first.clock.advance(10_000);
+  await lead(first, START_MS + 9000);
+  await send(first, 3, () => ({}));
+  await send(first, 2, () => ({ PolicyName: "untouched" }));
+  await first.clock.advance(60_000);
+  await first.pipeline.controller.pause();
+  await send(first, 4, () => ({}));
+  await send(first, 5, () => ({ PolicyName: "untouched" }));
+  await first.clock.advance(1000);
+  first.journaling?.close();
 
-    const second = createReplica(first.clock.nowMs(), "second");
-    second.pipeline.onConnected();
-    await second.clock.advance(10_000);
-    const unwrittenMs = second.clock.nowMs() - 1000;
-    await lead(second, unwrittenMs);
-    await send(second, 7, () => ({}));
-    await second.clock.advance(60_000);
-    await second.pipeline.controller.pause();
+  const second = createReplica(first.clock.nowMs(), "second");
+  second.pipeline.onConnected();
+  await second.clock.advance(10_000);
+  const unwrittenMs = second.clock.nowMs() - 1000;
+  await lead(second, unwrittenMs);
+  await send(second, 7, () => ({}));
+  await second.clock.advance(60_000);
+  await second.pipeline.controller.pause();
 
-    const again = createReplica(second.clock.nowMs(), "unused", true);
-    again.pipeline.onConnected();
-    await again.clock.advance(10_000);
-    await lead(again, again.clock.nowMs() - 1000);
-    await again.clock.advance(60_000);
-    const told = store.reports.map(({ policy, summary, coverage }) => [
-      policy.name,
-      summary.occurrences,
-      coverage.recent?.map(({ kind }) => kind),
-    ]);
-    expect(told).toEqual([
-      // Of the 4 the second has written what it has read.
-      ["no-package-managers", 10, ["Handover"]],
-      ["untouched", 7, undefined],
-    ]);
-  });
+  const again = createReplica(second.clock.nowMs(), "unused", true);
+  again.pipeline.onConnected();
+  await again.clock.advance(10_000);
+  await lead(again, again.clock.nowMs() - 1000);
+  await again.clock.advance(60_000);
+  const told = store.reports.map(({ policy, summary, coverage }) => [
+    policy.name,
+    summary.occurrences,
+    coverage.recent?.map(({ kind }) => kind),
+  ]);
+  expect(told).toEqual([
+    // Of the 4 the second has written what it has read.
+    ["no-package-managers", 10, ["Handover"]],
+    ["untouched", 7, undefined],
+  ]);
 });

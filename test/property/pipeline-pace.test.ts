@@ -191,16 +191,14 @@ describe("an API server that wants to be left alone", () => {
   });
 });
 
-describe("nothing to do", () => {
-  it("makes no request and keeps no timer", async () => {
-    const s = await startSimulation();
-    s.send(alert());
-    await s.clock.advance(MINUTE_MS);
-    const calls = s.sink.calls;
-    await s.clock.advance(60 * MINUTE_MS);
-    expect(s.sink.calls).toBe(calls);
-    expect(s.clock.pending).toBe(0);
-  });
+it("nothing to do makes no request and keeps no timer", async () => {
+  const s = await startSimulation();
+  s.send(alert());
+  await s.clock.advance(MINUTE_MS);
+  const calls = s.sink.calls;
+  await s.clock.advance(60 * MINUTE_MS);
+  expect(s.sink.calls).toBe(calls);
+  expect(s.clock.pending).toBe(0);
 });
 
 /** A number in letters, so that folding leaves it alone. */
@@ -209,21 +207,19 @@ it("starts at the same time everywhere", () => {
   expect(new Simulation().clock.nowMs()).toBe(START_MS);
 });
 
-describe("alerts of more reports than may be written", () => {
-  it("set no timer each: what an alert costs does not grow with what waits", async () => {
-    const s = await startSimulation();
-    const storm = (ms: number) => {
-      for (let i = 0; i < 2000; i++) s.send(alert({ PolicyName: `policy-${i}`, UpdatedTime: formatTimeAt(ms) }));
-    };
-    storm(0);
-    await s.clock.advance(1000);
-    const before = s.clock.timersSet;
-    storm(1000);
-    // Not one of the 2,000 can be written sooner than the budget allows.
-    expect(s.clock.timersSet - before).toBeLessThanOrEqual(1);
-    await s.stop();
-    expect(findProblems(s)).toEqual([]);
-  });
+it("alerts of more reports than may be written set no timer each: what an alert costs does not grow with what waits", async () => {
+  const s = await startSimulation();
+  const storm = (ms: number) => {
+    for (let i = 0; i < 2000; i++) s.send(alert({ PolicyName: `policy-${i}`, UpdatedTime: formatTimeAt(ms) }));
+  };
+  storm(0);
+  await s.clock.advance(1000);
+  const before = s.clock.timersSet;
+  storm(1000);
+  // Not one of the 2,000 can be written sooner than the budget allows.
+  expect(s.clock.timersSet - before).toBeLessThanOrEqual(1);
+  await s.stop();
+  expect(findProblems(s)).toEqual([]);
 });
 
 describe("many reports", () => {

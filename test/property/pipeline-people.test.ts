@@ -184,20 +184,18 @@ describe("people", () => {
   });
 });
 
-describe("refusals", () => {
-  it("are reported while they last, and nothing is lost", async () => {
-    const s = await startSimulation({ faults: new Map([[1, "refused"]]) });
-    s.send(alert({ HostPID: 1 }));
-    await s.clock.advance(1000);
-    expect(s.pipeline.controller.refusals).toEqual(["injected"]);
-    expect(s.pipeline.aggregator.stats.unwritten).toBe(1);
-    s.send(hostAlert(), alert({ HostPID: 2 }));
-    await s.clock.advance(1000);
-    // Another report that is written says nothing about this one.
-    expect(s.store.get("/host-files")).toBeDefined();
-    expect(s.pipeline.controller.refusals).toEqual(["injected"]);
-    await s.clock.advance(30_000);
-    expect(s.pipeline.controller.refusals).toEqual([]);
-    expect(s.store.get(KEY)?.summary.occurrences).toBe(2);
-  });
+it("refusals are reported while they last, and nothing is lost", async () => {
+  const s = await startSimulation({ faults: new Map([[1, "refused"]]) });
+  s.send(alert({ HostPID: 1 }));
+  await s.clock.advance(1000);
+  expect(s.pipeline.controller.refusals).toEqual(["injected"]);
+  expect(s.pipeline.aggregator.stats.unwritten).toBe(1);
+  s.send(hostAlert(), alert({ HostPID: 2 }));
+  await s.clock.advance(1000);
+  // Another report that is written says nothing about this one.
+  expect(s.store.get("/host-files")).toBeDefined();
+  expect(s.pipeline.controller.refusals).toEqual(["injected"]);
+  await s.clock.advance(30_000);
+  expect(s.pipeline.controller.refusals).toEqual([]);
+  expect(s.store.get(KEY)?.summary.occurrences).toBe(2);
 });

@@ -47,12 +47,10 @@ describe("the page of results", () => {
   });
 });
 
-describe("a row for the terminal", () => {
-  it("says what was measured against what, and whether the aim was met", () => {
-    expect(formatRow(fast)).toBe("  speed: 1.2 against a | b, aim ≥ 1 (met)");
-    expect(formatRow(fat)).toBe("  memory: 160 MB, aim ≤ 150 MB (not met)");
-    expect(formatRow(told)).toBe("  bytes: 900");
-  });
+it("a row for the terminal says what was measured against what, and whether the aim was met", () => {
+  expect(formatRow(fast)).toBe("  speed: 1.2 against a | b, aim ≥ 1 (met)");
+  expect(formatRow(fat)).toBe("  memory: 160 MB, aim ≤ 150 MB (not met)");
+  expect(formatRow(told)).toBe("  bytes: 900");
 });
 
 describe("the statistics", () => {

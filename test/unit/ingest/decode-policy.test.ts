@@ -9,13 +9,11 @@ import { alert, START_US, throttleNotice, violation } from "../../support/gen.ts
 
 const redact = createRedactor();
 
-describe("unknown words", () => {
-  it("are kept as text", () => {
-    const decoded = violation(alert({ Type: "MatchedDream", Operation: "Dream", Action: "Wake", Enforcer: "Sandman" }));
-    expect(decoded.identity).toMatchObject({ operation: "Dream", action: "Wake" });
-    expect(decoded.evidence).toMatchObject({ type: "MatchedDream", enforcer: "Sandman" });
-    expect(decoded.policy.kind).toBe("Unknown");
-  });
+it("unknown words are kept as text", () => {
+  const decoded = violation(alert({ Type: "MatchedDream", Operation: "Dream", Action: "Wake", Enforcer: "Sandman" }));
+  expect(decoded.identity).toMatchObject({ operation: "Dream", action: "Wake" });
+  expect(decoded.evidence).toMatchObject({ type: "MatchedDream", enforcer: "Sandman" });
+  expect(decoded.policy.kind).toBe("Unknown");
 });
 
 describe("policy", () => {

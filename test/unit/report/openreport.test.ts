@@ -169,23 +169,21 @@ describe("severity", () => {
   });
 });
 
-describe("resultID", () => {
-  test("is unique over reports that hold the same violation, and stays when the counts change", () => {
-    const one = reportOf(3);
-    const other = { ...one, metadata: { ...one.metadata, name: "other" } };
-    const elsewhere = { ...one, metadata: { ...one.metadata, namespace: "bank" } };
-    const { namespace: _, ...clusterMeta } = one.metadata;
-    const reports = [one, other, elsewhere, { ...one, metadata: clusterMeta } as Report];
-    const ids = reports
-      .flatMap((report) => toResults(report, { maxResults: 2 }))
-      .map((each) => each.properties["resultID"]);
-    expect(new Set(ids).size).toBe(8);
-    const later = reportOf(3, (violation) => ({
-      occurrences: violation.occurrences + 5,
-      lastSeen: "2026-11-24T00:00:00.000000Z",
-    }));
-    expect(toResults(later, { maxResults: 2 }).map((each) => each.properties["resultID"])).toEqual(ids.slice(0, 2));
-  });
+test("resultID is unique over reports that hold the same violation, and stays when the counts change", () => {
+  const one = reportOf(3);
+  const other = { ...one, metadata: { ...one.metadata, name: "other" } };
+  const elsewhere = { ...one, metadata: { ...one.metadata, namespace: "bank" } };
+  const { namespace: _, ...clusterMeta } = one.metadata;
+  const reports = [one, other, elsewhere, { ...one, metadata: clusterMeta } as Report];
+  const ids = reports
+    .flatMap((report) => toResults(report, { maxResults: 2 }))
+    .map((each) => each.properties["resultID"]);
+  expect(new Set(ids).size).toBe(8);
+  const later = reportOf(3, (violation) => ({
+    occurrences: violation.occurrences + 5,
+    lastSeen: "2026-11-24T00:00:00.000000Z",
+  }));
+  expect(toResults(later, { maxResults: 2 }).map((each) => each.properties["resultID"])).toEqual(ids.slice(0, 2));
 });
 
 describe("message", () => {

@@ -239,18 +239,16 @@ describe("the list", () => {
   });
 });
 
-describe("maxPodsPerViolation", () => {
-  it("keeps the most recent pods, ties by name, and no count is lost", () => {
-    const pods = ["d", "b", "c", "a"].map((PodName) => createFileAlert("x", { PodName, UpdatedTime: formatTimeAt(1) }));
-    const cut = report(
-      [...pods, createFileAlert("x", { PodName: "z", UpdatedTime: formatTimeAt(2) })],
-      renderOptions({ maxPodsPerViolation: 3 }),
-    );
-    expect(cut.violations[0]?.pods?.map(({ name }) => name)).toEqual(["z", "a", "b"]);
-    expect(cut.violations[0]?.occurrences).toBe(5);
-    expect(cut.summary.pods).toBe(5);
-    expect(cut.omitted).toBeUndefined();
-  });
+it("maxPodsPerViolation keeps the most recent pods, ties by name, and no count is lost", () => {
+  const pods = ["d", "b", "c", "a"].map((PodName) => createFileAlert("x", { PodName, UpdatedTime: formatTimeAt(1) }));
+  const cut = report(
+    [...pods, createFileAlert("x", { PodName: "z", UpdatedTime: formatTimeAt(2) })],
+    renderOptions({ maxPodsPerViolation: 3 }),
+  );
+  expect(cut.violations[0]?.pods?.map(({ name }) => name)).toEqual(["z", "a", "b"]);
+  expect(cut.violations[0]?.occurrences).toBe(5);
+  expect(cut.summary.pods).toBe(5);
+  expect(cut.omitted).toBeUndefined();
 });
 
 describe("maxViolations", () => {
@@ -314,34 +312,30 @@ describe("maxBytes", () => {
   });
 });
 
-describe("coverage", () => {
-  it("says since when the stream is read, where it is", () => {
-    const options = { ...renderOptions(), continuousSinceUs: 1_795_428_000_000_000 };
-    expect(report([alert()], options).coverage).toEqual({
-      continuousSince: "2026-11-23T10:00:00.000000Z",
-      gaps: 0,
-      throttleNotices: 0,
-      lowerBound: false,
-    });
+it("coverage says since when the stream is read, where it is", () => {
+  const options = { ...renderOptions(), continuousSinceUs: 1_795_428_000_000_000 };
+  expect(report([alert()], options).coverage).toEqual({
+    continuousSince: "2026-11-23T10:00:00.000000Z",
+    gaps: 0,
+    throttleNotices: 0,
+    lowerBound: false,
   });
 });
 
-describe("several reports", () => {
-  it("are one for each scope and policy", () => {
-    const all = reports([
-      alert(),
-      alert({ PolicyName: "other" }),
-      alert({ NamespaceName: "bank", OwnerNamespace: "bank" }),
-      alert({ NamespaceName: "Unknown" }),
-      hostAlert(),
-      hostAlert({ HostName: "node-2" }),
-    ]);
-    expect(all.map(({ metadata, summary }) => [metadata.namespace, metadata.name, summary.occurrences])).toEqual([
-      [undefined, "host-files", 2],
-      [undefined, "no-package-managers", 1],
-      ["bank", "no-package-managers", 1],
-      ["shop", "no-package-managers", 1],
-      ["shop", "other", 1],
-    ]);
-  });
+it("several reports are one for each scope and policy", () => {
+  const all = reports([
+    alert(),
+    alert({ PolicyName: "other" }),
+    alert({ NamespaceName: "bank", OwnerNamespace: "bank" }),
+    alert({ NamespaceName: "Unknown" }),
+    hostAlert(),
+    hostAlert({ HostName: "node-2" }),
+  ]);
+  expect(all.map(({ metadata, summary }) => [metadata.namespace, metadata.name, summary.occurrences])).toEqual([
+    [undefined, "host-files", 2],
+    [undefined, "no-package-managers", 1],
+    ["bank", "no-package-managers", 1],
+    ["shop", "no-package-managers", 1],
+    ["shop", "other", 1],
+  ]);
 });

@@ -35,37 +35,35 @@ function render(ledger: Ledger, rendered?: RenderedViolations, stored?: Report):
   return buildReport(ledger, body, stored?.metadata, undefined);
 }
 
-describe("a report of 300 violations of which one has changed", () => {
-  it("is written for the work of one", async () => {
-    const ledger = new Ledger("shop", "p");
-    for (let i = 0; i < VIOLATIONS; i++) add(ledger, i, i);
-    ledger.write.take();
-    const rendered = new RenderedViolations();
-    render(ledger, rendered);
-    expect(rendered.rendered).toBe(VIOLATIONS);
-    ledger.write.commit();
-    add(ledger, 7, 1000);
-    ledger.write.take();
+it("a report of 300 violations of which one has changed is written for the work of one", async () => {
+  const ledger = new Ledger("shop", "p");
+  for (let i = 0; i < VIOLATIONS; i++) add(ledger, i, i);
+  ledger.write.take();
+  const rendered = new RenderedViolations();
+  render(ledger, rendered);
+  expect(rendered.rendered).toBe(VIOLATIONS);
+  ledger.write.commit();
+  add(ledger, 7, 1000);
+  ledger.write.take();
 
-    const requests: KubeRequest[] = [];
-    const client: ApiRequester = {
-      request: async <T>(each: KubeRequest) => {
-        requests.push(each);
-        return { metadata: { name: "p" } } as T;
-      },
-    };
-    const sink = createClusterSink({ client, logger: silentLogger });
-    const stringify = vi.spyOn(JSON, "stringify");
-    const report = render(ledger, rendered);
-    await sink.write(report, new AbortController().signal);
-    const serialized = stringify.mock.results.reduce((sum, { value }) => sum + String(value).length, 0);
-    vi.restoreAllMocks();
-    expect(rendered.rendered).toBe(VIOLATIONS + 1);
-    const text = JSON.stringify(report);
-    expect(requests.map((each) => each.text)).toEqual([text]);
-    expect(serialized).toBeLessThan(text.length / 20);
-    expect(report).toEqual(render(ledger));
-  });
+  const requests: KubeRequest[] = [];
+  const client: ApiRequester = {
+    request: async <T>(each: KubeRequest) => {
+      requests.push(each);
+      return { metadata: { name: "p" } } as T;
+    },
+  };
+  const sink = createClusterSink({ client, logger: silentLogger });
+  const stringify = vi.spyOn(JSON, "stringify");
+  const report = render(ledger, rendered);
+  await sink.write(report, new AbortController().signal);
+  const serialized = stringify.mock.results.reduce((sum, { value }) => sum + String(value).length, 0);
+  vi.restoreAllMocks();
+  expect(rendered.rendered).toBe(VIOLATIONS + 1);
+  const text = JSON.stringify(report);
+  expect(requests.map((each) => each.text)).toEqual([text]);
+  expect(serialized).toBeLessThan(text.length / 20);
+  expect(report).toEqual(render(ledger));
 });
 
 describe("rendered violations", () => {

@@ -65,51 +65,44 @@ describe("merging coverageGaps", () => {
   });
 });
 
-describe("a coverageGap", () => {
-  it("is shown with what is known of it, and read back", () => {
-    const open = createCoverageGap("StreamDown", START_US);
-    expect(renderCoverageGap(open)).toEqual({ kind: "StreamDown", from: "2026-11-23T10:00:00.000000Z" });
-    const all = createCoverageGap("Throttled", START_US, {
-      toUs: START_US + 1.5 * SECOND,
-      container: "app",
-      pod: "web-1",
-      node: "node-1",
-      count: 3,
-    });
-    expect(renderCoverageGap(all)).toEqual({
-      kind: "Throttled",
-      from: "2026-11-23T10:00:00.000000Z",
-      to: "2026-11-23T10:00:01.500000Z",
-      seconds: 2,
-      container: "app",
-      pod: "web-1",
-      node: "node-1",
-      count: 3,
-    });
-    for (const each of [open, all]) expect(parseCoverageGap(renderCoverageGap(each))).toEqual(each);
-    expect(parseCoverageGap({ kind: "Throttled", from: "yesterday" })).toBeUndefined();
+it("a coverageGap is shown with what is known of it, and read back", () => {
+  const open = createCoverageGap("StreamDown", START_US);
+  expect(renderCoverageGap(open)).toEqual({ kind: "StreamDown", from: "2026-11-23T10:00:00.000000Z" });
+  const all = createCoverageGap("Throttled", START_US, {
+    toUs: START_US + 1.5 * SECOND,
+    container: "app",
+    pod: "web-1",
+    node: "node-1",
+    count: 3,
   });
+  expect(renderCoverageGap(all)).toEqual({
+    kind: "Throttled",
+    from: "2026-11-23T10:00:00.000000Z",
+    to: "2026-11-23T10:00:01.500000Z",
+    seconds: 2,
+    container: "app",
+    pod: "web-1",
+    node: "node-1",
+    count: 3,
+  });
+  for (const each of [open, all]) expect(parseCoverageGap(renderCoverageGap(each))).toEqual(each);
+  expect(parseCoverageGap({ kind: "Throttled", from: "yesterday" })).toBeUndefined();
 });
 
-describe("an episode", () => {
-  it("is one coverageGap with a count until a minute is quiet", () => {
-    const episode = new GapBuilder("MemoryLimit");
-    expect(episode.take()).toEqual([]);
-    episode.add(START_US);
-    episode.add(START_US + 60 * SECOND);
-    const first = createCoverageGap("MemoryLimit", START_US, { toUs: START_US + 60 * SECOND, count: 2 });
-    expect(episode.take()).toEqual([first]);
-    expect(episode.take()).toEqual([]);
-    // Older than the newest, and then more than a minute later.
-    episode.add(START_US + 1);
-    expect(episode.take()).toEqual([{ ...first, count: 3 }]);
-    episode.add(START_US + 121 * SECOND);
-    const second = createCoverageGap("MemoryLimit", START_US + 121 * SECOND, {
-      toUs: START_US + 121 * SECOND,
-      count: 1,
-    });
-    expect(episode.take()).toEqual([second]);
-  });
+it("an episode is one coverageGap with a count until a minute is quiet", () => {
+  const episode = new GapBuilder("MemoryLimit");
+  expect(episode.take()).toEqual([]);
+  episode.add(START_US);
+  episode.add(START_US + 60 * SECOND);
+  const first = createCoverageGap("MemoryLimit", START_US, { toUs: START_US + 60 * SECOND, count: 2 });
+  expect(episode.take()).toEqual([first]);
+  expect(episode.take()).toEqual([]);
+  // Older than the newest, and then more than a minute later.
+  episode.add(START_US + 1);
+  expect(episode.take()).toEqual([{ ...first, count: 3 }]);
+  episode.add(START_US + 121 * SECOND);
+  const second = createCoverageGap("MemoryLimit", START_US + 121 * SECOND, { toUs: START_US + 121 * SECOND, count: 1 });
+  expect(episode.take()).toEqual([second]);
 });
 
 describe("rejections", () => {

@@ -84,33 +84,29 @@ describe("a count", () => {
   });
 });
 
-describe("what gives way", () => {
-  it("is not kept for a journal that does not have it", () => {
-    const log = new ChangeLog();
-    const ledger = new Ledger("shop", "no-package-managers", { log });
-    const workloads = ["a", "b", "c"].map((source) => {
-      const each = violation(alert({ ParentProcessName: `/bin/${source}` }));
-      ledger.add(each, true);
-      return workloadKey(each.violation.identity);
-    });
-    expect(log.waiting).toBe(3);
-
-    const share = ledger.entries.getShare(workloads[0] as string);
-    expect(share?.report.evict(share, 2, START_US)).toBe(2);
-
-    expect(log.waiting).toBe(1);
-    expect(drainChanges(ledger, 100)?.layers[0]?.violations).toHaveLength(1);
+it("what gives way is not kept for a journal that does not have it", () => {
+  const log = new ChangeLog();
+  const ledger = new Ledger("shop", "no-package-managers", { log });
+  const workloads = ["a", "b", "c"].map((source) => {
+    const each = violation(alert({ ParentProcessName: `/bin/${source}` }));
+    ledger.add(each, true);
+    return workloadKey(each.violation.identity);
   });
+  expect(log.waiting).toBe(3);
+
+  const share = ledger.entries.getShare(workloads[0] as string);
+  expect(share?.report.evict(share, 2, START_US)).toBe(2);
+
+  expect(log.waiting).toBe(1);
+  expect(drainChanges(ledger, 100)?.layers[0]?.violations).toHaveLength(1);
 });
 
-describe("one write at a time", () => {
-  it("is an invariant", () => {
-    const ledger = createLedger(alert());
-    expect(() => ledger.write.commit()).toThrow("commit follows take");
-    expect(() => ledger.write.restore()).toThrow("restore follows take");
-    ledger.write.take();
-    expect(() => ledger.write.take()).toThrow("one write per report at a time");
-  });
+it("one write at a time is an invariant", () => {
+  const ledger = createLedger(alert());
+  expect(() => ledger.write.commit()).toThrow("commit follows take");
+  expect(() => ledger.write.restore()).toThrow("restore follows take");
+  ledger.write.take();
+  expect(() => ledger.write.take()).toThrow("one write per report at a time");
 });
 
 function failWrite(ledger: Ledger): void {

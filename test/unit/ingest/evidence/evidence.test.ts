@@ -156,12 +156,10 @@ describe("numbers", () => {
   });
 });
 
-describe("text", () => {
-  it("that was empty or blank is absent", () => {
-    const evidence = violation(hostAlert({ TTY: " ", Cwd: "", Labels: "\t", HashAlgo: " " })).evidence;
-    expect(evidence).not.toHaveProperty("tty");
-    expect(evidence).not.toHaveProperty("cwd");
-    expect(evidence).not.toHaveProperty("labels");
-    expect(evidence).not.toHaveProperty("hashes");
-  });
+it("text that was empty or blank is absent", () => {
+  const evidence = violation(hostAlert({ TTY: " ", Cwd: "", Labels: "\t", HashAlgo: " " })).evidence;
+  expect(evidence).not.toHaveProperty("tty");
+  expect(evidence).not.toHaveProperty("cwd");
+  expect(evidence).not.toHaveProperty("labels");
+  expect(evidence).not.toHaveProperty("hashes");
 });

@@ -33,12 +33,10 @@ describe("CheckpointTracker", () => {
   });
 });
 
-describe("a checkpoint", () => {
-  it("is read back for its own stream only", () => {
-    const bytes = encodeCheckpoint(CANDIDATE, "stream-1");
-    expect(decodeCheckpoint(bytes, "stream-1")).toEqual(CANDIDATE);
-    expect(decodeCheckpoint(bytes, "stream-2")).toBeUndefined();
-    expect(decodeCheckpoint(new TextEncoder().encode("no JSON"), "stream-1")).toBeUndefined();
-    expect(decodeCheckpoint(undefined, "stream-1")).toBeUndefined();
-  });
+it("a checkpoint is read back for its own stream only", () => {
+  const bytes = encodeCheckpoint(CANDIDATE, "stream-1");
+  expect(decodeCheckpoint(bytes, "stream-1")).toEqual(CANDIDATE);
+  expect(decodeCheckpoint(bytes, "stream-2")).toBeUndefined();
+  expect(decodeCheckpoint(new TextEncoder().encode("no JSON"), "stream-1")).toBeUndefined();
+  expect(decodeCheckpoint(undefined, "stream-1")).toBeUndefined();
 });

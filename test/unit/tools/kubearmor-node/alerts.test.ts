@@ -9,16 +9,14 @@ const samples = readAlerts(new URL("../../../../samples/alerts.jsonl", import.me
 // 2026-11-23T10:00:00.000042Z
 const NOW_US = 1_795_428_000_000_042;
 
-describe("readAlerts", () => {
-  it("reads every sample", () => {
-    expect(samples).toHaveLength(26);
-    expect(samples[0]).toMatchObject({
-      Timestamp: 1_686_475_183,
-      PolicyName: "block-pkg-mgmt-tools-exec",
-      HostPID: 3_341_928,
-    });
-    expect(samples[8]?.Owner).toEqual({ Ref: "Deployment", Name: "ubuntu-1-deployment", Namespace: "multiubuntu" });
+it("readAlerts reads every sample", () => {
+  expect(samples).toHaveLength(26);
+  expect(samples[0]).toMatchObject({
+    Timestamp: 1_686_475_183,
+    PolicyName: "block-pkg-mgmt-tools-exec",
+    HostPID: 3_341_928,
   });
+  expect(samples[8]?.Owner).toEqual({ Ref: "Deployment", Name: "ubuntu-1-deployment", Namespace: "multiubuntu" });
 });
 
 describe("parseAlert", () => {
@@ -66,16 +64,14 @@ describe("encoding", () => {
   });
 });
 
-describe("restamp", () => {
-  it("sets both times, and process ids where there are any", () => {
-    expect(restamp(makeAlert(), NOW_US, 9)).toEqual(
-      makeAlert({ Timestamp: 1_795_428_000, UpdatedTime: "2026-11-23T10:00:00.000042Z", HostPID: 9, PID: 9 }),
-    );
-    expect(restamp({ PolicyName: "usb" }, NOW_US, 9)).toEqual({
-      PolicyName: "usb",
-      Timestamp: 1_795_428_000,
-      UpdatedTime: "2026-11-23T10:00:00.000042Z",
-    });
+it("restamp sets both times, and process ids where there are any", () => {
+  expect(restamp(makeAlert(), NOW_US, 9)).toEqual(
+    makeAlert({ Timestamp: 1_795_428_000, UpdatedTime: "2026-11-23T10:00:00.000042Z", HostPID: 9, PID: 9 }),
+  );
+  expect(restamp({ PolicyName: "usb" }, NOW_US, 9)).toEqual({
+    PolicyName: "usb",
+    Timestamp: 1_795_428_000,
+    UpdatedTime: "2026-11-23T10:00:00.000042Z",
   });
 });
 
