@@ -69,17 +69,8 @@ describe("push to a repository on disk", () => {
     runGit(other, "add", "-A");
     runGit(other, "commit", "-qm", "theirs");
     runGit(other, "push", "-q", "origin", "HEAD:main");
-    const flags = [
-      "push",
-      "-A",
-      "--repository",
-      repository,
-      "--summary",
-      "--author",
-      "Audit <audit@example.org>",
-      "--message",
-      "Daily",
-    ];
+    const author = ["--author", "Audit <audit@example.org>"];
+    const flags = ["push", "-A", "--repository", repository, "--summary", ...author, "--message", "Daily"];
     await runPlugin(flags, { reports: [report("p", [violation()])] });
     await runPlugin(flags, { reports: [report("p", [violation(), violation({ id: "00000000000000ab" })])] });
     const log = runGit(repository, "log", "--format=%s %an", "main").trimEnd().split("\n");
@@ -92,17 +83,10 @@ describe("push to a repository on disk", () => {
   test("loses nothing of others who push at the same time", async () => {
     const repository = createBareRepository();
     await runPlugin(["push", "-A", "--repository", repository], { reports: [] });
+    const time = { nowMs: () => 0, monotonicMs: () => 0, random: () => 0, after: () => () => undefined };
+    const clock = { ...time, sleep: async () => undefined, turn: async () => undefined };
     const pushes = Array.from({ length: 3 }, (_, n) =>
-      runPlugin(["push", "-A", "--repository", repository, "--path", `cluster-${n}`], {
-        clock: {
-          nowMs: () => 0,
-          monotonicMs: () => 0,
-          random: () => 0,
-          after: () => () => undefined,
-          sleep: async () => undefined,
-          turn: async () => undefined,
-        },
-      }),
+      runPlugin(["push", "-A", "--repository", repository, "--path", `cluster-${n}`], { clock }),
     );
     expect((await Promise.all(pushes)).map(({ code }) => code)).toEqual([0, 0, 0]);
     const state = clone(repository);
@@ -131,27 +115,9 @@ describe.skipIf(!HAS_BACKEND)(
     /** git's own HTTP backend behind HTTPS, with one account. */
     async function startHttpsServer(root: string): Promise<{ url: string; ca: string; authorizations: () => number }> {
       const tls = makeDirectory();
-      const subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"];
-      execFileSync(
-        "openssl",
-        [
-          "req",
-          "-x509",
-          "-newkey",
-          "ec",
-          "-pkeyopt",
-          "ec_paramgen_curve:P-256",
-          "-nodes",
-          "-days",
-          "2",
-          ...subject,
-          "-keyout",
-          "key",
-          "-out",
-          "crt",
-        ],
-        { cwd: tls, stdio: "ignore" },
-      );
+      const key = "-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -keyout key -out crt";
+      const subject = "-subj /CN=localhost -addext subjectAltName=DNS:localhost";
+      execFileSync("openssl", `req -x509 ${key} ${subject}`.split(" "), { cwd: tls, stdio: "ignore" });
       const git = serveGit(root, "audit", "s3cret");
       const server = createServer(
         { key: readFileSync(join(tls, "key")), cert: readFileSync(join(tls, "crt")) },

@@ -147,13 +147,8 @@ describeReal("in a cluster", () => {
     expect(String(line["answer"])).toContain("policyviolationreports");
     await node.waitForClients();
     node.push(readAlerts(SAMPLES_PATH)[1]!);
-    await cluster.kubectl([
-      "create",
-      "clusterrolebinding",
-      "powerful",
-      "--clusterrole=cluster-admin",
-      "--serviceaccount=default:powerless",
-    ]);
+    const binding = "powerful --clusterrole=cluster-admin --serviceaccount=default:powerless";
+    await cluster.kubectl(["create", "clusterrolebinding", ...binding.split(" ")]);
     await eventually("the report", () => report(cluster, "default", "audit-etc-nginx-access"));
     await node.stop();
   });

@@ -95,14 +95,8 @@ describeReal("the history of a running operator", () => {
       ...files.map((file, i) => audited("busy", (3 - i) * DAY_MS + 3_600_000, file)),
     ]);
     await eventually("both reports", async () => {
-      const text = await cluster.kubectl([
-        "get",
-        "pvr",
-        "-n",
-        "shop",
-        "-o",
-        "jsonpath={.items[*].summary.occurrences}",
-      ]);
+      const format = "jsonpath={.items[*].summary.occurrences}";
+      const text = await cluster.kubectl(["get", "pvr", "-n", "shop", "-o", format]);
       return text === "4 4";
     });
   }, 120_000);

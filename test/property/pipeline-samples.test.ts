@@ -8,6 +8,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
 import { SAMPLE_REPORTS } from "../../tools/samples.ts";
+import { parseList } from "../support/text-table.ts";
 import { ROOT } from "../unit/api/crd.ts";
 import { findFaults } from "../unit/report/report-check.ts";
 import { type Replayed, runReplay } from "./pipeline-replay.ts";
@@ -109,17 +110,12 @@ describe("the 26 sample alerts", () => {
       message: "Alert! Execution of package management process inside container is denied",
     });
     // Line 15 has Tags and no ATags.
-    expect(get("wordpress-mysql/harden-wordpress-remote-file-copy").policy.tags).toEqual([
-      "MITRE",
-      "MITRE_TA0008_lateral_movement",
-      "MITRE_TA0010_exfiltration",
-      "MITRE_TA0006_credential_access",
-      "MITRE_T1552_unsecured_credentials",
-      "NIST_800-53_SI-4(18)",
-      "NIST",
-      "NIST_800-53",
-      "NIST_800-53_SC-4",
-    ]);
+    expect(get("wordpress-mysql/harden-wordpress-remote-file-copy").policy.tags).toEqual(
+      parseList(`
+      MITRE | MITRE_TA0008_lateral_movement | MITRE_TA0010_exfiltration | MITRE_TA0006_credential_access
+      MITRE_T1552_unsecured_credentials | NIST_800-53_SI-4(18) | NIST | NIST_800-53 | NIST_800-53_SC-4
+    `),
+    );
     // Line 13: ATags null, Tags and Message empty, Severity empty.
     expect(get("wordpress-mysql/default-posture").policy).toEqual({ name: "DefaultPosture", kind: "DefaultPosture" });
     expect(get("-/nsp-ingress-audit-ssh").policy).toMatchObject({ severity: 5, message: "New SSH connection!" });

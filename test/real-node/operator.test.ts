@@ -155,18 +155,11 @@ describe.skipIf(missing !== "")(NAME, { timeout: 600_000 }, () => {
     expect(described).toMatch(/Warning\s+PolicyViolationPrevented\s.*reports\.kubearmor\.com/);
   });
 
+  const upgrade = (value: string) =>
+    helm("upgrade", RELEASE, CHART, "--reuse-values", "--set-string", value, "--wait", "--timeout", "180s");
+
   test("a rolling upgrade leaves every report, and two ready pods", async () => {
-    await helm(
-      "upgrade",
-      RELEASE,
-      CHART,
-      "--reuse-values",
-      "--set-string",
-      "podAnnotations.turn=2",
-      "--wait",
-      "--timeout",
-      "180s",
-    );
+    await upgrade("podAnnotations.turn=2");
     expect(sumOccurrences(await listReports(node))).toBe(pushed);
     await helm("rollback", RELEASE, "1", "--wait", "--timeout", "180s");
     expect(sumOccurrences(await listReports(node))).toBe(pushed);
@@ -221,19 +214,7 @@ describe.skipIf(missing !== "")(NAME, { timeout: 600_000 }, () => {
   });
 
   test("a rolling upgrade under load: the totals are exact", async () => {
-    await disturbUnderLoad(() =>
-      helm(
-        "upgrade",
-        RELEASE,
-        CHART,
-        "--reuse-values",
-        "--set-string",
-        "podAnnotations.turn=3",
-        "--wait",
-        "--timeout",
-        "180s",
-      ),
-    );
+    await disturbUnderLoad(() => upgrade("podAnnotations.turn=3"));
   });
 
   test("the leader's pod is evicted under load: the totals are exact", async () => {

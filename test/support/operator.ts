@@ -41,15 +41,8 @@ export class OperatorProcess {
   constructor(options: OperatorOptions) {
     const args = [
       ...(options.program ?? [join(ROOT, "src", "main.ts")]),
-      options.command ?? "run",
-      "--kubeconfig",
-      options.kubeconfig,
-      "--relay-address",
-      options.relay,
-      "--metrics-address",
-      "127.0.0.1:0",
-      "--health-address",
-      "127.0.0.1:0",
+      ...[options.command ?? "run", "--kubeconfig", options.kubeconfig, "--relay-address", options.relay],
+      ...["--metrics-address", "127.0.0.1:0", "--health-address", "127.0.0.1:0"],
       ...(options.leaderElection ? [] : ["--no-leader-elect"]),
       ...(options.args ?? []),
     ];

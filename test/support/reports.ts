@@ -31,18 +31,8 @@ export async function report(
 /** A report as a row of the table of samples. */
 export function row({ metadata, summary: s }: Report): SampleRow {
   const { namespace = "", name } = metadata;
-  return [
-    namespace,
-    name,
-    s.occurrences,
-    s.prevented,
-    s.allowed,
-    s.violations,
-    s.workloads,
-    s.pods,
-    s.nodes,
-    s.severity,
-  ];
+  const counts = [s.occurrences, s.prevented, s.allowed, s.violations, s.workloads, s.pods, s.nodes] as const;
+  return [namespace, name, ...counts, s.severity];
 }
 
 /** Occurrences over all reports. */

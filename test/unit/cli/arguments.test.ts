@@ -4,6 +4,7 @@
 import { describe, expect, test } from "vitest";
 import { parseArguments } from "../../../src/cli/arguments.ts";
 import { parseConfig } from "../../../src/config/config.ts";
+import { parseList } from "../../support/text-table.ts";
 
 function parse(...argv: string[]) {
   return parseArguments(argv, "1.2.3");
@@ -79,16 +80,10 @@ describe("help and version", () => {
 
   test("the help of run has every flag and its default", () => {
     const { stdout } = exitOf("run", "--help");
-    for (const text of [
-      "--config <FILE>",
-      "--kubeconfig <FILE>",
-      "--relay-address <HOST:PORT>",
-      "kubearmor.kubearmor.svc:32767",
-      "--metrics-address <HOST:PORT>",
-      "--log-level <LEVEL>",
-      "--no-leader-elect",
-      "--print-config",
-    ]) {
+    for (const text of parseList(`
+      --config <FILE> | --kubeconfig <FILE> | --relay-address <HOST:PORT> | kubearmor.kubearmor.svc:32767
+      --metrics-address <HOST:PORT> | --log-level <LEVEL> | --no-leader-elect | --print-config
+    `)) {
       expect(stdout).toContain(text);
     }
   });

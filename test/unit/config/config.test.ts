@@ -164,15 +164,7 @@ describe("precedence", () => {
 
 describe("problems", () => {
   test("all are reported at once, each with path, value, place and expectation", () => {
-    const fileText = [
-      "reports:",
-      "  maxBytes: lots",
-      "  maxByte: 5",
-      "feed: relay",
-      "metrics:",
-      "  address: 8080",
-      "retention: 3",
-    ].join("\n");
+    const fileText = "reports:\n  maxBytes: lots\n  maxByte: 5\nfeed: relay\nmetrics:\n  address: 8080\nretention: 3";
     const problems = getProblems({
       fileText,
       env: { PVO_LOG_LEVEL: "loud", PVO_REPORT_MAX_BYTES: "secret" },
