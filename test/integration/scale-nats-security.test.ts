@@ -169,6 +169,11 @@ describeReal(
       ["user and password", 'authorization { user: "u", password: "p" }', { user: "u\n", password: "p\n" }],
       ["a token", 'authorization { token: "secret" }', { token: "secret" }],
       ["a .creds file", account.config, { "nats.creds": account.credentials }],
+      [
+        "a .creds file with Windows line breaks",
+        account.config,
+        { "nats.creds": account.credentials.replaceAll("\n", "\r\n") },
+      ],
     ];
     test.each(accepted)("accepts %s", async (_, config, secret) => {
       expect(await open(await start(config), secret, "nats")).toBe("");
@@ -179,12 +184,34 @@ describeReal(
       ["a wrong password", 'authorization { user: "u", password: "p" }', { user: "u", password: "x" }],
       ["a wrong token", 'authorization { token: "secret" }', { token: "x" }],
       [".creds of another account", account.config, { "nats.creds": createNatsAccount().credentials }],
-      [".creds that are none", account.config, { "nats.creds": "nothing" }],
+      [
+        ".creds that have expired",
+        account.config,
+        { "nats.creds": createNatsAccount({ isExpired: true }).credentials },
+      ],
     ];
     test.each(refused)("refuses %s", async (_, config, secret) => {
       const message = await open(await start(config), secret, "nats");
       expect(message).toContain("scale.nats.secretPath");
       expect(message).toContain("credentials");
+    });
+
+    const [jwt = "", seed = ""] = account.credentials.split("-----BEGIN USER");
+    const badCredentials: [string, NatsSecret, string][] = [
+      [".creds that are none", { "nats.creds": "nothing" }, "nats.creds"],
+      ["empty .creds", { "nats.creds": "" }, "nats.creds is empty"],
+      [".creds without a seed", { "nats.creds": jwt }, "nats.creds"],
+      [".creds without a JWT", { "nats.creds": `-----BEGIN USER${seed}` }, "nats.creds"],
+      [".creds that are cut off", { "nats.creds": account.credentials.slice(0, 300) }, "nats.creds"],
+      [".creds with a wrong letter", { "nats.creds": account.credentials.replace(/\nSU.../, "\nSUAAA") }, "nats.creds"],
+      ["an empty token", { token: "\n" }, "token is empty"],
+      ["an empty user", { user: "", password: "p" }, "user is empty"],
+      ["a password without a user", { password: "p" }, "password has no user"],
+    ];
+    test.each(badCredentials)("is not asked with %s", async (_, secret, problem) => {
+      const message = await open(1, secret, "nats");
+      expect(message).toContain(`scale.nats.secretPath: ${problem}`);
+      expect(message).not.toContain(account.credentials.split("\n")[5]);
     });
 
     test("without a right to the stream is an error of the account", async () => {

@@ -18,7 +18,7 @@ import {
   StorageType,
   type StreamInfo,
 } from "@nats-io/jetstream";
-import { connect, credsAuthenticator, type NatsConnection, nanos } from "@nats-io/transport-node";
+import { connect, type NatsConnection, nanos } from "@nats-io/transport-node";
 import { stableHash } from "../../lib/hash.ts";
 import type { Logger } from "../../lib/logger.ts";
 import {
@@ -31,6 +31,7 @@ import {
   type StreamFacts,
   type StreamMessage,
 } from "./bus.ts";
+import { listCredentials, toCredentials } from "./nats-credentials.ts";
 import { checkServer, explain } from "./nats-errors.ts";
 import { toTls } from "./nats-tls.ts";
 import { findStreamFaults, PARTITIONS, SHARDS, type StreamSettings } from "./stream-settings.ts";
@@ -68,6 +69,7 @@ export class NatsBus implements Bus {
   readonly #logger: Logger;
   #opening: Promise<Open> | undefined;
   #usesTls = false;
+  #credentials = "";
   hasOpened = false;
   mismatch: string | undefined;
   problem: string | undefined = "not yet connected";
@@ -208,7 +210,9 @@ export class NatsBus implements Bus {
       this.problem = undefined;
       return result;
     } catch (error) {
-      const known = isBusError(error) ? error : explain(error, { ...this.#options, usesTls: this.#usesTls });
+      const known = isBusError(error)
+        ? error
+        : explain(error, { ...this.#options, usesTls: this.#usesTls, credentials: this.#credentials });
       this.problem = known.message;
       throw known;
     }
@@ -217,8 +221,9 @@ export class NatsBus implements Bus {
   async #connect(): Promise<Open> {
     const { url, name, readSecret, nowMs } = this.#options;
     try {
-      const { "nats.creds": credentials, user, password, token, ...tls } = await readSecret();
-      const secured = toTls(url, tls, nowMs());
+      const secret = await readSecret();
+      const secured = toTls(url, secret, nowMs());
+      this.#credentials = listCredentials(secret);
       this.#usesTls = secured !== undefined;
       const connection = await connect({
         servers: url.split(",").map((one) => one.trim()),
@@ -226,11 +231,7 @@ export class NatsBus implements Bus {
         timeout: CONNECT_TIMEOUT_MS,
         maxReconnectAttempts: -1,
         pingInterval: PING_MS,
-        ...(credentials === undefined
-          ? {}
-          : { authenticator: credsAuthenticator(new TextEncoder().encode(credentials)) }),
-        ...(user === undefined ? {} : { user, pass: password ?? "" }),
-        ...(token === undefined ? {} : { token }),
+        ...toCredentials(secret),
         ...(secured && { tls: secured }),
       });
       void connection.closed().then(() => {

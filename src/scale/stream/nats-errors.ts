@@ -31,7 +31,7 @@ export function checkServer({ info }: NatsConnection): void {
 /** Error of the client by the setting that it is about. */
 export function explain(
   error: unknown,
-  { url, stream, usesTls }: { url: string; stream: string; usesTls: boolean },
+  { url, stream, usesTls, credentials }: { url: string; stream: string; usesTls: boolean; credentials: string },
 ): BusError {
   const {
     name = "",
@@ -47,9 +47,10 @@ export function explain(
   if (/certificate|\btls|ssl|self.signed|PEM/i.test(text))
     return new BusError(`scale.nats.secretPath: no secure connection to ${url}: ${message}`, { cause: error });
   if (/authorization|authentication|nkey|jwt|credential|expired/i.test(text))
-    return new BusError(`scale.nats.secretPath: the server at ${url} refuses the credentials: ${message}`, {
-      cause: error,
-    });
+    return new BusError(
+      `scale.nats.secretPath: the server at ${url} refuses the credentials (${credentials}): ${message}`,
+      { cause: error },
+    );
   if (/permission/i.test(text))
     return new BusError(`scale.nats.secretPath: the account may not use stream ${stream}: ${message}`, {
       cause: error,
