@@ -106,7 +106,7 @@ export async function runOwner(parts: OperatorSettings, stop: AbortSignal): Prom
   steps.onStop("http servers", await startServers({ ...parts, metrics, readiness }));
   const following = new AbortController();
   await context.follow(following.signal);
-  await tryOpen(bus);
+  await tryOpen(bus, (answer) => logger.error({ answer }, "stream not available, retrying"));
   const leading = keepLeading(elector, { missingSinceMs: () => partLeases.missingSinceMs }, stop);
   await group.run(stop);
   await leading;

@@ -35,11 +35,12 @@ export async function createBus(config: Config, logger: Logger, clock: Clock): P
 }
 
 /** Opens the stream, so that it is known if this process can use it; a server that is away can't say. */
-export async function tryOpen(bus: Bus): Promise<void> {
+export async function tryOpen(bus: Bus, onProblem: (answer: string) => void = () => {}): Promise<void> {
   try {
     await bus.open();
   } catch (error) {
     if (!isBusError(error)) throw error;
+    onProblem(error.message);
   }
 }
 
