@@ -30,6 +30,7 @@ export function createMetricsSource(observed: Observed): MetricsSource {
       namesEvicted: counters.namesEvicted,
       joined: counters.joined,
     }),
+    buffers: () => controller.buffers,
     stream: () => ({
       // A missing node is a gap, and the stream of the others is up.
       isUp: coverage.continuousSinceMs !== undefined || (source.nodes?.connected ?? 0) > 0,
@@ -47,12 +48,7 @@ export function createMetricsSource(observed: Observed): MetricsSource {
       waiting: journaling?.waiting ?? 0,
       ageMs: journaling?.ageMs ?? 0,
     }),
-    writes: () => ({
-      results: passing.writes,
-      removed: controller.removed,
-      queued: controller.backlog,
-      paced: controller.pacesHeld,
-    }),
+    writes: () => ({ results: passing.writes, removed: controller.removed, queued: controller.backlog }),
     api: () => ({ requests: passing.apiRequests, retries: controller.retries + (eventStats()?.retries ?? 0) }),
     events: () => toEventCounts(eventStats()),
     reports: () => {

@@ -11,13 +11,21 @@ const MAX_DELETIONS = 1000;
 
 export class Deletions {
   readonly #gaps = new Map<string, readonly CoverageGap[]>();
+  /** Reports forgotten at the bound. */
+  overflows = 0;
+
+  get size(): number {
+    return this.#gaps.size;
+  }
 
   /** Remembers the deletion of a report before its ledger is dropped; does nothing if there was none. */
   add(key: string, ledger: Ledger): void {
     const gaps = ledger.counts.all.coverageGaps.filter(isDeletion);
     if (gaps.length === 0) return;
     this.#gaps.set(key, gaps);
-    if (this.#gaps.size > MAX_DELETIONS) this.#gaps.delete(this.#gaps.keys().next().value as string);
+    if (this.#gaps.size <= MAX_DELETIONS) return;
+    this.#gaps.delete(this.#gaps.keys().next().value as string);
+    this.overflows++;
   }
 
   /** Hands the deletion over to the next ledger of the report. */

@@ -19,6 +19,8 @@ interface GoneNamespace {
 export class GoneNamespaces {
   readonly #clock: Pick<Clock, "monotonicMs">;
   readonly #gone = new Map<string, GoneNamespace>();
+  /** Namespaces forgotten at the bound. */
+  overflows = 0;
 
   constructor(clock: Pick<Clock, "monotonicMs">) {
     this.#clock = clock;
@@ -41,7 +43,10 @@ export class GoneNamespaces {
     if (known && this.has(namespace)) return false;
     const pauseMs = known ? Math.min(2 * known.pauseMs, MAX_RETRY_MS) : FIRST_RETRY_MS;
     this.#gone.set(namespace, { retryAtMs: this.#clock.monotonicMs() + pauseMs, pauseMs });
-    if (this.#gone.size > MAX_NAMESPACES) this.#gone.delete(this.#gone.keys().next().value as string);
+    if (this.#gone.size > MAX_NAMESPACES) {
+      this.#gone.delete(this.#gone.keys().next().value as string);
+      this.overflows++;
+    }
     return known === undefined;
   }
 

@@ -11,6 +11,7 @@ import { recoverSet } from "../aggregate/ledger/recovered-counts.ts";
 import type { Report } from "../api/v1alpha1.ts";
 import { reportKey } from "../ingest/violation/violation.ts";
 import { unreachable } from "../lib/assert.ts";
+import type { Buffers } from "../lib/collections/buffer-use.ts";
 import { RetryPolicy } from "../lib/pacing/retry-policy.ts";
 import { runAtOnce, runInTurns, type Steps } from "../lib/pacing/steps.ts";
 import { WorkLoop } from "../lib/pacing/work-loop.ts";
@@ -94,9 +95,9 @@ export class ReportController {
     return this.#queue.length;
   }
 
-  /** Number of remembered paces. */
-  get pacesHeld(): number {
-    return this.#queue.pacesHeld;
+  get buffers(): Buffers {
+    const reports = { absent_namespaces: this.#gone, deletions: this.#deletions, write_intervals: this.#queue.paces };
+    return { ...this.#parts.aggregator.gaps.buffers, ...reports };
   }
 
   /** A refusal that is not about one report alone, as long as it lasts. */

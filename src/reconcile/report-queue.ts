@@ -18,11 +18,12 @@ const MAX_PACES = 20_000;
 export class ReportQueue {
   /** Keys as the workers take them. */
   readonly work: WorkQueue;
-  readonly #paces: ReportPaces;
+  /** Remembered write intervals. */
+  readonly paces: ReportPaces;
 
   constructor(pace: PaceOptions, clock: Pick<Clock, "monotonicMs">) {
     this.work = new WorkQueue({ clock, ranks: 5, flow: namespaceInKey });
-    this.#paces = new ReportPaces(pace, clock);
+    this.paces = new ReportPaces(pace, clock);
   }
 
   /** Reports that wait to be written or are being written. */
@@ -30,16 +31,11 @@ export class ReportQueue {
     return this.work.length + this.work.processing;
   }
 
-  /** Number of remembered paces. */
-  get pacesHeld(): number {
-    return this.#paces.size;
-  }
-
   /** Adds a changed report, due at its pace. */
   add(key: string, urgency: Urgency): void {
     const waiting = this.work.waitingRank(key);
     if (waiting !== undefined && waiting <= RANKS[urgency]) return;
-    this.work.addAfter(key, RANKS[urgency], this.#paces.computeDelayMs(key, urgency));
+    this.work.addAfter(key, RANKS[urgency], this.paces.computeDelayMs(key, urgency));
   }
 
   /** Adds a report after a failure. */
@@ -49,7 +45,7 @@ export class ReportQueue {
 
   /** Counts a write. Drops what was added meanwhile: it was due at the old pace. */
   recordWrite(key: string, fresh: boolean): void {
-    this.#paces.recordWrite(key, fresh);
+    this.paces.recordWrite(key, fresh);
     this.work.forget(key);
   }
 
@@ -61,7 +57,7 @@ export class ReportQueue {
   /** Drops a report that is no more. */
   delete(key: string): void {
     this.work.forget(key);
-    this.#paces.forget(key);
+    this.paces.forget(key);
   }
 }
 
@@ -80,6 +76,8 @@ class ReportPaces {
   readonly #clock: Pick<Clock, "monotonicMs">;
   /** In the order of the last write. */
   readonly #paces = new Map<string, Pace>();
+  /** Paces forgotten at the bound. */
+  overflows = 0;
 
   constructor(options: PaceOptions, clock: Pick<Clock, "monotonicMs">) {
     this.#options = options;
@@ -104,7 +102,9 @@ class ReportPaces {
     this.#paces.set(key, pace);
     const quietBeforeMs = nowMs - computeQuietMs(this.#options);
     for (const [oldest, { lastWriteMs }] of this.#paces) {
-      if (lastWriteMs > quietBeforeMs && this.#paces.size <= MAX_PACES) return;
+      const isQuiet = lastWriteMs <= quietBeforeMs;
+      if (!isQuiet && this.#paces.size <= MAX_PACES) return;
+      if (!isQuiet) this.overflows++;
       this.#paces.delete(oldest);
     }
   }

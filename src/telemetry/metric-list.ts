@@ -5,9 +5,11 @@
 // Invariant: names are part of the interface. Only the metrics of `violations` have labels that come from alerts, and
 // their number is bounded; so the series are few.
 
+import type { BufferUse } from "../lib/collections/buffer-use.ts";
 import { contextMetrics } from "./context-metrics.ts";
 import { journalMetrics } from "./journal-metrics.ts";
-import { type MetricDefinition, toSamples } from "./metric-definition.ts";
+import { type MetricDefinition, type Sample, toSamples } from "./metric-definition.ts";
+import type { MetricsSource } from "./metrics-source.ts";
 import { openReportMetrics } from "./openreport-metrics.ts";
 import { streamMetrics } from "./stream-metrics.ts";
 
@@ -143,7 +145,25 @@ const held: MetricDefinition[] = [
     help: "Violations that joined others once the owner of their pod or the name of their container was known.",
     read: (source) => source.held().joined,
   },
+  {
+    name: "policy_violation_buffer_entries",
+    type: "gauge",
+    help: "Entries of buffers with a fixed bound, by buffer.",
+    labels: ["buffer"],
+    read: (source) => readBuffers(source, "size"),
+  },
+  {
+    name: "policy_violation_buffer_overflows_total",
+    type: "counter",
+    help: "Additions that found no room in a buffer with a fixed bound, by buffer.",
+    labels: ["buffer"],
+    read: (source) => readBuffers(source, "overflows"),
+  },
 ];
+
+function readBuffers(source: MetricsSource, of: keyof BufferUse): Sample[] {
+  return Object.entries(source.buffers()).map(([buffer, use]) => ({ labels: { buffer }, value: use[of] }));
+}
 
 const retention: MetricDefinition[] = [
   {
@@ -173,12 +193,6 @@ const writes: MetricDefinition[] = [
     type: "gauge",
     help: "Changed reports that wait to be written.",
     read: (source) => source.writes().queued,
-  },
-  {
-    name: "policy_violation_report_paces",
-    type: "gauge",
-    help: "Reports with a remembered write interval; at most 20,000.",
-    read: (source) => source.writes().paced,
   },
 ];
 

@@ -4,6 +4,8 @@
 // PORT: source of the metrics' numbers. Counting code keeps plain numbers; a scrape reads them.
 // Invariant: reading adds no cost to the path of an alert and changes nothing. The metrics' help says what each number is.
 
+import type { Buffers } from "../lib/collections/buffer-use.ts";
+
 /** Counts by a label's value; every value that is known in advance is present from the start, with 0. */
 export type Counts = Readonly<Record<string, number>>;
 
@@ -84,6 +86,7 @@ export interface MetricsSource {
     /** Counter: violations that joined others after their owner or container name was known. */
     joined: number;
   };
+  buffers(): Buffers;
   stream(): {
     isUp: boolean;
     /** Zeros where the relay is read. */
@@ -118,7 +121,6 @@ export interface MetricsSource {
     /** Counter: reports deleted because nothing in them was young enough to be kept. */
     removed: number;
     queued: number;
-    paced: number;
   };
   api(): {
     /** Counter by HTTP method and outcome: `OK` or the kind of error. */

@@ -322,6 +322,6 @@ describe("a namespace that does not exist", () => {
       await s.clock.advance(60_000);
     }
     expect(s.pipeline.aggregator.ledgers.size).toBeLessThanOrEqual(1);
-    expect(s.pipeline.controller.pacesHeld).toBeLessThanOrEqual(4);
+    expect(s.pipeline.controller.buffers.write_intervals.size).toBeLessThanOrEqual(4);
   });
 });

@@ -21,6 +21,13 @@ const MAX_REPORTS = 10_000;
 export class EarlyGaps {
   readonly #byReport = new Map<string, EarlyGap[]>();
   readonly #ofAll: EarlyGap[] = [];
+  /** Gaps that were added to every report at the bound. */
+  overflows = 0;
+
+  /** Reports with gaps of their own. */
+  get size(): number {
+    return this.#byReport.size;
+  }
 
   /** Adds a gap to every report that begins from now on. */
   addToAll(gap: EarlyGap): void {
@@ -39,7 +46,10 @@ export class EarlyGaps {
     const known = this.#byReport.get(key);
     if (known) add(known, gap);
     else if (this.#byReport.size < MAX_REPORTS) this.#byReport.set(key, [gap]);
-    else this.addToAll(gap);
+    else {
+      this.addToAll(gap);
+      this.overflows++;
+    }
   }
 
   /** Ends the gaps of this kind that began at `fromUs`. */

@@ -17,6 +17,12 @@ export class MutedSubjects {
   /** Subjects remembered. */
   static readonly MAX = 10_000;
   readonly #notices = new Map<string, Notices>();
+  /** Subjects forgotten at the bound. */
+  overflows = 0;
+
+  get size(): number {
+    return this.#notices.size;
+  }
 
   /** Remembers a notice; returns the gap that it declares. */
   add({ namespace, pod, node, container, timeUs, intervalSeconds }: ThrottleNotice): readonly CoverageGap[] {
@@ -32,7 +38,9 @@ export class MutedSubjects {
       coverageGaps: mergeCoverageGaps(known?.coverageGaps ?? [], coverageGaps),
     });
     const oldest = this.#notices.keys().next().value;
-    if (this.#notices.size > MutedSubjects.MAX && oldest !== undefined) this.#notices.delete(oldest);
+    if (this.#notices.size <= MutedSubjects.MAX || oldest === undefined) return coverageGaps;
+    this.#notices.delete(oldest);
+    this.overflows++;
     return coverageGaps;
   }
 

@@ -37,6 +37,12 @@ const MAX_SCOPES = 1000;
 
 export class Rejections {
   readonly #byScope = new Map<string, Rejected>();
+  /** Times that reports were marked at once to make room. */
+  overflows = 0;
+
+  get size(): number {
+    return this.#byScope.size;
+  }
 
   /** True where the reports are to be marked before another scope is added. */
   get isFull(): boolean {

@@ -5,6 +5,7 @@
 // Invariant: a report that may lack alerts says so, also where it begins after the gap.
 
 import { reportKey, type Scope, type ThrottleNotice } from "../../ingest/violation/violation.ts";
+import type { Buffers } from "../../lib/collections/buffer-use.ts";
 import type { EpochUs } from "../../lib/time.ts";
 import type { GapKind } from "../counts/coverage-gap.ts";
 import type { Ledger } from "../ledger/ledger.ts";
@@ -28,6 +29,10 @@ export class ReportGaps {
     this.#ledgers = ledgers;
     this.#muted = muted;
     this.#onDirty = onDirty;
+  }
+
+  get buffers(): Pick<Buffers, "early_gaps" | "rejection_scopes" | "throttled_pods"> {
+    return { early_gaps: this.#early, rejection_scopes: this.#rejections, throttled_pods: this.#muted };
   }
 
   /** Marks every report that has seen the muted pod (or node) as a lower bound; returns how many there are. */
@@ -88,7 +93,10 @@ export class ReportGaps {
    * reports.
    */
   addRejected(scope: Scope | undefined, us: EpochUs | undefined): void {
-    if (this.#rejections.isFull) this.reportRejections();
+    if (this.#rejections.isFull) {
+      this.#rejections.overflows++;
+      this.reportRejections();
+    }
     this.#rejections.add(scope, us);
   }
 

@@ -8,6 +8,7 @@ import type { Config } from "../../config/config.ts";
 import { createEventCounters } from "../../events/event-counters.ts";
 import type { RunningRecorder } from "../../events/recorder-options.ts";
 import { IngestCounters } from "../../ingest/ingest-counters.ts";
+import { sumBuffers } from "../../lib/collections/buffer-use.ts";
 import type { LeaseGroup } from "../../scale/leases/lease-group.ts";
 import type { Owners } from "../../scale/owner/owners.ts";
 import type { Reader } from "../../scale/reader/reader.ts";
@@ -82,11 +83,11 @@ export function createOwnerMetrics({
       joined: 0,
       withoutDetails: owners.ended.withoutDetails + sum(({ aggregator }) => aggregator.stats.withoutDetails),
     }),
+    buffers: () => sumBuffers([owners.ended.buffers, ...owners.lives.map(({ controller }) => controller.buffers)]),
     writes: () => ({
       results: passing.writes,
       removed: owners.ended.removed + sum(({ controller }) => controller.removed),
       queued: sum(({ controller }) => controller.backlog),
-      paced: sum(({ controller }) => controller.pacesHeld),
     }),
     api: () => ({
       requests: passing.apiRequests,
@@ -143,9 +144,10 @@ function createZeros(passing: RequestCounters): MetricsSource {
   return {
     counters: () => new IngestCounters(),
     held: () => NOTHING_HELD,
+    buffers: () => sumBuffers([]),
     stream: () => NO_STREAM,
     journal: () => ({ isKept: false, bytes: 0, batches: 0, rows: 0, failures: 0, recovered: 0, waiting: 0, ageMs: 0 }),
-    writes: () => ({ results: passing.writes, removed: 0, queued: 0, paced: 0 }),
+    writes: () => ({ results: passing.writes, removed: 0, queued: 0 }),
     api: () => ({ requests: passing.apiRequests, retries: 0 }),
     events: () => ({ sent: 0, suppressed, lost }),
     reports: () => ({ rows: [], others: 0 }),

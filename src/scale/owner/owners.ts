@@ -6,6 +6,7 @@
 import { MOVED_ANNOTATION } from "../../api/names.ts";
 import type { Report } from "../../api/v1alpha1.ts";
 import { reportKey } from "../../ingest/violation/violation.ts";
+import { emptyBuffers, sumBuffers } from "../../lib/collections/buffer-use.ts";
 import type { Matched } from "../../report/acceptance-set.ts";
 import { isNamedRight } from "../../report/parse.ts";
 import type { ReportSink } from "../../sinks/report-sink.ts";
@@ -18,7 +19,7 @@ import { PartitionCounters } from "./partition-state.ts";
 export class Owners {
   readonly counters = new PartitionCounters();
   /** Counters of lives that have ended. */
-  readonly ended = { forgotten: 0, expired: 0, withoutDetails: 0, removed: 0, retries: 0 };
+  readonly ended = { forgotten: 0, expired: 0, withoutDetails: 0, removed: 0, retries: 0, buffers: sumBuffers([]) };
   readonly #options: OwnerOptions;
   readonly #parts: OwnerParts;
   readonly #partitions: number;
@@ -82,6 +83,7 @@ export class Owners {
     this.ended.withoutDetails += aggregator.stats.withoutDetails;
     this.ended.removed += controller.removed;
     this.ended.retries += controller.retries;
+    this.ended.buffers = sumBuffers([this.ended.buffers, emptyBuffers(controller.buffers)]);
   }
 
   /** True where the report is of a partition that this process writes. */

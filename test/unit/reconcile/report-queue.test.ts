@@ -101,13 +101,13 @@ describe("paces", () => {
       queue.recordWrite(reportKey(`ci-${n}`, "p"), true);
       await clock.advance(1000);
     }
-    expect(queue.pacesHeld).toBeLessThanOrEqual(121);
+    expect(queue.paces.size).toBeLessThanOrEqual(121);
   });
 
   it("are bounded also where all were written at once: the oldest leave", () => {
     const { queue } = setUp();
     for (let n = 0; n < 20_010; n++) queue.recordWrite(reportKey(`ci-${n}`, "p"), true);
-    expect(queue.pacesHeld).toBe(20_000);
+    expect(queue.paces.size).toBe(20_000);
     queue.add(reportKey("ci-0", "p"), "counters");
     expect(queue.work.waitMs()).toBe(200);
     queue.forget(reportKey("ci-0", "p"));
@@ -120,7 +120,7 @@ describe("paces", () => {
     for (let n = 0; n < 5; n++) queue.recordWrite(A, false);
     await clock.advance(120_000);
     queue.recordWrite(B, false);
-    expect(queue.pacesHeld).toBe(1);
+    expect(queue.paces.size).toBe(1);
     queue.add(A, "counters");
     expect(queue.work.waitMs()).toBe(200);
   });

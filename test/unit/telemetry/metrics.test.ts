@@ -4,6 +4,7 @@
 // The source is a plain object that the test changes; what is scraped is compared with literal lines.
 
 import { describe, expect, test } from "vitest";
+import { sumBuffers } from "../../../src/lib/collections/buffer-use.ts";
 import { metricGroups } from "../../../src/telemetry/metric-list.ts";
 import { createMetrics } from "../../../src/telemetry/metrics.ts";
 import type { MetricsSource, ReportRow } from "../../../src/telemetry/metrics-source.ts";
@@ -29,7 +30,8 @@ function createNumbers() {
       disconnects: { ok_end: 0, error: 0 },
     },
     journal: { isKept: false, bytes: 0, batches: 0, rows: 0, failures: 0, recovered: 0, waiting: 0, ageMs: 0 },
-    writes: { results: { written: 0, conflict: 0 }, removed: 0, queued: 0, paced: 0 },
+    writes: { results: { written: 0, conflict: 0 }, removed: 0, queued: 0 },
+    buffers: sumBuffers([]),
     api: { requests: [] as { verb: string; code: string; count: number }[], retries: 0 },
     events: { sent: 0, suppressed: { rate: 0 }, lost: { queue_full: 0 } },
     reports: { rows: [] as ReportRow[], others: 0 },
@@ -46,6 +48,7 @@ function setUp() {
   const source: MetricsSource = {
     counters: () => state.counters,
     held: () => state.held,
+    buffers: () => state.buffers,
     stream: () => state.stream,
     journal: () => state.journal,
     writes: () => state.writes,
@@ -115,7 +118,8 @@ describe("scrape", () => {
     state.stream.certificateExpiryMs = 1_800_000_000_000;
     Object.assign(state.journal, { isKept: true, bytes: 30, batches: 31, rows: 32, failures: 33, recovered: 34 });
     Object.assign(state.journal, { waiting: 35, ageMs: 36_500 });
-    state.writes = { results: { written: 19, conflict: 20 }, removed: 28, queued: 21, paced: 41 };
+    state.writes = { results: { written: 19, conflict: 20 }, removed: 28, queued: 21 };
+    state.buffers = { ...state.buffers, deletions: { size: 48, overflows: 49 } };
     state.api = { requests: [{ verb: "PUT", code: "OK", count: 22 }], retries: 23 };
     state.events = { sent: 24, suppressed: { rate: 25 }, lost: { queue_full: 26 } };
     state.reports = { rows: [SHOP], others: 29 };
@@ -132,14 +136,21 @@ describe("scrape", () => {
       alerts_rejected_total{reason="no_policy"} 1 | alerts_rejected_total{reason="invalid_json"} 0
       redactions_shortened_total 6 | alerts_without_details_total 15 | unwritten_occurrences 11 | violations_held 12
       reports_held 13 | held_bytes 29 | rendered_violations_bytes 31 | violations_evicted_total 30 | names_held 90
-      names_evicted_total 91 | violations_joined_total 92 | violations_expired_total 27 | reports_removed_total 28
+      names_evicted_total 91 | violations_joined_total 92
+      buffer_entries{buffer="absent_namespaces"} 0 | buffer_entries{buffer="deletions"} 48
+      buffer_entries{buffer="early_gaps"} 0 | buffer_entries{buffer="rejection_scopes"} 0
+      buffer_entries{buffer="throttled_pods"} 0 | buffer_entries{buffer="write_intervals"} 0
+      buffer_overflows_total{buffer="absent_namespaces"} 0 | buffer_overflows_total{buffer="deletions"} 49
+      buffer_overflows_total{buffer="early_gaps"} 0 | buffer_overflows_total{buffer="rejection_scopes"} 0
+      buffer_overflows_total{buffer="throttled_pods"} 0 | buffer_overflows_total{buffer="write_intervals"} 0
+      violations_expired_total 27 | reports_removed_total 28
       stream_up 1 | nodes_desired 3 | nodes_connected 2 | stream_disconnects_total{reason="ok_end"} 17
       stream_disconnects_total{reason="error"} 18 | stream_gaps_total{kind="StreamDown"} 16
       stream_gap_seconds_total{kind="StreamDown"} 1.5 | stream_last_message_timestamp_seconds 1795428000.25
       relay_certificate_expiry_timestamp_seconds 1800000000 | journal_up 1 | journal_bytes 30
       journal_batches_total 31 | journal_rows_total 32 | journal_failures_total 33 | journal_waiting_violations 35
       journal_lag_seconds 36.5 | journal_recovered_occurrences_total 34 | report_writes_total{result="written"} 19
-      report_writes_total{result="conflict"} 20 | reports_queued 21 | report_paces 41 | openreports_served 1
+      report_writes_total{result="conflict"} 20 | reports_queued 21 | openreports_served 1
       openreports_writes_total{result="written"} 44 | openreports_writes_total{result="refused"} 45
       openreports_pending 46 | openreports_left_out 47 | api_requests_total{verb="PUT",code="OK"} 22
       api_retries_total 23 | events_sent_total 24 | events_suppressed_total{reason="rate"} 25
