@@ -3,14 +3,14 @@
 
 // The acceptances of a real API server: what becomes of a status write that comes too late or is refused.
 
-import { afterAll, afterEach, beforeAll, expect, it } from "vitest";
+import { afterEach, expect, it } from "vitest";
 import { AcceptanceWatch, type AcceptanceWatchOptions } from "../../src/acceptance/acceptance-watch.ts";
 import type { MatchedCounts } from "../../src/acceptance/status-writer.ts";
 import type { KubeClient, KubeRequest } from "../../src/kube/client.ts";
 import { type Clock, systemClock } from "../../src/lib/clock.ts";
 import { silentLogger } from "../../src/lib/logger.ts";
 import { eventually } from "../support/eventually.ts";
-import { createKubeClient } from "../support/kube-clients.ts";
+import { createKubeClient, useKubeClient } from "../support/kube-clients.ts";
 import { describeReal, useCluster } from "../support/real-parts.ts";
 
 /** Half a minute between two tries is long for a test. */
@@ -60,20 +60,13 @@ function createRole(name: string, mayWriteStatus: boolean): string {
 
 describeReal("acceptances", () => {
   const cluster = useCluster({ controllerManager: false, crds: true, namespaces: ["shop"] });
-  let client: KubeClient;
+  const client = useKubeClient(cluster);
   const ends: (() => Promise<void>)[] = [];
 
-  beforeAll(async () => {
-    client = createKubeClient(cluster.kubeconfigPath);
-  });
   afterEach(async () => {
     for (const end of ends.splice(0)) await end();
     await cluster.kubectl(["delete", "av", "-n", "shop", "--all"]);
   });
-  afterAll(async () => {
-    await client?.close();
-  });
-
   /** A watch that runs until the end of the test. */
   function watch(options: Partial<AcceptanceWatchOptions> = {}) {
     const warned: string[] = [];

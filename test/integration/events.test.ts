@@ -3,16 +3,15 @@
 
 // Events on a real API server, read as a person reads them: with kubectl describe and kubectl events.
 
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { beforeAll, beforeEach, describe, expect, test } from "vitest";
 import type { EventUpdate, NewEvent } from "../../src/events/event-recorder.ts";
 import { createEventSink } from "../../src/events/event-sink.ts";
 import { startRecorder } from "../../src/events/recorder.ts";
 import type { RunningRecorder } from "../../src/events/recorder-options.ts";
-import type { KubeClient } from "../../src/kube/client.ts";
 import { silentLogger } from "../../src/lib/logger.ts";
 import { eventually } from "../support/eventually.ts";
 import { FakeClock } from "../support/fake-clock.ts";
-import { createKubeClient } from "../support/kube-clients.ts";
+import { createKubeClient, useKubeClient } from "../support/kube-clients.ts";
 import { describeReal, useCluster } from "../support/real-parts.ts";
 import { beginDeletion } from "../support/terminating-namespace.ts";
 
@@ -20,17 +19,12 @@ const SIGNAL = new AbortController().signal;
 
 describeReal("Events on a real API server", () => {
   const cluster = useCluster();
-  let client: KubeClient;
+  const client = useKubeClient(cluster);
   let namespace: string;
   let namespaces = 0;
 
   beforeAll(async () => {
-    client = createKubeClient(cluster.kubeconfigPath);
     await cluster.apply(`${JSON.stringify({ apiVersion: "v1", kind: "Node", metadata: { name: "worker-1" } })}\n`);
-  });
-
-  afterAll(async () => {
-    await client?.close();
   });
 
   beforeEach(async () => {

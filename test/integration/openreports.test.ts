@@ -4,17 +4,16 @@
 // The publisher of OpenReports on a real API server with the real CRDs, which check every write strictly.
 
 import { isDeepStrictEqual } from "node:util";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import type { OpenReport } from "../../src/api/openreports.ts";
 import type { Report, Violation } from "../../src/api/v1alpha1.ts";
-import type { KubeClient } from "../../src/kube/client.ts";
 import { systemClock } from "../../src/lib/clock.ts";
 import { silentLogger } from "../../src/lib/logger.ts";
 import { openReportName, toOpenReport } from "../../src/report/openreport.ts";
 import type { OpenReportPublisherOptions } from "../../src/sinks/openreports/kind-publisher.ts";
 import { OpenReportPublisher } from "../../src/sinks/openreports/openreport-publisher.ts";
 import { eventually } from "../support/eventually.ts";
-import { createKubeClient } from "../support/kube-clients.ts";
+import { createKubeClient, useKubeClient } from "../support/kube-clients.ts";
 import { installOpenReports, listOpenReports, toCopied, toExpectedCopy } from "../support/openreports/openreports.ts";
 import { OPTIONS } from "../support/openreports/options.ts";
 import { describeReal, useCluster } from "../support/real-parts.ts";
@@ -41,14 +40,11 @@ function reportOf(namespace: string, name: string, count: number): Report {
 
 describeReal("OpenReports", () => {
   const cluster = useCluster({ crds: true });
-  let client: KubeClient;
+  const client = useKubeClient(cluster);
   let namespace: string;
   let namespaces = 0;
   const ends: (() => Promise<void>)[] = [];
 
-  beforeAll(async () => {
-    client = createKubeClient(cluster.kubeconfigPath);
-  });
   beforeEach(async () => {
     namespaces += 1;
     namespace = `shop-${namespaces}`;
@@ -59,10 +55,6 @@ describeReal("OpenReports", () => {
     await cluster.kubectl(["delete", "pvr", "-A", "--all"]);
     await cluster.kubectl(["delete", "cpvr", "--all"]);
   });
-  afterAll(async () => {
-    await client?.close();
-  });
-
   /** A publisher that runs until it is ended or the test is over. */
   function publish(options: Partial<OpenReportPublisherOptions> = {}) {
     const lines: string[] = [];

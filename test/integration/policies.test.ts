@@ -4,27 +4,24 @@
 // The policies of a real API server, followed by their metadata: with and without the CRDs, with and without the right.
 
 import { afterAll, beforeAll, expect, it } from "vitest";
-import type { KubeClient } from "../../src/kube/client.ts";
 import { systemClock } from "../../src/lib/clock.ts";
 import { silentLogger } from "../../src/lib/logger.ts";
 import { PolicyWatch, type PolicyWatchOptions } from "../../src/policies/policy-watch.ts";
 import { eventually } from "../support/eventually.ts";
-import { createKubeClient } from "../support/kube-clients.ts";
+import { createKubeClient, useKubeClient } from "../support/kube-clients.ts";
 import { listPolicyCrdNames, policy, renderPolicyCrds } from "../support/policies.ts";
 import { describeReal, useCluster } from "../support/real-parts.ts";
 
 describeReal("policies", () => {
   const cluster = useCluster({ controllerManager: false });
-  let client: KubeClient;
+  const client = useKubeClient(cluster);
   const ends: (() => Promise<void>)[] = [];
 
   beforeAll(async () => {
-    client = createKubeClient(cluster.kubeconfigPath);
     await cluster.kubectl(["create", "namespace", "shop"]);
   });
   afterAll(async () => {
     for (const end of ends) await end();
-    await client?.close();
   });
 
   /** A watch that runs until the end of the tests, and the names that it reported as changed. */

@@ -4,29 +4,25 @@
 // The reports of a real API server as a standby follows them: listed, changed, removed, and listed again where the server
 // no longer knows the version from which the watch was to go on.
 
-import { afterAll, beforeAll, expect, it } from "vitest";
+import { afterAll, expect, it } from "vitest";
 import { MANAGED_BY_LABEL, PRODUCT } from "../../src/api/names.ts";
 import type { Report } from "../../src/api/v1alpha1.ts";
-import type { KubeClient, KubeRequest, KubeStreamRequest } from "../../src/kube/client.ts";
+import type { KubeRequest, KubeStreamRequest } from "../../src/kube/client.ts";
 import { systemClock } from "../../src/lib/clock.ts";
 import { silentLogger } from "../../src/lib/logger.ts";
 import { createReportWatch } from "../../src/sinks/report-watch.ts";
 import { eventually } from "../support/eventually.ts";
-import { createKubeClient } from "../support/kube-clients.ts";
+import { useKubeClient } from "../support/kube-clients.ts";
 import { describeReal, useCluster } from "../support/real-parts.ts";
 import { createFullReport } from "../unit/api/full-report.ts";
 
 describeReal("reports", () => {
   const cluster = useCluster({ controllerManager: false, crds: true, namespaces: ["shop"] });
-  let client: KubeClient;
+  const client = useKubeClient(cluster);
   const ends: (() => Promise<void>)[] = [];
 
-  beforeAll(async () => {
-    client = createKubeClient(cluster.kubeconfigPath);
-  });
   afterAll(async () => {
     for (const end of ends) await end();
-    await client?.close();
   });
 
   /** Follows until the end of the tests; `each` may change a request for a stream before it is sent. */

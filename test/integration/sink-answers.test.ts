@@ -3,12 +3,12 @@
 
 // Answer of a real API server when a report is written: of 256 KiB only what the writer did not know.
 
-import { afterAll, beforeAll, expect, it } from "vitest";
+import { expect, it } from "vitest";
 import { MANAGED_BY_LABEL, PRODUCT } from "../../src/api/names.ts";
-import type { KubeClient, KubeRequest } from "../../src/kube/client.ts";
+import type { KubeRequest } from "../../src/kube/client.ts";
 import { silentLogger } from "../../src/lib/logger.ts";
 import { createClusterSink } from "../../src/sinks/cluster-sink.ts";
-import { createKubeClient } from "../support/kube-clients.ts";
+import { useKubeClient } from "../support/kube-clients.ts";
 import { describeReal, useCluster } from "../support/real-parts.ts";
 import { createFullReport } from "../unit/api/full-report.ts";
 
@@ -16,14 +16,7 @@ const SIGNAL = new AbortController().signal;
 
 describeReal("answers", () => {
   const cluster = useCluster({ controllerManager: false, crds: true, namespaces: ["shop"] });
-  let client: KubeClient;
-
-  beforeAll(async () => {
-    client = createKubeClient(cluster.kubeconfigPath);
-  });
-  afterAll(async () => {
-    await client?.close();
-  });
+  const client = useKubeClient(cluster);
 
   it("to a create and a replace are metadata alone, and the sink gives them with what was sent", async () => {
     const answers: unknown[] = [];

@@ -8,14 +8,13 @@ import { writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { beforeAll, beforeEach, describe, expect, test } from "vitest";
 import type { Report, Violation } from "../../src/api/v1alpha1.ts";
-import type { KubeClient } from "../../src/kube/client.ts";
 import { silentLogger } from "../../src/lib/logger.ts";
 import { createClusterSink } from "../../src/sinks/cluster-sink.ts";
 import { type ReportSink, SinkError } from "../../src/sinks/report-sink.ts";
 import { eventually } from "../support/eventually.ts";
-import { createKubeClient } from "../support/kube-clients.ts";
+import { createKubeClient, useKubeClient } from "../support/kube-clients.ts";
 import { describeReal, useCluster } from "../support/real-parts.ts";
 import { beginDeletion } from "../support/terminating-namespace.ts";
 import { createFullClusterReport, createFullReport } from "../unit/api/full-report.ts";
@@ -24,18 +23,13 @@ const SIGNAL = new AbortController().signal;
 
 describeReal("the cluster sink on a real API server", () => {
   const cluster = useCluster();
-  let client: KubeClient;
+  const client = useKubeClient(cluster);
   let sink: ReportSink;
   let namespace: string;
   let namespaces = 0;
 
   beforeAll(async () => {
-    client = createKubeClient(cluster.kubeconfigPath);
     sink = createClusterSink({ client, logger: silentLogger });
-  });
-
-  afterAll(async () => {
-    await client?.close();
   });
 
   beforeEach(async () => {
