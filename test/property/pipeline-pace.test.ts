@@ -201,12 +201,6 @@ it("nothing to do makes no request and keeps no timer", async () => {
   expect(s.clock.pending).toBe(0);
 });
 
-/** A number in letters, so that folding leaves it alone. */
-// The fake clock and the builders agree on where time starts.
-it("starts at the same time everywhere", () => {
-  expect(new Simulation().clock.nowMs()).toBe(START_MS);
-});
-
 it("alerts of more reports than may be written set no timer each: what an alert costs does not grow with what waits", async () => {
   const s = await startSimulation();
   const storm = (ms: number) => {

@@ -21,6 +21,14 @@ function createLedger(...alerts: ReturnType<typeof alert>[]): Ledger {
   return ledger;
 }
 
+const countSubjects = ({ subjects: { workloads, pods, nodes } }: Ledger) => [workloads.count, pods.count, nodes.count];
+
+/** A write that succeeds. */
+function persist({ write }: Ledger): void {
+  write.take();
+  write.commit();
+}
+
 /** Occurrences of a ledger by place: [committed and in flight, pending]. */
 function getPlaces(ledger: Ledger): [told: number, unwritten: number, sums: number] {
   let sum = 0;
@@ -54,8 +62,7 @@ describe("a count", () => {
     ledger.write.restore();
     expect(getPlaces(ledger)).toEqual([0, 3, 3]);
     expect(ledger.entries.size).toBe(2);
-    ledger.write.take();
-    ledger.write.commit();
+    persist(ledger);
     expect(ledger.counts.written).toMatchObject({ occurrences: 3, firstUs: START_US, lastUs: START_US + 5000 });
   });
 
@@ -73,8 +80,7 @@ describe("a count", () => {
     ledger.add(violation(alert(FILE)), false);
     // A known violation is identified also at the bound.
     ledger.add(violation(alert({ UpdatedTime: formatTimeAt(1) })), false);
-    ledger.write.take();
-    ledger.write.commit();
+    persist(ledger);
     expect(ledger.counts.written).toMatchObject({ occurrences: 3, prevented: 2, allowed: 1 });
     expect(ledger.entries.size).toBe(1);
     // Later violations may be among those without details.
@@ -123,8 +129,7 @@ describe("what is there to write", () => {
     ["what a failed write leaves", failWrite, true],
   ])("%s", (_name, act, isDirty) => {
     const ledger = createLedger(alert());
-    ledger.write.take();
-    ledger.write.commit();
+    persist(ledger);
     act(ledger);
     expect(ledger.write.isNeeded).toBe(isDirty);
   });
@@ -156,8 +161,7 @@ describe("rebase", () => {
 
   it("forgets what was committed before: the store knows better", () => {
     const ledger = createLedger(alert());
-    ledger.write.take();
-    ledger.write.commit();
+    persist(ledger);
     runAtOnce(ledger.transfer.rebase(undefined));
     expect(getPlaces(ledger)).toEqual([0, 0, 0]);
     expect(ledger.entries.size).toBe(0);
@@ -177,8 +181,7 @@ describe("rebase", () => {
 describe("drain and absorb", () => {
   it("hand over everything that is not written, also what is in flight", () => {
     const ledger = createLedger(alert());
-    ledger.write.take();
-    ledger.write.commit();
+    persist(ledger);
     ledger.add(violation(alert({ UpdatedTime: formatTimeAt(1) })), true);
     ledger.write.take();
     ledger.add(violation(alert(FILE)), true);
@@ -190,8 +193,7 @@ describe("drain and absorb", () => {
     other.transfer.absorb(totals, entries);
     expect(getPlaces(ledger)).toEqual([1, 0, 1]);
     expect(getPlaces(other)).toEqual([0, 2, 2]);
-    other.write.take();
-    other.write.commit();
+    persist(other);
     expect(getPlaces(other)).toEqual([2, 0, 2]);
   });
 
@@ -215,9 +217,7 @@ describe("distinct things", () => {
       alert({ PodName: "web-2", HostName: "node-1" }),
       alert({ OwnerName: "db", PodName: "db-0" }),
     );
-    expect([ledger.subjects.workloads.count, ledger.subjects.pods.count, ledger.subjects.nodes.count]).toEqual([
-      2, 3, 2,
-    ]);
+    expect(countSubjects(ledger)).toEqual([2, 3, 2]);
   });
 
   it("in the cluster report are pods by node, and hosts are no pods", () => {
@@ -226,9 +226,7 @@ describe("distinct things", () => {
     for (const each of [hostAlert(), hostAlert(), alert(pod), alert(pod, { HostName: "node-2" })]) {
       ledger.add(violation(each), true);
     }
-    expect([ledger.subjects.workloads.count, ledger.subjects.pods.count, ledger.subjects.nodes.count]).toEqual([
-      2, 2, 2,
-    ]);
+    expect(countSubjects(ledger)).toEqual([2, 2, 2]);
     ledger.add(violation(alert(pod, { NamespaceName: "Unknown" })), true);
     expect(ledger.subjects.pods.count).toBe(3);
   });
