@@ -51,7 +51,7 @@ test("values.schema.json knows every setting of the configuration but those of t
   expect(openReports?.properties?.["enabled"]).toMatchObject({ enum: ["auto", "true", "false", true, false] });
 });
 
-/** Every key of values.yaml with its children, but not below those whose keys belong to the user. */
+/** Every key of values.yaml with its children, but not below those with keys of the user. */
 function listKeys(values: unknown, schema: Node, path: string): string[] {
   if (schema.properties === undefined || path === ".config") return [path];
   const inside = Object.entries(values as Record<string, unknown>);

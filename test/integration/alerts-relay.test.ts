@@ -14,7 +14,7 @@ import { run, startGrpcServer, startNodeForTest, startTcpServer } from "./alerts
 /** Patience for a condition without a listener; a slow machine must not fail. */
 const PATIENCE = { timeout: 30_000 };
 
-/** A source whose stream to a relay is open. */
+/** A source with an open stream to a relay. */
 async function runConnected(options: Omit<RelaySourceOptions, "address"> = {}) {
   const relay = await startNodeForTest();
   const running = run({ address: relay.address, ...options });

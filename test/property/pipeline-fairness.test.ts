@@ -42,7 +42,7 @@ it("the flood of one tenant delays the writes of others by a turn, and by the ag
     await s.clock.advance(isTime ? 8000 : 1000);
     if (isTime) for (const namespace of QUIET) waited.push(written.indexOf(namespace, before) - before);
   }
-  // A first report waits for one turn of four namespaces; a later one, whose rank is lower, for 5 s as well.
+  // A first report waits for one turn of four namespaces; a later one, of a lower rank, for 5 s as well.
   const [first, later] = [waited.slice(0, QUIET.length), waited.slice(QUIET.length)];
   expect(first.filter((writes) => writes < 0 || writes > 6)).toEqual([]);
   expect(later.filter((writes) => writes < 0 || writes > 6 + 5 * 5)).toEqual([]);

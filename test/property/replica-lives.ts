@@ -27,7 +27,7 @@ const RENEWAL_MS = 2000;
 const QUIET_MS = 10 * 60_000;
 
 export interface ChaosOptions extends Pick<PipelineOptions, "limits" | "memory"> {
-  /** Share of the writes whose answer is an error, whether or not they reach the store. */
+  /** Share of the writes that are answered by an error, whether or not they reach the store. */
   faults: number;
   /** Share of the replicas with a journal. */
   journals: number;

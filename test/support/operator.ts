@@ -91,7 +91,7 @@ export class OperatorProcess {
     );
   }
 
-  /** One series, whose labels as Prometheus prints them are part of the name; without them the sum of all series. */
+  /** One series, named with its labels as Prometheus prints them; without them the sum of all series. */
   async readMetric(name: string): Promise<number> {
     const metrics = await this.readMetrics();
     const full = `policy_violation_${name}`;

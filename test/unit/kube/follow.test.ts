@@ -11,7 +11,7 @@ import { FakeClock } from "../../support/fake-clock.ts";
 
 const OBSERVER: FollowObserver = { onListing() {}, onObject() {}, onListed() {}, onRemoved() {}, onProblem() {} };
 
-/** A client whose lists are empty, and whose watches do as `watch` says. */
+/** A client with empty lists, and with watches that do as `watch` says. */
 function createClient(
   watch: (request: KubeStreamRequest) => AsyncGenerator<unknown, void, undefined>,
   list: () => unknown = () => ({ metadata: { resourceVersion: "1" }, items: [] }),

@@ -16,7 +16,7 @@ beforeEach(() => {
   election = new Election();
 });
 
-/** A Lease as another program wrote it, whose clock is of another century. */
+/** A Lease as another program wrote it, by a clock of another century. */
 function createForeignLease(holderIdentity: string, leaseDurationSeconds = 15) {
   const time = "1999-01-01T00:00:00.000000Z";
   return {
