@@ -211,10 +211,13 @@ export class ReportEntries implements CountingReport {
   }
 
   #setCommitted(stored: Entry): void {
-    const entry = this.map.get(stored.key) ?? stored;
+    const entry = this.map.get(stored.key);
+    if (!entry || !isWritten(entry)) this.#written++;
+    if (!entry) {
+      this.map.set(stored);
+      return;
+    }
     const isPending = this.pending.entries.delete(entry);
-    if (!isWritten(entry) || entry === stored) this.#written++;
-    if (entry === stored) this.map.set(entry);
     entry.committed = stored.committed;
     entry.lowerBound = stored.lowerBound;
     if (isPending) this.pending.entries.add(entry);
