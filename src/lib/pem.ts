@@ -96,10 +96,10 @@ function toText({ name, bytes }: PemText): string {
 
 /** Says what a text has in place of what is expected. */
 function explain(text: string, expected: string): string {
-  const found = [...text.matchAll(BEGIN)].map(([, label]) => label);
-  return found.length === 0
-    ? `("-----BEGIN ${expected}-----")`
-    : `("-----BEGIN ${expected}-----"): it begins with ${found[0]}`;
+  const [found] = [...text.matchAll(BEGIN)].map(([, label = ""]) => label);
+  const line = `("-----BEGIN ${expected}-----")`;
+  if (found === undefined) return line;
+  return found.endsWith(expected) ? `${line}: its text is cut off or damaged` : `${line}: it begins with ${found}`;
 }
 
 function formatIsoTime(date: Date): string {
