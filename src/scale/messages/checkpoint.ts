@@ -5,7 +5,7 @@
 // Invariant: pure. A position is given only when every report that had counts before it was written after it.
 
 import * as z from "zod";
-import { DELTA_VERSION, shard } from "./delta-codec.ts";
+import { DELTA_VERSION, gapNotice, shard } from "./delta-codec.ts";
 import type { ShardsSnapshot } from "./shard-tracker.ts";
 import type { SourceState } from "./source-tracker.ts";
 
@@ -26,6 +26,7 @@ const schema = z.strictObject({
   sources: z.record(z.string(), z.strictObject({ seq: count, cumulative: count, atMs: count, untilUs: count })),
   shards: z.array(shard.extend({ source: z.string(), atMs: count, untilUs: count })),
   wholeSinceUs: count,
+  gaps: z.array(gapNotice).optional(),
 });
 
 export class CheckpointTracker {

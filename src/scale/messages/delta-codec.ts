@@ -87,15 +87,18 @@ const report = z.strictObject({
   violations: z.array(violation),
 });
 
+/** A gap of a message. */
+export const gapNotice = z.strictObject({
+  type: z.literal("gap"),
+  kind: z.enum(["NodeDown", "NotRunning", "Stalled", "TransportLost"]),
+  fromUs: us.nullable(),
+  toUs: us.nullable(),
+  nodes: count,
+  count,
+});
+
 const notice = z.discriminatedUnion("type", [
-  z.strictObject({
-    type: z.literal("gap"),
-    kind: z.enum(["NodeDown", "NotRunning", "Stalled", "TransportLost"]),
-    fromUs: us.nullable(),
-    toUs: us.nullable(),
-    nodes: count,
-    count,
-  }),
+  gapNotice,
   z.strictObject({
     type: z.literal("throttle"),
     notice: z.strictObject({

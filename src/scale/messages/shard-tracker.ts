@@ -5,7 +5,7 @@
 // Invariant: pure and deterministic. The same messages after the same snapshot give the same answers.
 
 import type { EpochUs } from "../../lib/time.ts";
-import type { ShardState } from "./delta.ts";
+import type { GapNotice, ShardState } from "./delta.ts";
 
 /** State of one shard after the newest message of its holder. */
 export interface KnownShard extends ShardState {
@@ -20,15 +20,22 @@ export interface ShardsSnapshot {
   shards: KnownShard[];
   /** No gap that was declared ends later than this. Microseconds since the epoch. */
   wholeSinceUs: EpochUs;
+  /** The newest gaps that are over. */
+  gaps?: readonly GapNotice[] | undefined;
 }
+
+/** Gaps that are remembered for reports that begin later: as many as one lists. */
+const MAX_GAPS = 10;
 
 export class ShardTracker {
   readonly #shards: Map<number, KnownShard>;
   #wholeSinceUs: EpochUs;
+  #gaps: readonly GapNotice[];
 
-  constructor({ shards, wholeSinceUs }: ShardsSnapshot) {
+  constructor({ shards, wholeSinceUs, gaps = [] }: ShardsSnapshot) {
     this.#shards = new Map(shards.map((shard) => [shard.index, shard]));
     this.#wholeSinceUs = wholeSinceUs;
+    this.#gaps = gaps;
   }
 
   /** Notes the shards of a message. Returns the beginnings of gaps that end with it. */
@@ -45,9 +52,16 @@ export class ShardTracker {
     return ended;
   }
 
-  /** Notes the end of a gap in the reports. */
-  onGap(toUs: EpochUs): void {
-    this.#wholeSinceUs = Math.max(this.#wholeSinceUs, toUs);
+  /** Notes a gap in the reports, unless it lasts. */
+  onGap(gap: GapNotice): void {
+    if (gap.toUs === null) return;
+    this.#wholeSinceUs = Math.max(this.#wholeSinceUs, gap.toUs);
+    this.#gaps = [...this.#gaps, gap].slice(-MAX_GAPS);
+  }
+
+  /** Gaps that ended after this time: a report with earlier alerts may lack some, also where it begins later. */
+  listEndedAfter(us: EpochUs): readonly GapNotice[] {
+    return this.#gaps.filter(({ toUs }) => toUs !== null && toUs > us);
   }
 
   /** Beginnings of the gaps that last. */
@@ -77,6 +91,6 @@ export class ShardTracker {
 
   /** Copy that a later owner continues from. */
   snapshot(): ShardsSnapshot {
-    return { shards: [...this.#shards.values()], wholeSinceUs: this.#wholeSinceUs };
+    return { shards: [...this.#shards.values()], wholeSinceUs: this.#wholeSinceUs, gaps: this.#gaps };
   }
 }

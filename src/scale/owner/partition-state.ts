@@ -154,9 +154,10 @@ export class PartitionState {
     }
     // Missing messages without an occurrence may have held notices.
     if (arrival.kind === "after_gap") this.#declareLost(arrival, delta, seq);
-    const isNew = delta.reports.filter((report) => this.#addReport(report, seq));
+    const begun = delta.reports.filter((report) => this.#addReport(report, seq));
+    for (const report of begun) this.#inheritGaps(report);
     for (const notice of delta.notices) this.#addNotice(notice, seq);
-    this.#updateShards(delta, { seq, atMs }, isNew);
+    this.#updateShards(delta, { seq, atMs }, begun);
   }
 
   /** Returns true where the report begins with it. */
@@ -170,6 +171,12 @@ export class PartitionState {
     if (aggregator.absorb(counts)) counters.added += totals.occurrences;
     else this.#refuse(report, seq);
     return before === 0;
+  }
+
+  /** Declares in a report that begins the gaps that were declared before, but ended after its first alert. */
+  #inheritGaps({ namespace, policyName, totals: { firstUs } }: ReportDelta): void {
+    const ledger = this.#parts.aggregator.ledgers.get(reportKey(namespace, policyName));
+    if (ledger) for (const gap of this.shards.listEndedAfter(firstUs)) declareGap(ledger, gap, firstUs);
   }
 
   /** Ends gaps whose shard is read again, or has another holder; those that last begin in reports that do. */
@@ -220,7 +227,7 @@ export class PartitionState {
     seq: number,
     isConcerned: (report: { key: string; all: Totals }) => boolean = () => true,
   ): void {
-    if (gap.toUs !== null) this.shards.onGap(gap.toUs);
+    this.shards.onGap(gap);
     for (const [key, ledger] of this.#ledgersBeyondMark(seq)) {
       const { all } = ledger.counts;
       if (!isConcerned({ key, all })) continue;

@@ -39,7 +39,7 @@ describe("ShardTracker", () => {
   it("continues from a snapshot", () => {
     const tracker = createTracker();
     tracker.update([MISSING], { source: "a", atMs: 1, untilUs: 1 });
-    tracker.onGap(700);
+    tracker.onGap({ type: "gap", kind: "NodeDown", fromUs: 600, toUs: 700, nodes: 1, count: 0 });
     const next = new ShardTracker(tracker.snapshot());
     expect(next.update([READ], { source: "b", atMs: 2, untilUs: 2 })).toEqual([500]);
     expect(next.wholeSinceUs(1, 0)).toBe(700);

@@ -4,6 +4,8 @@
 import { describe, expect, it } from "vitest";
 import { Aggregator } from "../../../../src/aggregate/aggregator.ts";
 import { reportKey } from "../../../../src/ingest/violation/violation.ts";
+import { formatMicroTime } from "../../../../src/lib/time.ts";
+import type { Checkpoint } from "../../../../src/scale/messages/checkpoint.ts";
 import { type Delta, drainReport, type ReportDelta, SKEW_US } from "../../../../src/scale/messages/delta.ts";
 import { encodeDelta } from "../../../../src/scale/messages/delta-codec.ts";
 import { PartitionCounters, PartitionState, PositionNumbers } from "../../../../src/scale/owner/partition-state.ts";
@@ -42,7 +44,9 @@ class TestReader {
   }
 }
 
-function createState(marks: ReadonlyMap<string, number> = new Map(), memory = MEMORY) {
+const BEGIN: Checkpoint = { position: 0, sources: {}, shards: [], wholeSinceUs: 0 };
+
+function createState(marks: ReadonlyMap<string, number> = new Map(), memory = MEMORY, checkpoint = BEGIN) {
   const numbers = new PositionNumbers();
   const aggregator = new Aggregator(memory, () => {}, { numbers, keepsNone: true });
   const counters = new PartitionCounters();
@@ -51,7 +55,7 @@ function createState(marks: ReadonlyMap<string, number> = new Map(), memory = ME
     aggregator,
     numbers,
     marks,
-    checkpoint: { position: 0, sources: {}, shards: [], wholeSinceUs: 0 },
+    checkpoint,
     counters,
     onLoss: () => {},
     onCoverage: () => {},
@@ -60,7 +64,7 @@ function createState(marks: ReadonlyMap<string, number> = new Map(), memory = ME
   });
   const totals = () => aggregator.ledgers.get(KEY)?.counts.all;
   const apply = (seq: number, bytes: Uint8Array) => state.apply({ seq, atMs: START_MS, bytes });
-  return { state, counters, totals, apply };
+  return { state, counters, totals, apply, ledgers: aggregator.ledgers };
 }
 
 describe("PartitionState", () => {
@@ -85,6 +89,24 @@ describe("PartitionState", () => {
     expect(counters.lost).toBe(4);
     const [fromUs, toUs] = [START_US + 1_000_000 - SKEW_US, START_US + 3_000_000];
     expect(totals()?.coverageGaps).toMatchObject([{ kind: "TransportLost", count: 4, fromUs, toUs }]);
+  });
+
+  it("declares it in a report that begins later with alerts of that time, not in one that begins after it", () => {
+    const { apply, state, ledgers } = createState();
+    const reader = new TestReader();
+    const createOther = (PolicyName: string, us: number) =>
+      createReport(1, { PolicyName, UpdatedTime: formatMicroTime(us) });
+    reader.write(4);
+    apply(2, reader.write(1, { reports: [createOther("during", START_US)] }));
+    const gaps = (policyName: string) => ledgers.get(reportKey("shop", policyName))?.counts.all.coverageGaps;
+    expect(gaps("during")).toMatchObject([{ kind: "TransportLost", fromUs: START_US - SKEW_US }]);
+    apply(3, reader.write(1, { reports: [createOther("later", START_US + 1_000_000)] }));
+    apply(4, reader.write(1, { reports: [createOther("after", START_US + 3_000_000)] }));
+    expect(gaps("later")).toMatchObject([{ kind: "TransportLost", toUs: START_US + 2_000_000 }]);
+    expect(gaps("after")).toEqual([]);
+    const restored = createState(new Map(), MEMORY, state.snapshot());
+    restored.apply(5, reader.write(1, { reports: [createOther("restored", START_US + 1_000_000)] }));
+    expect(restored.ledgers.get(reportKey("shop", "restored"))?.counts.all.gaps).toBe(1);
   });
 
   it("skips a message that was sent again", () => {
