@@ -26,7 +26,7 @@ import {
 } from "./violation/violation.ts";
 
 /** A node's clock may run ahead by this much; a time further in the future is taken as the arrival's. */
-const MAX_AHEAD_US = 5 * 60 * 1_000_000;
+export const MAX_AHEAD_US = 5 * 60 * 1_000_000;
 /** A tag list longer than this is cut; KubeArmor's own hardening policies have up to 10. */
 const MAX_TAGS = 50;
 const THROTTLE_OPERATION = "AlertThreshold";

@@ -127,6 +127,11 @@ export class LeaderTakeover implements ControllerObserver {
     return { held, shown: shownTotal + overlap.leftTotal, forgotten };
   }
 
+  /** As Standby.clockBehindUs. */
+  get clockBehindUs(): number {
+    return this.#shared?.standby.clockBehindUs ?? 0;
+  }
+
   /** Keeps a notice for a takeover that the leader adds to its reports now, besides alerts. */
   keep(addAgain: () => void): void {
     this.#shared?.standby.keep(addAgain);

@@ -6,9 +6,11 @@
 
 import type { Report } from "../api/v1alpha1.ts";
 import type { AlertTally } from "../ingest/alert-tally.ts";
+import { MAX_AHEAD_US } from "../ingest/decode.ts";
 import type { Occurrence } from "../ingest/occurrence.ts";
 import type { ThrottleNotice } from "../ingest/violation/violation.ts";
 import type { Clock } from "../lib/clock.ts";
+import { parseMicroTime } from "../lib/time.ts";
 import { isNamedRight } from "../report/parse.ts";
 import type { ReportedUntilIndex } from "../report/reported-until.ts";
 import type { ReportObserver } from "../sinks/report-sink.ts";
@@ -42,6 +44,8 @@ export class Standby implements AlertTally, ReportObserver {
   #notices: { addAgain: () => void; atMs: number }[] = [];
   readonly #listed = new Set<Report["kind"]>();
   #isOver = false;
+  /** By how much this clock is behind that of a replica that wrote a report; 0 where it may be right. */
+  clockBehindUs = 0;
 
   constructor(limits: UnreportedLimits, parts: StandbyParts) {
     this.#parts = parts;
@@ -65,6 +69,7 @@ export class Standby implements AlertTally, ReportObserver {
   }
 
   onStored(report: Report, how: "listed" | "changed"): void {
+    this.#compareClocks(report);
     if (!this.#isOver && isNamedRight(report)) this.unreported.observe(report, how === "changed");
   }
 
@@ -78,7 +83,14 @@ export class Standby implements AlertTally, ReportObserver {
 
   /** Handles the state of a stored report at the takeover. */
   onTakenOver(report: Report): void {
+    this.#compareClocks(report);
     this.unreported.observe(report, this.#listed.has(report.kind));
+  }
+
+  #compareClocks({ summary }: Report): void {
+    const aheadUs = (parseMicroTime(summary.lastSeen) ?? 0) - this.#parts.clock.nowMs() * 1000;
+    // A replica with the same time has believed nothing beyond that.
+    if (aheadUs > MAX_AHEAD_US) this.clockBehindUs = Math.max(this.clockBehindUs, aheadUs);
   }
 
   /** Everything that the leader will yet write has come here, too. */

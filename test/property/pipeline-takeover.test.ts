@@ -62,6 +62,36 @@ it("a process that follows its own counts every alert at once, however many come
   expect(store.occurrences).toBe(first.pipeline.counters.counted + next.pipeline.counters.counted);
 });
 
+it.each([-5 * 3_600_000, -31 * 86_400_000])(
+  "a replica with a clock set by %d ms goes on after a takeover",
+  async (byMs) => {
+    const store = new MemorySink();
+    const first = await startSimulation({ store });
+    const { clock } = first;
+    const sendNow = (simulation: Simulation) => {
+      const UpdatedTime = formatTimeAt(clock.monotonicMs() - START_MS);
+      simulation.pipeline.onAlert(alert({ UpdatedTime }), 0);
+    };
+    for (let i = 0; i < 10; i++) {
+      sendNow(first);
+      await clock.advance(1000);
+    }
+    await first.stop();
+    const persistedUntilMs = clock.nowMs();
+    clock.stepWall(byMs);
+    const next = new Simulation({ store, clock, options: { standby: STANDBY, writerId: "next" } });
+    next.pipeline.onConnected();
+    await next.settleWhile(next.pipeline.load(SIGNAL, { persistedUntilMs }));
+    next.pipeline.controller.start();
+    for (let i = 0; i < 60; i++) {
+      await clock.advance(1000);
+      sendNow(next);
+    }
+    await clock.advance(60_000);
+    expect(store.occurrences).toBe(70);
+  },
+);
+
 it("loading lets alerts be read after every 500 violations", async () => {
   const store = new MemorySink();
   const first = await startSimulation({ store });

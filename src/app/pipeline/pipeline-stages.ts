@@ -11,6 +11,7 @@ import { recordEventUpdates } from "../../events/event-updates.ts";
 import { GapEvents } from "../../events/gap-events.ts";
 import { AlertHash } from "../../ingest/cells/alert-hash.ts";
 import { CellStore } from "../../ingest/cells/cell-store.ts";
+import { MAX_AHEAD_US } from "../../ingest/decode.ts";
 import { DuplicateFilter } from "../../ingest/duplicates.ts";
 import { rememberClean } from "../../ingest/evidence/clean-texts.ts";
 import { createRedactor, type Redact } from "../../ingest/evidence/redact.ts";
@@ -78,14 +79,17 @@ export function createStages(options: PipelineOptions, parts: PipelineParts): Pi
 /** Creates the first stage, which counts alerts where the takeover says. */
 export function createIngest(
   options: PipelineOptions,
-  { clock, maxAheadUs }: PipelineParts,
+  { clock, maxAheadUs = MAX_AHEAD_US }: PipelineParts,
   stages: PipelineStages,
   callbacks: Pick<IngestParts, "nowUs" | "onRejected" | "onThrottled">,
 ): Ingest {
   const { aggregator, takeover, cells, redact, counters, early } = stages;
   const createSeed = () => Math.floor(clock.random() * 2 ** 32) | 0;
   return new Ingest({
-    ...{ ...callbacks, cells, redact, counters, maxAheadUs },
+    ...{ ...callbacks, cells, redact, counters },
+    get maxAheadUs() {
+      return maxAheadUs + takeover.clockBehindUs;
+    },
     names: early.names,
     selector: takeover,
     findRefusal: (namespace) => aggregator.findRefusal(namespace),
