@@ -105,7 +105,7 @@ export function* renderInSteps(ledger: Ledger, options: RenderOptions): Steps<Re
 const SLACK_BYTES = 640;
 
 function renderPolicy(ledger: Ledger, severity: number, policies: PolicyCatalog | undefined): Policy {
-  const { tags, message } = ledger.policy.facts();
+  const { tags, message } = ledger.policy.written;
   const { kind, ...found } = findLedgerProvenance(ledger, policies);
   return {
     name: ledger.policyName,
@@ -119,7 +119,7 @@ function renderPolicy(ledger: Ledger, severity: number, policies: PolicyCatalog 
 
 /** What a report of the ledger written now would tell of its policy's object. */
 export function findLedgerProvenance(ledger: Ledger, policies: PolicyCatalog | undefined): ProvenanceFacts {
-  const { kind } = ledger.policy.facts();
+  const { kind } = ledger.policy.written;
   const { namespace, policyName: name } = ledger;
   const { lastUs } = ledger.counts.written;
   return findProvenance({ namespace, name, kind, lastUs }, policies);

@@ -32,6 +32,8 @@ export class KnownPolicy {
   renderedSeverity: number | undefined;
   /** Latest time at which one of those violations was seen. */
   #floorUs: EpochUs = 0;
+  /** At the last take; undefined before the first. */
+  #taken: PolicyFacts | undefined;
   readonly #kind = new NewestValue<PolicyKind>();
   readonly #tags = new NewestValue<readonly string[]>();
   readonly #message = new NewestValue<string>();
@@ -58,6 +60,16 @@ export class KnownPolicy {
   /** Forgets that severity where all of those violations were last seen before `beforeUs`. */
   expireSeverity(beforeUs: EpochUs): void {
     if (this.#floorUs < beforeUs) this.severityFloor = 0;
+  }
+
+  /** Has the next report tell the facts of the alerts until now, which are in it. */
+  take(): void {
+    this.#taken = this.facts();
+  }
+
+  /** Facts that a report written now tells: none of alerts that came after its counts were taken. */
+  get written(): PolicyFacts {
+    return this.#taken ?? this.facts();
   }
 
   /** Returns the facts, with the floor as severity: that of the policy also depends on its violations. */

@@ -41,6 +41,7 @@ export class LedgerTransfer {
     gaps.recover(counts, () => sets.log?.noteInFlight());
     unidentified.inFlight = oldest.totals.occurrences - entries.add(oldest.entries, "inFlight");
     for (const { identity, tally } of oldest.entries) subjects.addTally(identity, tally);
+    policy.take();
     for (const { totals, entries: counted } of younger) this.absorb(totals, counted);
     if (younger.length > 0) sets.resetLog();
     // Any of the violations may be short of what was journaled without details.
@@ -68,6 +69,7 @@ export class LedgerTransfer {
     counts.clearExpiry();
     if (entries.pending.totals.withoutDetails + (counts.inFlight?.withoutDetails ?? 0) === 0) policy.severityFloor = 0;
     age.isOver = false;
+    policy.take();
     counts.violationsFloor = base?.violations ?? 0;
   }
 

@@ -44,13 +44,14 @@ export class LedgerWrite {
 
   /** Moves what is pending in flight. Until commit or restore nothing more can be taken. */
   take(): void {
-    const { gaps, counts, sets, entries } = this.#ledger;
+    const { policy, gaps, counts, sets, entries } = this.#ledger;
     assert(!counts.inFlight, "one write per report at a time");
     gaps.settle();
     counts.inFlight = entries.pending.totals;
     sets.take();
     this.#isAsked = false;
     entries.take();
+    policy.take();
     sets.log?.taken();
   }
 

@@ -4,8 +4,9 @@
 import { describe, expect, it } from "vitest";
 import type { Alert } from "../../../src/api/alert.ts";
 import type { SeverityLevel } from "../../../src/api/v1alpha1.ts";
+import { renderReport } from "../../../src/report/render.ts";
 import { alert, formatTimeAt, hostAlert, renderOptions } from "../../support/gen.ts";
-import { report, reports } from "../ingest/fold-alerts.ts";
+import { add, addAll, createAggregator, report, reports } from "../ingest/fold-alerts.ts";
 import { findFaults } from "./report-check.ts";
 
 /** A file of its own for each name. */
@@ -16,6 +17,17 @@ function createFileAlert(name: string, ...mods: Partial<Alert>[]): Alert {
 const ALLOWED = { Result: "Passed", Action: "Audit" };
 
 describe("a report", () => {
+  it("shows the policy without alerts that came after its counts were taken", () => {
+    const aggregator = addAll(createAggregator(), [alert({ Tags: "NIST", Message: "before" })]);
+    const [ledger] = [...aggregator.ledgers.values()];
+    if (!ledger) throw new Error("an alert begins a report");
+    ledger.write.take();
+    const taken = renderReport(ledger, renderOptions());
+    add(aggregator, alert({ Tags: "CIS", Message: "after", UpdatedTime: formatTimeAt(1000) }));
+    expect(renderReport(ledger, renderOptions())).toEqual(taken);
+    expect(taken.policy).toMatchObject({ tags: ["NIST"], message: "before" });
+  });
+
   it("shows all of one violation", () => {
     expect(
       report([
