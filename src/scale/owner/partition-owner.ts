@@ -10,8 +10,6 @@
 // Invariant: a report's counts and the position in the stream are in one write. What is in memory can be dropped at any
 // time: the stream and the stored reports have it all.
 
-import { addGap } from "../../aggregate/absorb-counts.ts";
-import { createCoverageGap } from "../../aggregate/counts/coverage-gap.ts";
 import type { Report } from "../../api/v1alpha1.ts";
 import { reportKey } from "../../ingest/violation/violation.ts";
 import { RetryPolicy } from "../../lib/pacing/retry-policy.ts";
@@ -20,8 +18,8 @@ import { findPersistedSeq, parseMarks } from "../../reconcile/watermark.ts";
 import { SinkError } from "../../sinks/report-sink.ts";
 import type { HeldPart } from "../leases/lease-group.ts";
 import { type Checkpoint, decodeCheckpoint, encodeCheckpoint } from "../messages/checkpoint.ts";
-import { SKEW_US } from "../messages/delta.ts";
 import { BusError, isBusError, type StreamFacts } from "../stream/bus.ts";
+import { declareGap, LOSS } from "./gap-notice.ts";
 import { findMovedStream, listMoved } from "./moved-marks.ts";
 import { MOVED_ID } from "./moved-report.ts";
 import type { OwnerOptions, OwnerParts, PartitionLife } from "./owner-parts.ts";
@@ -181,8 +179,7 @@ export class PartitionOwner {
       const writtenFrom = mark ?? findMovedStream(report.metadata);
       if (!writtenFrom?.startsWith("stream-") || writtenFrom === stream) continue;
       // What the earlier stream held for this report can't be read any more.
-      const fromUs = Math.max(0, ledger.counts.all.lastUs - SKEW_US);
-      addGap(ledger, createCoverageGap("TransportLost", fromUs, { toUs: Math.max(fromUs, toEpochUs(nowMs)) }), true);
+      declareGap(ledger, { ...LOSS, fromUs: null, toUs: toEpochUs(nowMs) }, ledger.counts.all.lastUs);
       ledger.write.touch();
     }
   }

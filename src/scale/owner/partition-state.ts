@@ -28,7 +28,7 @@ import { type DecodedDelta, decodeDelta } from "../messages/delta-codec.ts";
 import { ShardTracker } from "../messages/shard-tracker.ts";
 import { type Arrival, SourceTracker } from "../messages/source-tracker.ts";
 import type { StreamMessage } from "../stream/bus.ts";
-import { declareGap } from "./gap-notice.ts";
+import { declareGap, LOSS } from "./gap-notice.ts";
 
 /** Numbers a set of counts by the position in the stream up to which a report holds all messages. */
 export class PositionNumbers extends SetNumbers {
@@ -261,7 +261,5 @@ export class PartitionState {
 
 /** Occurrences that are missing, as far as that is known. */
 type Lost = Pick<Arrival & { kind: "after_gap" }, "occurrences" | "fromUs">;
-
-const LOSS = { type: "gap", kind: "TransportLost", nodes: 0, count: 0 } as const;
 
 const DOWN = { type: "gap", kind: "NodeDown", nodes: 0, count: 0 } as const;
