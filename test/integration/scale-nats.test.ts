@@ -3,13 +3,17 @@
 
 // The stream on a real NATS server: order, repeats, a server that is killed, and everything that can be set up wrongly.
 
+import { cpSync, renameSync, rmSync } from "node:fs";
+import { join } from "node:path";
 import { DiscardPolicy, jetstreamManager, RetentionPolicy, StorageType, type StreamConfig } from "@nats-io/jetstream";
 import { connect as openConnection } from "@nats-io/transport-node";
 import { afterEach, expect, test } from "vitest";
 import { Aggregator } from "../../src/aggregate/aggregator.ts";
+import { systemClock } from "../../src/lib/clock.ts";
 import { silentLogger } from "../../src/lib/logger.ts";
 import { decodeCheckpoint } from "../../src/scale/messages/checkpoint.ts";
 import { PartitionCounters, PartitionState, PositionNumbers } from "../../src/scale/owner/partition-state.ts";
+import { Publisher } from "../../src/scale/reader/publisher.ts";
 import type { StreamMessage } from "../../src/scale/stream/bus.ts";
 import { NatsBus, type NatsOptions } from "../../src/scale/stream/nats-bus.ts";
 import { PARTITIONS, SHARDS } from "../../src/scale/stream/stream-settings.ts";
@@ -20,6 +24,7 @@ import { MEMORY } from "../support/gen.ts";
 import { describeReal } from "../support/real-parts.ts";
 
 const missing = findNatsObstacle();
+const GAP = { type: "gap", kind: "Stalled", fromUs: 0, toUs: 1, nodes: 0, count: 0 } as const;
 
 function encode(text: string): Uint8Array {
   return new TextEncoder().encode(text);
@@ -107,6 +112,38 @@ describeReal(
       await eventually("a stored message", async () => (await bus.publish(1, "a.2", encode("two"))).kind === "stored");
       expect(bus.problem).toBeUndefined();
       expect(await bus.open()).toEqual({ id, startSeq: 0, firstSeq: 1, lastSeq: 2 });
+    });
+
+    test("gives another identity to a stream that lost messages, and gave their sequences again", async () => {
+      const server = await start();
+      const bus = connect(server.url);
+      const publisher = new Publisher({
+        bus,
+        clock: systemClock,
+        logger: silentLogger,
+        partitions: 1,
+        processId: "reader",
+        shards: () => [],
+      });
+      const publish = async (messages: number) => {
+        publisher.send(0, { reports: [], notices: [GAP] }, Date.now());
+        await eventually("a stored message", () => publisher.messages === messages && publisher.isIdle(0));
+      };
+      const [data, copy] = [join(server.dir, "data"), join(server.dir, "copy")];
+      await publisher.checkStream();
+      const { id } = await bus.open();
+      await server.kill();
+      cpSync(data, copy, { recursive: true });
+      await server.start();
+      await publish(1);
+      await server.kill();
+      rmSync(data, { recursive: true });
+      renameSync(copy, data);
+      await server.start();
+      await publish(2);
+      expect(await bus.open()).toEqual({ id, startSeq: 0, firstSeq: 1, lastSeq: 1 });
+      await publisher.checkStream();
+      expect(await bus.open()).toMatchObject({ id: expect.not.stringContaining(id), startSeq: 2 });
     });
 
     test("gives another identity to a stream that is recreated or renewed", async () => {

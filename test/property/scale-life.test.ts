@@ -239,17 +239,20 @@ describe("several processes", { timeout: 300_000 }, () => {
   });
 
   it("declare a stream that was recreated, or has lost what it had stored", async () => {
-    await check(async (world) => {
-      await moveNamespaces(world);
-      await world.run(pickBelow(world, 3000));
-      if (pickBelow(world, 2) === 0) world.stream.recreate();
-      else world.stream.loseTail(1 + pickBelow(world, 5));
-      await world.run(pickBelow(world, 20_000));
-      const [owner] = world.owners;
-      if (owner) world.kill(owner);
-      const next = world.startOwner();
-      for (let partition = 0; partition < PARTITIONS; partition++) world.givePartition(partition, next);
-      await world.run(5000);
-    });
+    await check(
+      async (world) => {
+        await moveNamespaces(world);
+        await world.run(pickBelow(world, 3000));
+        if (pickBelow(world, 2) === 0) world.stream.recreate();
+        else world.stream.loseTail(1 + pickBelow(world, 5));
+        await world.run(pickBelow(world, 20_000));
+        const [owner] = world.owners;
+        if (owner) world.kill(owner);
+        const next = world.startOwner();
+        for (let partition = 0; partition < PARTITIONS; partition++) world.givePartition(partition, next);
+        await world.run(5000);
+      },
+      [666866],
+    );
   });
 });

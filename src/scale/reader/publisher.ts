@@ -63,7 +63,10 @@ export class Publisher {
   /** Reason for which the stream can't be used; undefined while it can. */
   #problem: string | undefined;
   #generation = 0;
+  /** Newest sequence that the stream is known to have given. */
   #lastSeq = 0;
+  /** True where the stream gave a known sequence again: it lost messages and got others before a check. */
+  #hasGoneBack = false;
   /** Counters since the start. */
   messages = 0;
   repeats = 0;
@@ -104,11 +107,14 @@ export class Publisher {
 
   /** Opens the stream, and notices when it is another one. Retried by the next call. */
   async checkStream(): Promise<void> {
-    const acknowledged = this.#lastSeq;
+    const knownSeq = this.#lastSeq;
     try {
       const { id, lastSeq } = await this.#parts.bus.open();
       if (id !== this.#stream) this.#begin(id);
-      else if (lastSeq < acknowledged) await this.#renew(acknowledged);
+      else if (this.#hasGoneBack) await this.#renew(Number.POSITIVE_INFINITY);
+      else if (lastSeq < knownSeq) await this.#renew(knownSeq);
+      // Includes messages of other readers.
+      else this.#lastSeq = Math.max(this.#lastSeq, lastSeq);
       this.#problem = undefined;
     } catch (error) {
       if (!isBusError(error)) throw error;
@@ -130,16 +136,18 @@ export class Publisher {
     this.#stream = stream;
     this.#generation++;
     this.#lastSeq = 0;
+    this.#hasGoneBack = false;
     for (const lane of this.#lanes) {
       lane.seq = 0;
       lane.cumulative = 0;
     }
   }
 
-  async #renew(acknowledged: number): Promise<void> {
+  async #renew(knownSeq: number): Promise<void> {
     const { bus, clock, logger } = this.#parts;
-    if (!(await bus.renew(acknowledged, `${clock.nowMs()}`))) return;
-    logger.error({ lastSeq: acknowledged }, "stream lost stored messages");
+    const lastSeq = this.#lastSeq;
+    if (!(await bus.renew(knownSeq, `${clock.nowMs()}`))) return;
+    logger.error({ lastSeq }, "stream lost stored messages");
     const { id } = await bus.open();
     if (id !== this.#stream) this.#begin(id);
   }
@@ -176,8 +184,10 @@ export class Publisher {
     const bytes = encodeDelta(delta);
     const retry = new RetryPolicy(clock);
     while (!this.#closed.signal.aborted) {
+      const knownSeq = this.#lastSeq;
       const result = await bus.publish(partition, `${source}.${partition}.${seq}`, bytes);
       if (result.kind === "stored") {
+        if (this.#stream === stream && !result.isRepeat && result.seq <= knownSeq) this.#hasGoneBack = true;
         this.#countStored(result, occurrences);
         return;
       }

@@ -47,8 +47,8 @@ export interface Bus {
   open(): Promise<StreamFacts>;
   /**
    * Begins another identity where the stream has gone back behind `knownSeq`, so that it gives sequences again; false
-   * where it has not, for a server that has just become the leader may answer as if it had. `epoch` is any text that
-   * was not used before. Throws BusError.
+   * where it has not, for a server that has just become the leader may answer as if it had. Infinity: it has given some
+   * again, and may be beyond them by now. `epoch` is any text that was not used before. Throws BusError.
    */
   renew(knownSeq: number, epoch: string): Promise<boolean>;
   /** Stores a message of a partition; never rejects. `id` prevents a second one within two minutes. */

@@ -7,6 +7,8 @@ import { Publisher } from "../../../../src/scale/reader/publisher.ts";
 import { FakeClock } from "../../../support/fake-clock.ts";
 import { MemoryBus, MemoryStream } from "../../../support/scale/memory-bus.ts";
 
+const NOTICE = { type: "gap", kind: "Stalled", fromUs: 0, toUs: 1, nodes: 0, count: 0 } as const;
+
 it("logs once why the stream can't be used, and again after it could", async () => {
   const clock = new FakeClock();
   const stream = new MemoryStream();
@@ -50,6 +52,29 @@ it("gives the stream another identity where it has lost messages, not where a se
   await publisher.checkStream();
   expect(stream.id).toBe(id);
   stream.loseTail(1);
+  await publisher.checkStream();
+  expect(stream.id).not.toBe(id);
+});
+
+it("gives the stream another identity where it gives sequences again before a check", async () => {
+  const clock = new FakeClock();
+  const stream = new MemoryStream();
+  const publisher = new Publisher({
+    bus: new MemoryBus(stream, clock),
+    clock,
+    logger: silentLogger,
+    partitions: 1,
+    processId: "reader",
+    shards: () => [],
+  });
+  await publisher.checkStream();
+  const { id } = stream;
+  for (const isLost of [false, true, false]) {
+    if (isLost) stream.loseTail(1);
+    publisher.send(0, { reports: [], notices: [NOTICE] }, clock.nowMs());
+    await clock.advance(100);
+  }
+  expect(stream.lastSeq).toBe(2);
   await publisher.checkStream();
   expect(stream.id).not.toBe(id);
 });
