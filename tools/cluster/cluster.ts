@@ -86,10 +86,11 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
       keepDir();
     };
     try {
-      const plane = await prepareControlPlane(dir, getPaths(locateParts([...CLUSTER_PARTS, "kube-scheduler"])).paths, {
-        auditLevel,
-        ...(node === undefined ? {} : { node }),
-      });
+      const plane = await prepareControlPlane(
+        dir,
+        getPaths(locateParts([...CLUSTER_PARTS, "kube-scheduler", "helm"])).paths,
+        { auditLevel, ...(node === undefined ? {} : { node }) },
+      );
       return await startServers(plane, controllerManager, servers, stop);
     } catch (error) {
       await stop();
