@@ -23,7 +23,7 @@ const CERTIFICATE = /-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g
 const DER_BEGIN = [0x30, 0x80] as const;
 
 /** Reads one certificate or more. Throws UnusablePem, also where only one of them is damaged. */
-export function parseCertificates(pem: PemText): [X509Certificate, ...X509Certificate[]] {
+function parseCertificates(pem: PemText): [X509Certificate, ...X509Certificate[]] {
   const { name } = pem;
   const text = toText(pem);
   const begun = [...text.matchAll(BEGIN)].filter(([, label]) => label === "CERTIFICATE").length;
@@ -47,8 +47,28 @@ export function parseCertificates(pem: PemText): [X509Certificate, ...X509Certif
   return [first, ...others];
 }
 
+/** Reads certificates and returns those that are valid now. Throws UnusablePem, also where none is. */
+export function parseAuthorities(pem: PemText, nowMs: number): X509Certificate[] {
+  const all = parseCertificates(pem);
+  const current = all.filter((one) => checkDates(one, nowMs) === undefined);
+  if (current.length === 0) throw new UnusablePem(`${pem.name} ${checkDates(all[0], nowMs)}`);
+  return current;
+}
+
+/** Reads our certificate, the first of a chain, which must be valid now and have this key. Throws UnusablePem. */
+export function parseOwnCertificate(certificate: PemText, privateKey: PemText, nowMs: number): X509Certificate {
+  const [own] = parseCertificates(certificate);
+  const outdated = checkDates(own, nowMs);
+  if (outdated !== undefined) throw new UnusablePem(`${certificate.name} ${outdated}`);
+  if (!own.checkPrivateKey(parsePrivateKey(privateKey)))
+    throw new UnusablePem(
+      `${privateKey.name} is not the key of ${certificate.name}: put in the two that were made together`,
+    );
+  return own;
+}
+
 /** Reads a private key without a passphrase. Throws UnusablePem. */
-export function parsePrivateKey(pem: PemText): KeyObject {
+function parsePrivateKey(pem: PemText): KeyObject {
   const { name } = pem;
   const text = toText(pem);
   if (/ENCRYPTED/.test(text)) throw new UnusablePem(`${name} is encrypted: put in a key without a passphrase`);
@@ -57,18 +77,6 @@ export function parsePrivateKey(pem: PemText): KeyObject {
   } catch {
     throw new UnusablePem(`${name} holds no private key in PEM form ${explain(text, "PRIVATE KEY")}`);
   }
-}
-
-/** Throws UnusablePem where the key is of another certificate. */
-export function checkKeyPair(
-  certificate: X509Certificate,
-  key: KeyObject,
-  names: { certificate: string; key: string },
-) {
-  if (!certificate.checkPrivateKey(key))
-    throw new UnusablePem(
-      `${names.key} is not the key of ${names.certificate}: put in the two that were made together`,
-    );
 }
 
 /** Returns when a certificate expired or will be valid; undefined when it is valid now. */

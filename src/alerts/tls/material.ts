@@ -7,14 +7,7 @@
 import type { X509Certificate } from "node:crypto";
 import { createSecureContext, type SecureContext } from "node:tls";
 import { getErrorMessage } from "../../lib/error-message.ts";
-import {
-  checkDates,
-  checkKeyPair,
-  type PemText,
-  parseCertificates,
-  parsePrivateKey,
-  UnusablePem,
-} from "../../lib/pem.ts";
+import { type PemText, parseAuthorities, parseOwnCertificate, UnusablePem } from "../../lib/pem.ts";
 
 /** Everything that a connection with mutual TLS needs. */
 export interface TlsMaterial {
@@ -50,18 +43,9 @@ export function readMaterial(pems: TlsPems, nowMs: number): MaterialResult {
 }
 
 function toMaterial({ ca, certificate, privateKey }: TlsPems, nowMs: number): TlsMaterial {
-  const authorities = parseCertificates(ca);
   // Ignores those out of date while there are others.
-  const current = authorities.filter((one) => checkDates(one, nowMs) === undefined);
-  if (current.length === 0) {
-    throw new UnusablePem(`${ca.name} ${checkDates(authorities[0], nowMs)}`);
-  }
-  const chain = parseCertificates(certificate);
-  const [own] = chain;
-  const outdated = checkDates(own, nowMs);
-  if (outdated !== undefined) throw new UnusablePem(`${certificate.name} ${outdated}`);
-  const key = parsePrivateKey(privateKey);
-  checkKeyPair(own, key, { certificate: certificate.name, key: privateKey.name });
+  const current = parseAuthorities(ca, nowMs);
+  const own = parseOwnCertificate(certificate, privateKey, nowMs);
   const trusting = (trusted: readonly X509Certificate[]) => makeContext(trusted, certificate, privateKey);
   return {
     caName: ca.name,

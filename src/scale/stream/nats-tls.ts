@@ -3,18 +3,10 @@
 
 // TLS of the connection to NATS, from the address and the Secret.
 
-import type { X509Certificate } from "node:crypto";
 import { isIP } from "node:net";
 import { checkServerIdentity, type PeerCertificate } from "node:tls";
 import type { TlsOptions } from "@nats-io/transport-node";
-import {
-  checkDates,
-  checkKeyPair,
-  type PemText,
-  parseCertificates,
-  parsePrivateKey,
-  UnusablePem,
-} from "../../lib/pem.ts";
+import { type PemText, parseAuthorities, parseOwnCertificate, UnusablePem } from "../../lib/pem.ts";
 import { BusError, type NatsSecret } from "./bus.ts";
 
 /** Options of a connection that must be secured; undefined where the server decides. The client ignores `tls://`. */
@@ -29,23 +21,15 @@ export function toTls(url: string, secret: NatsSecret, nowMs: number): TlsOption
 /** Throws a BusError for what no server can be reached with. */
 function checkMaterial({ "ca.crt": ca, "tls.crt": cert, "tls.key": key }: NatsSecret, nowMs: number): void {
   try {
-    if (ca !== undefined) checkAuthorities(parseCertificates(toPem("ca.crt", ca)), nowMs);
+    if (ca !== undefined) parseAuthorities(toPem("ca.crt", ca), nowMs);
     if (cert === undefined && key === undefined) return;
     if (cert === undefined || key === undefined)
       throw new UnusablePem(key === undefined ? "tls.crt has no tls.key" : "tls.key has no tls.crt");
-    const [own] = parseCertificates(toPem("tls.crt", cert));
-    const outdated = checkDates(own, nowMs);
-    if (outdated !== undefined) throw new UnusablePem(`tls.crt ${outdated}`);
-    checkKeyPair(own, parsePrivateKey(toPem("tls.key", key)), { certificate: "tls.crt", key: "tls.key" });
+    parseOwnCertificate(toPem("tls.crt", cert), toPem("tls.key", key), nowMs);
   } catch (error) {
     if (!(error instanceof UnusablePem)) throw error;
     throw new BusError(`scale.nats.secretPath: ${error.message}`, { cause: error });
   }
-}
-
-function checkAuthorities(authorities: readonly X509Certificate[], nowMs: number): void {
-  const faults = authorities.map((one) => checkDates(one, nowMs));
-  if (!faults.includes(undefined)) throw new UnusablePem(`ca.crt ${faults[0]}`);
 }
 
 function toPem(name: string, text: string): PemText {
