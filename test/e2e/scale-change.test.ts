@@ -4,6 +4,7 @@
 // Readers and owners over real servers, with another number of parts, or without messages that their age removed from the
 // stream: each report has every alert that was raised, less those in gaps that it declares.
 
+import { setTimeout as pause } from "node:timers/promises";
 import { jetstreamManager } from "@nats-io/jetstream";
 import { connect } from "@nats-io/transport-node";
 import { afterEach, describe, expect, test } from "vitest";
@@ -17,10 +18,6 @@ import { ScaleRun } from "../support/scale/scale-run.ts";
 const STREAM = "policy-violations";
 const missing = findClusterObstacle() ?? findNatsObstacle();
 const isLeftOut = missing !== undefined && !process.env["CI"];
-
-async function pause(ms: number): Promise<void> {
-  await new Promise((resolve) => setTimeout(resolve, ms));
-}
 
 describe.skipIf(isLeftOut)(`scale (${missing ?? "real parts"})`, { timeout: 400_000 }, () => {
   const cluster = useCluster({ crds: true, namespaces: ["kubearmor", "shop", "bank"] });

@@ -4,6 +4,7 @@
 // Readers and owners over a real NATS server and a real API server, killed at random moments under load: the reports
 // hold every alert once, less what a killed reader had not published, which they declare.
 
+import { setTimeout as pause } from "node:timers/promises";
 import { afterEach, describe, expect, test } from "vitest";
 import { findClusterObstacle } from "../../tools/cluster/cluster.ts";
 import { findNatsObstacle, NatsServer } from "../../tools/nats-server.ts";
@@ -15,10 +16,6 @@ import { NatsCluster } from "../support/scale/nats-cluster.ts";
 import { ScaleRun, type ScaleRunOptions } from "../support/scale/scale-run.ts";
 
 const missing = findClusterObstacle() ?? findNatsObstacle();
-
-async function pause(ms: number): Promise<void> {
-  await new Promise((resolve) => setTimeout(resolve, ms));
-}
 
 const isLeftOut = missing !== undefined && !process.env["CI"];
 

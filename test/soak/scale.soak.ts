@@ -5,6 +5,7 @@
 // random moments while alerts arrive: each report has every alert that was raised, less those in gaps that it declares.
 // `MINUTES=30 SEED=7` repeats a run.
 
+import { setTimeout as pause } from "node:timers/promises";
 import { afterEach, expect, test } from "vitest";
 import type { OperatorProcess } from "../support/operator.ts";
 import { createRandom } from "../support/random.ts";
@@ -33,10 +34,6 @@ afterEach(async () => {
 
 function pick<T>(from: readonly T[]): T {
   return from[Math.floor(random() * from.length)] as T;
-}
-
-async function pause(ms: number): Promise<void> {
-  await new Promise((resolve) => setTimeout(resolve, ms));
 }
 
 function filterAlive(processes: readonly OperatorProcess[]): OperatorProcess[] {

@@ -9,19 +9,24 @@ import { MemoryBus, MemoryStream } from "../../../support/scale/memory-bus.ts";
 
 const NOTICE = { type: "gap", kind: "Stalled", fromUs: 0, toUs: 1, nodes: 0, count: 0 } as const;
 
-it("logs once why the stream can't be used, and again after it could", async () => {
+function createPublisher(logger = silentLogger) {
   const clock = new FakeClock();
   const stream = new MemoryStream();
-  const answers: unknown[] = [];
-  const error = ({ answer }: { answer?: unknown }) => void answers.push(answer);
   const publisher = new Publisher({
     bus: new MemoryBus(stream, clock),
     clock,
-    logger: { ...silentLogger, error },
+    logger,
     partitions: 1,
     processId: "reader",
     shards: () => [],
   });
+  return { clock, stream, publisher };
+}
+
+it("logs once why the stream can't be used, and again after it could", async () => {
+  const answers: unknown[] = [];
+  const error = ({ answer }: { answer?: unknown }) => void answers.push(answer);
+  const { stream, publisher } = createPublisher({ ...silentLogger, error });
   for (const logged of [1, 2]) {
     stream.isAway = true;
     await publisher.checkStream();
@@ -33,16 +38,7 @@ it("logs once why the stream can't be used, and again after it could", async () 
 });
 
 it("gives the stream another identity where it has lost messages, not where a server does not know them yet", async () => {
-  const clock = new FakeClock();
-  const stream = new MemoryStream();
-  const publisher = new Publisher({
-    bus: new MemoryBus(stream, clock),
-    clock,
-    logger: silentLogger,
-    partitions: 1,
-    processId: "reader",
-    shards: () => [],
-  });
+  const { clock, stream, publisher } = createPublisher();
   await publisher.checkStream();
   publisher.send(0, { reports: [], notices: [] }, clock.nowMs());
   await clock.advance(100);
@@ -57,16 +53,7 @@ it("gives the stream another identity where it has lost messages, not where a se
 });
 
 it("gives the stream another identity where it gives sequences again before a check", async () => {
-  const clock = new FakeClock();
-  const stream = new MemoryStream();
-  const publisher = new Publisher({
-    bus: new MemoryBus(stream, clock),
-    clock,
-    logger: silentLogger,
-    partitions: 1,
-    processId: "reader",
-    shards: () => [],
-  });
+  const { clock, stream, publisher } = createPublisher();
   await publisher.checkStream();
   const { id } = stream;
   for (const isLost of [false, true, false]) {
