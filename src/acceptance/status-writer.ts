@@ -61,7 +61,7 @@ export class StatusWriter {
   readonly results: Record<"written" | "conflict" | "failed", number> = { written: 0, conflict: 0, failed: 0 };
   readonly #options: StatusWriterOptions;
   readonly #index: AcceptanceIndex;
-  /** Keys of those whose status may be behind. */
+  /** Keys of acceptances to compare with their status. */
   readonly #queue: WorkQueue;
   readonly #loop: WorkLoop;
   readonly #writes = new TokenBucket(WRITES_PER_SECOND, WRITES_PER_SECOND);

@@ -62,12 +62,12 @@ export class KnownPolicy {
     if (this.#floorUs < beforeUs) this.severityFloor = 0;
   }
 
-  /** Has the next report tell the facts of the alerts until now, which are in it. */
+  /** Keeps the facts as they are now for the next report, which holds the alerts until now. */
   take(): void {
     this.#taken = this.facts();
   }
 
-  /** Facts that a report written now tells: none of alerts that came after its counts were taken. */
+  /** Facts for a report written now: as of the moment at which its counts were taken. */
   get written(): PolicyFacts {
     return this.#taken ?? this.facts();
   }

@@ -34,7 +34,7 @@ export class EntryTable {
     return table.#slots[table.#findSlot(key, hash)];
   }
 
-  /** Adds an entry whose key is in no entry of the table. */
+  /** Adds an entry. No entry of the table may have its key. */
   add(entry: Entry, hash: number): void {
     const table = this.#find(hash);
     if ((table.#used + 1) * 2 > table.#slots.length) {

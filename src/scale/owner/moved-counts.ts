@@ -23,7 +23,7 @@ export interface MovedCountsParts
   stream: string;
   /** Positions up to which reports, or counts and gaps that were moved, are stored; by reportKey. */
   marks: ReadonlyMap<string, number>;
-  /** Policies whose cluster report may have moved counts. */
+  /** Policies with a cluster report that may have moved counts. */
   policies: Iterable<string>;
   /** True for a report in memory, which gets the gaps of the partition anyway. */
   hasLedger: (key: string) => boolean;

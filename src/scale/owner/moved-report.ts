@@ -207,7 +207,7 @@ export class MovedReport {
   }
 
   *#rebase(report: Report | undefined): Steps {
-    // What was just committed is known to be stored from here.
+    // This process has stored the counts that it has just committed.
     const committed = this.#ledger.write.isInFlight ? new Map<string, number>() : this.#sent;
     if (!report || !this.#parts.isOvertaken(report, committed)) yield* rebaseOn(this.#ledger, report);
   }

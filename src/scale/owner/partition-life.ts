@@ -31,7 +31,7 @@ export interface LifeParts {
   checkpoint: Checkpoint;
   /** Marks of the stored reports, by reportKey. */
   marks: ReadonlyMap<string, number>;
-  /** Policies whose cluster report may have moved counts. */
+  /** Policies with a cluster report that may have moved counts. */
   moved: readonly string[];
   /** True while the partition is held, by the clock at that moment. */
   isHeld: () => boolean;
