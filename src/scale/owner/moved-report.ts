@@ -201,7 +201,7 @@ export class MovedReport {
     if (times.length > 0) return Math.max(...times);
     // Violations that are not listed may be of the partition.
     if (report?.omitted) return parseMicroTime(report.summary.firstSeen) ?? 0;
-    const waiting = [...this.#sets.map(({ totals }) => totals)];
+    const waiting = this.#sets.map(({ totals }) => totals);
     if (this.#ledger.counts.unwritten > 0) waiting.push(this.#ledger.counts.all);
     return waiting.length > 0 ? Math.min(...waiting.map((totals) => totals.lastUs)) : undefined;
   }

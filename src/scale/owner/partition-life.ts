@@ -47,6 +47,7 @@ const NOT_THE_OWNER = { kind: "retry", message: "not the owner of the partition"
 export function beginLife(life: LifeParts): PartitionLife {
   const { partition, options, parts, counters, stream, checkpoint, marks, isHeld, onPosition } = life;
   const { clock, logger, policies, acceptances } = parts;
+  const sink = guardSink(parts.sink, isHeld, NOT_THE_OWNER);
   const end = new AbortController();
   const numbers = new PositionNumbers();
   const queue = new ReportQueue(options.pace, clock);
@@ -74,7 +75,7 @@ export function beginLife(life: LifeParts): PartitionLife {
       queue,
       clock,
       logger,
-      sink: guardSink(parts.sink, isHeld, NOT_THE_OWNER),
+      sink,
       render: () => createRenderOptions(options, parts, state),
       onResult: parts.onResult,
       onOvertaken: (found, known) => {
@@ -95,7 +96,7 @@ export function beginLife(life: LifeParts): PartitionLife {
     getPosition: () => state.position,
     hasLedger: (key) => aggregator.ledgers.has(key),
     onWritten: (...written) => notifyWritten([parts], written, parts.clock),
-    sink: guardSink(parts.sink, isHeld, NOT_THE_OWNER),
+    sink,
     render: () => createRenderOptions(options, parts, state),
     onMovedByAnother: () => {
       logger.warn({ partition }, "counts moved by another owner, loading again");
