@@ -6,6 +6,7 @@
 
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { runs } from "../support/gen.ts";
 import { PARTITIONS, ScaleWorld, SHARDS } from "../support/scale/world.ts";
 
 /** One reader and one owner of everything; every report exists, for a gap can only be declared in a report. */
@@ -45,7 +46,7 @@ async function check(life: (world: ScaleWorld) => Promise<void>, failed: readonl
       await world.run(40_000, 0);
       expect(world.findProblems()).toEqual([]);
     }),
-    { numRuns: RUNS + failed.length, examples: failed.map((seed): [number] => [seed]), endOnFailure: true },
+    { ...runs(RUNS + failed.length), examples: failed.map((seed): [number] => [seed]), endOnFailure: true },
   );
 }
 

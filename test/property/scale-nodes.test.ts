@@ -5,6 +5,7 @@
 
 import fc from "fast-check";
 import { expect, it } from "vitest";
+import { runs } from "../support/gen.ts";
 import { PARTITIONS, ScaleWorld, SHARDS } from "../support/scale/world.ts";
 
 const RUNS = Number(process.env["SCALE_RUNS"] ?? 1);
@@ -54,5 +55,5 @@ async function runLife(seed: number): Promise<void> {
 
 it("reports of several processes declare nodes that are not read, also those that begin meanwhile", async () => {
   const seeds = fc.integer({ min: 1, max: 1_000_000 });
-  await fc.assert(fc.asyncProperty(seeds, runLife), { numRuns: RUNS });
+  await fc.assert(fc.asyncProperty(seeds, runLife), runs(RUNS));
 }, 300_000);

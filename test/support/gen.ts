@@ -159,9 +159,12 @@ export function createPipelineOptions(mods: Partial<PipelineOptions> = {}): Pipe
   };
 }
 
-/** Number of runs of a property; a failure prints its seed, and `SEED=n` repeats it. */
+/**
+ * Number of runs of a property; a failure prints its seed, and `SEED=n` repeats it. In CI the seed is that of the tree
+ * (test/main.ts), else another in each run.
+ */
 export function runs(numRuns: number): { numRuns: number; seed?: number } {
-  const seed = process.env["SEED"];
+  const seed = process.env["SEED"] ?? process.env["PROPERTY_SEED"];
   return { numRuns, ...(seed === undefined ? {} : { seed: Number(seed) }) };
 }
 

@@ -9,6 +9,7 @@ import type { EventResult } from "../../../src/events/event-recorder.ts";
 import { startRecorder } from "../../../src/events/recorder.ts";
 import { silentLogger } from "../../../src/lib/logger.ts";
 import { FakeClock } from "../../support/fake-clock.ts";
+import { runs } from "../../support/gen.ts";
 import { MemoryEventSink } from "./memory-event-sink.ts";
 import { createUpdate, expectBalance, setUpRecorder } from "./recorder-bench.ts";
 
@@ -229,5 +230,5 @@ test("the counters balance after any sequence", async () => {
       expectBalance(tested);
     },
   );
-  await fc.assert(run, { numRuns: 60 });
+  await fc.assert(run, runs(60));
 });

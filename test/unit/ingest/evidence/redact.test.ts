@@ -196,6 +196,12 @@ describe("hostile text", () => {
     expect(search("web-1", 0)).toBe(STEPS_PER_ALERT);
   });
 
+  it("is searched alike in each alert where workloads have no bound", () => {
+    const budgets = new SearchBudgets(Number.POSITIVE_INFINITY);
+    const search = () => budgets.spend(emptyAlert(), 1_000_000, ({ steps }) => steps);
+    expect([search(), search(), search()]).toEqual([STEPS_PER_ALERT, STEPS_PER_ALERT, STEPS_PER_ALERT]);
+  });
+
   it("hides no secret that comes after it", () => {
     const before = fc.array(fc.oneof(generateHostileText(), fc.constantFrom(...HOSTILE_UNITS)), { maxLength: 6 });
     checkAll(2000, [before, fc.constantFrom("PGPASSWORD=", "--token ", "token: ")], (parts, form) => {
