@@ -3,7 +3,7 @@
 
 // A read-only HTTP server for a few fixed pages: metrics on one port, probes on another.
 // Every connection carries one request, answered with `Connection: close`, and is closed after MAX_CONNECTION_MS:
-// pipelined requests are never rendered, and a slow reader holds one response at most.
+// pipelined requests are never parsed, and a slow reader holds one response at most.
 
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
@@ -48,6 +48,8 @@ const MAX_CONNECTIONS = 32;
 /** Longest life of a connection, in milliseconds. */
 const MAX_CONNECTION_MS = 30_000;
 const TEXT = "text/plain; charset=utf-8";
+/** Result of a parser's callback: ends parsing, as an upgrade of the connection does. */
+const SKIP_ALL = 2;
 
 async function renderPage(
   request: IncomingMessage,
@@ -66,8 +68,7 @@ async function renderPage(
 }
 
 async function respond(request: IncomingMessage, response: ServerResponse, options: HttpServerOptions): Promise<void> {
-  // Discards the body.
-  request.resume();
+  stopReading(request.socket);
   const { status, body, contentType, allow } = await renderPage(request, options).catch(
     (err: unknown): HttpPage & { allow?: string } => {
       options.log.error({ err, path: request.url }, "http request failed");
@@ -113,6 +114,15 @@ function listen(server: Server, { address, section }: HttpServerOptions): Promis
   });
 }
 
+/**
+ * Parses one request's headers at most from now on. Node would parse, and answer with 503, all of the chunk that it has
+ * read, up to 1,700 requests in 64 KiB; it declares no type for its parser.
+ */
+function stopReading(socket: Socket & { parser?: { onIncoming: () => number } }): void {
+  if (socket.parser) socket.parser.onIncoming = () => SKIP_ALL;
+  socket.pause();
+}
+
 /** Closes a connection that lives for too long, however slowly its client reads. */
 function limitLife(socket: Socket, clock: Pick<Clock, "after">): void {
   const cancel = clock.after(MAX_CONNECTION_MS, () => socket.destroy());
@@ -137,10 +147,7 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
     (request, response) => void respond(request, response, options),
   );
   limitConnections(server, MAX_CONNECTIONS);
-  server.maxRequestsPerSocket = 1;
   server.on("connection", (socket) => limitLife(socket, options.clock));
-  // Node answers each further request of a connection with 503: without reading on there are few.
-  server.on("dropRequest", (_request, socket) => socket.pause());
   await listen(server, options);
   server.on("error", (err) => options.log.error({ err }, "http server failed"));
   return {

@@ -3,6 +3,7 @@
 
 // Against the real server on a free port of the loopback, by fetch and by bare sockets.
 
+import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import { once } from "node:events";
 import { connect } from "node:net";
 import { afterEach, expect, test } from "vitest";
@@ -182,6 +183,24 @@ test("of pipelined requests the first is answered and the connection closed", as
   expect(got).toMatch(/^HTTP\/1\.1 200 [\s\S]*\r\nConnection: close\r\n/);
   expect(got.match(/HTTP\/1\.1 200/g)).toHaveLength(1);
   expect(renders).toBe(1);
+});
+
+test("of requests that arrive with the first one none is parsed", async () => {
+  const { server } = await start();
+  let parsed = 0;
+  const count = () => parsed++;
+  subscribe("http.server.request.start", count);
+  const flood = ["GET /healthz HTTP/1.1", "POST /healthz HTTP/1.1", "GET /nothing HTTP/1.1"].map((line) =>
+    sendRaw(server.port, `${line}\r\nHost: x\r\n\r\n`.repeat(1000)),
+  );
+  const answers = await Promise.all(flood);
+  unsubscribe("http.server.request.start", count);
+  expect(answers.map((text) => text.match(/HTTP\/1\.1 \d+/g))).toEqual([
+    ["HTTP/1.1 200"],
+    ["HTTP/1.1 405"],
+    ["HTTP/1.1 404"],
+  ]);
+  expect(parsed).toBe(3);
 });
 
 test("a connection with a client that reads nothing is closed in the end", async () => {
