@@ -122,7 +122,7 @@ async function runLife(
 }
 
 /** A killed process closes nothing: the next one finds the files as they are. */
-function handOver(dir: string, life: number): void {
+export function handOver(dir: string, life: number): void {
   for (const part of ["", "-wal"]) {
     const from = join(dir, `${life}.db${part}`);
     if (existsSync(from)) copyFileSync(from, join(dir, `${life + 1}.db${part}`));

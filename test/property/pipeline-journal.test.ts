@@ -4,11 +4,17 @@
 // The program is killed at every call to the store, in every way that matters, with a real journal: no count is lost and
 // none is written twice. Then again and again, at random.
 
+import { join } from "node:path";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { createSqliteJournal } from "../../src/journal/sqlite-journal.ts";
+import { FakeClock } from "../support/fake-clock.ts";
 import { FAULTS, type Fault, KILLS } from "../support/fault-sink.ts";
-import { checkAllAsync, PACE } from "../support/gen.ts";
-import { findProblemsOfLives, type LivesOptions, runLives } from "./journal-lives.ts";
+import { createFolder } from "../support/folder.ts";
+import { alert, checkAllAsync, formatTimeAt, PACE, START_MS } from "../support/gen.ts";
+import { MemorySink } from "../support/memory-sink.ts";
+import { findProblemsOfLives, handOver, type LivesOptions, runLives } from "./journal-lives.ts";
+import { Simulation, startSimulation } from "./pipeline-simulation.ts";
 
 const SETTINGS: readonly (readonly [string, LivesOptions])[] = [
   ["the default settings", {}],
@@ -32,6 +38,29 @@ describe.each(SETTINGS)("killed once, with %s", (name, options) => {
     expect(recovered).toBeGreaterThan(how === "killed_after" || !isProtected ? 0 : 10);
   });
 });
+
+it.each(SETTINGS.slice(1))(
+  "a write that arrives late hides no count of the next process, with %s",
+  async (_, options) => {
+    const [dir, store] = [createFolder(), new MemorySink()];
+    const open = (life: number) => createSqliteJournal({ path: join(dir, `${life}.db`), maxBytes: 2 ** 24 });
+    const killed = new Simulation({ store, ...options, journal: open(0), faults: new Map([[1, "killed_late"]]) });
+    await killed.start();
+    killed.send(alert());
+    while (killed.sink.late === undefined) await killed.clock.advance(1);
+    handOver(dir, 0);
+    const next = await startSimulation({
+      store,
+      ...options,
+      journal: open(1),
+      clock: new FakeClock(START_MS + 60_000),
+    });
+    await store.write(killed.sink.late, new AbortController().signal);
+    next.send(...[1, 2, 3].map((i) => alert({ HostPID: i, UpdatedTime: formatTimeAt(60_000 + i) })));
+    await next.stop();
+    expect(store.occurrences).toBe(4);
+  },
+);
 
 describe("killed again and again", () => {
   const FAULTS_OF_CALLS = FAULTS.filter((f) => !["user_deletes", "namespace_gone", "foreign_counts"].includes(f));
