@@ -70,6 +70,29 @@ async function startNextLife(): Promise<Simulation> {
   return simulation;
 }
 
+it("a full journal, which can't reserve set numbers, lets no later process use the same ones", async () => {
+  const first = await startLife("a.db");
+  first.send(alert());
+  await first.clock.advance(10_000);
+  copyJournal("a.db", "b.db");
+  const openFull = () => {
+    const journal = createFaultyJournal("b.db")();
+    fault = "full";
+    return journal;
+  };
+  const faults = new Map([[1, "killed_late"]] as const);
+  const second = await startSimulation({ store, clock: new FakeClock(START_MS + 60_000), journal: openFull, faults });
+  second.send(alert({ UpdatedTime: formatTimeAt(60_000) }));
+  while (second.sink.late === undefined) await second.clock.advance(100);
+  fault = undefined;
+  copyJournal("b.db", "c.db");
+  const third = await startLife("c.db", START_MS + 120_000);
+  await store.write(second.sink.late, new AbortController().signal);
+  third.send(...[1, 2, 3].map((i) => alert({ HostPID: i, UpdatedTime: formatTimeAt(120_000 + i) })));
+  await third.stop();
+  expect(store.occurrences).toBe(5);
+});
+
 const getOutages = (name: string) =>
   store.get(`shop/${name}`)?.coverage.recent?.filter(({ kind }) => kind === "JournalUnavailable");
 
