@@ -7,6 +7,7 @@
 import { assert } from "../../lib/assert.ts";
 import type { Steps } from "../../lib/pacing/steps.ts";
 import type { EpochUs } from "../../lib/time.ts";
+import { isDeletion } from "../counts/coverage-gap.ts";
 import { emptyTotals, mergeTotals, type Totals } from "../counts/totals.ts";
 import { type Base, type Counted, type RecoveredSet, sumStored } from "../entries/counted.ts";
 import type { Entry } from "../entries/entry.ts";
@@ -114,6 +115,7 @@ export class LedgerTransfer {
     this.discard();
   }
 
+  /** Deletions of the stored report are no loss of the one that the counts go to. */
   #drainTotals(): Totals {
     const { gaps, counts, entries, unidentified } = this.#ledger;
     gaps.settle();
@@ -121,7 +123,7 @@ export class LedgerTransfer {
     const { totals } = entries.pending;
     entries.pending.totals = emptyTotals();
     unidentified.pending = 0;
-    return totals;
+    return { ...totals, coverageGaps: totals.coverageGaps.filter((gap) => !isDeletion(gap)) };
   }
 
   /** Takes over what a ledger drained; the entries must be keyed for this one. */

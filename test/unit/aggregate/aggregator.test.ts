@@ -8,7 +8,7 @@ import { MutedSubjects } from "../../../src/aggregate/gaps/muted-subjects.ts";
 import type { Urgency } from "../../../src/aggregate/gaps/urgency.ts";
 import { reportKey } from "../../../src/ingest/violation/violation.ts";
 import { runAtOnce } from "../../../src/lib/pacing/steps.ts";
-import { alert, hostAlert, MEMORY, START_US, throttleNotice, violation } from "../../support/gen.ts";
+import { alert, formatTimeAt, hostAlert, MEMORY, START_US, throttleNotice, violation } from "../../support/gen.ts";
 import { add, createAggregator, renderReports } from "../ingest/fold-alerts.ts";
 
 const FILE = { Operation: "File", Resource: "/etc/shadow" };
@@ -91,6 +91,20 @@ describe("a namespace that is gone", () => {
     const [report] = renderReports(aggregator);
     expect(report?.summary).toMatchObject({ occurrences: 2, violations: 2, workloads: 2 });
     expect(new Set(report?.violations.map(({ namespace }) => namespace))).toEqual(new Set(["shop", "bank"]));
+  });
+
+  it("hands over no deletion of its own report, of which the cluster report has lost nothing", () => {
+    const { aggregator } = setUpWithChanges();
+    aggregator.add(violation(alert()));
+    const ledger = aggregator.ledger("shop", "no-package-managers");
+    ledger.write.take();
+    ledger.write.commit();
+    runAtOnce(ledger.transfer.rebase(undefined, START_US + 1_000_000));
+    aggregator.add(violation(alert({ UpdatedTime: formatTimeAt(2000) })));
+    runAtOnce(aggregator.moveToCluster(KEY));
+    expect(renderReports(aggregator).map(({ summary, coverage }) => [summary.occurrences, coverage])).toEqual([
+      [1, { gaps: 0, throttleNotices: 0, lowerBound: false }],
+    ]);
   });
 
   it("takes what was written with it", () => {
