@@ -6,12 +6,14 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { readImageSettings } from "../../test/support/image-settings.ts";
 import type { AlertSource, SendOptions } from "./alert-source.ts";
-import { JsonProcess } from "./json-process.ts";
+import { JsonProcess, type JsonProcessOptions } from "./json-process.ts";
 
 /**
  * `bare`: grpc-js with default options, which discards the bytes.
- * `pipeline`: everything that `run` does with an alert, writer and journal on, into a store that answers at once.
+ * `pipeline`: everything that `run` does with an alert, writer and journal on, into a store that answers at once, in a
+ * process as the image starts it.
  * `reader`: the same without both, so that nothing is done that goes with the time and not with the alerts.
  * `go-discard`: a grpc-go client that discards the bytes, which shows how much the server can send.
  */
@@ -85,18 +87,20 @@ export class BenchClient {
   }
 }
 
-function getCommand(kind: ClientKind, address: string, program: string, dir: string): { file: string; args: string[] } {
-  const node = (script: string, ...args: string[]) => ({
+function getCommand(kind: ClientKind, address: string, program: string, dir: string): JsonProcessOptions {
+  const { flags, env } = readImageSettings();
+  const runPipeline = (...args: string[]) => ({
     file: process.execPath,
-    args: ["--expose-gc", join(CLIENTS, script), address, ...args],
+    args: [...flags, "--expose-gc", join(CLIENTS, "pipeline.ts"), address, ...args],
+    env,
   });
   switch (kind) {
     case "bare":
-      return node("bare.ts");
+      return { file: process.execPath, args: ["--expose-gc", join(CLIENTS, "bare.ts"), address] };
     case "pipeline":
-      return node("pipeline.ts", join(dir, "journal.db"));
+      return runPipeline(join(dir, "journal.db"));
     case "reader":
-      return node("pipeline.ts", "", "reader");
+      return runPipeline("", "reader");
     case "go-discard":
       return { file: program, args: ["read", "-address", address] };
   }
