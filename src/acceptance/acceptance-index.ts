@@ -5,6 +5,8 @@
 // Invariant: bounded. Which of too many are kept, and which of those have effect, depends on namespaces and names
 // alone, never on the order of arrival; one namespace never takes the place of another that has fewer.
 
+import { toObjectKey } from "../lib/object-key.ts";
+import type { Acceptance } from "../report/acceptance.ts";
 import { AcceptanceSet } from "../report/acceptance-set.ts";
 import type { ReadAcceptance, RefusedAcceptance } from "./parse-acceptance.ts";
 
@@ -83,12 +85,12 @@ export class AcceptanceIndex {
 
   /** Those of a policy that have effect or had it until they expired; undefined where there are none. */
   effective(namespace: string, policy: string): AcceptanceSet | undefined {
-    return this.#groups.get(groupKey(namespace, policy))?.effective;
+    return this.#groups.get(toObjectKey({ namespace, name: policy }))?.effective;
   }
 
   /** All valid ones that name the policy, by name. */
   group(namespace: string, policy: string): readonly ReadAcceptance[] {
-    return this.#groups.get(groupKey(namespace, policy))?.members ?? [];
+    return this.#groups.get(toObjectKey({ namespace, name: policy }))?.members ?? [];
   }
 
   /** Those of the policy of which one has effect only where the other has none. */
@@ -105,14 +107,12 @@ export class AcceptanceIndex {
   }
 
   #getGroup(read: ReadAcceptance): Group | undefined {
-    return "problem" in read.effect
-      ? undefined
-      : this.#groups.get(groupKey(read.namespace, read.effect.acceptance.policy));
+    return "problem" in read.effect ? undefined : this.#groups.get(toGroupKey(read.namespace, read.effect.acceptance));
   }
 
   #join(read: ReadAcceptance): void {
     if ("problem" in read.effect) return;
-    const key = groupKey(read.namespace, read.effect.acceptance.policy);
+    const key = toGroupKey(read.namespace, read.effect.acceptance);
     const group = this.#groups.get(key) ?? { members: [], effective: new AcceptanceSet(this.#nowUs) };
     this.#groups.set(key, group);
     const { members, effective } = group;
@@ -130,7 +130,7 @@ export class AcceptanceIndex {
     const { members, effective } = group;
     members.splice(getRank(members, read.name), 1);
     if (members.length === 0) {
-      this.#groups.delete(groupKey(read.namespace, read.effect.acceptance.policy));
+      this.#groups.delete(toGroupKey(read.namespace, read.effect.acceptance));
       return;
     }
     if (!effective.has(read.name)) return;
@@ -163,19 +163,8 @@ export interface Place {
   name: string;
 }
 
-/** One text for a place. */
-export function toKey({ namespace, name }: Place): string {
-  return `${namespace}/${name}`;
-}
-
-/** Reads what toKey made. */
-export function parseKey(key: string): Place {
-  const at = key.indexOf("/");
-  return { namespace: key.slice(0, at), name: key.slice(at + 1) };
-}
-
-function groupKey(namespace: string, policy: string): string {
-  return `${namespace}/${policy}`;
+function toGroupKey(namespace: string, { policy }: Pick<Acceptance, "policy">): string {
+  return toObjectKey({ namespace, name: policy });
 }
 
 /** Number of entries before this name in a list ordered by name. */

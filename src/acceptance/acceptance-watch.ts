@@ -6,11 +6,11 @@
 // has effect.
 
 import { API_GROUP, API_VERSION } from "../api/names.ts";
-import type { ApiErrorCode } from "../kube/api-error.ts";
 import type { ApiRequester, ApiStreamer } from "../kube/client.ts";
-import { type FollowObserver, follow } from "../kube/follow.ts";
+import { type FollowObserver, type FollowProblem, follow } from "../kube/follow.ts";
+import { toObjectKey } from "../lib/object-key.ts";
 import type { AcceptanceCatalog, AcceptanceSet } from "../report/acceptance-set.ts";
-import { AcceptanceIndex, type IndexLimits, type Place, toKey } from "./acceptance-index.ts";
+import { AcceptanceIndex, type IndexLimits, type Place } from "./acceptance-index.ts";
 import type { Denials } from "./denials.ts";
 import { type ReadAcceptance, readAcceptance } from "./parse-acceptance.ts";
 import { StatusWriter, type StatusWriterOptions } from "./status-writer.ts";
@@ -46,7 +46,6 @@ export class AcceptanceWatch implements AcceptanceCatalog, FollowObserver {
   readonly #leftOut = new Set<string>();
   /** Keys that the list which is being read has not reported yet. */
   #unlisted: Set<string> | undefined;
-  #lastProblem: ApiErrorCode | undefined;
   #cancelTimer: (() => void) | undefined;
   /** Time at which the timer fires; infinite without one. */
   #timerMs = Number.POSITIVE_INFINITY;
@@ -122,14 +121,14 @@ export class AcceptanceWatch implements AcceptanceCatalog, FollowObserver {
   }
 
   onListing(): void {
-    this.#unlisted = new Set([...[...this.#index.values()].map(toKey), ...this.#leftOut]);
+    this.#unlisted = new Set([...[...this.#index.values()].map(toObjectKey), ...this.#leftOut]);
   }
 
   onObject(item: unknown): void {
     const found = readAcceptance(item);
     if (!found) return;
     const read = this.#options.denials?.apply(found) ?? found;
-    const key = toKey(read);
+    const key = toObjectKey(read);
     this.#unlisted?.delete(key);
     const before = this.#index.get(read);
     if (before && before.uid === read.uid && before.generation === read.generation) {
@@ -144,7 +143,7 @@ export class AcceptanceWatch implements AcceptanceCatalog, FollowObserver {
     for (const other of left) if (other !== read) this.#changed(other);
     if (left.length > 0 && this.#leftOut.size === 0) this.#logFull();
     this.#leftOut.delete(key);
-    for (const other of left) if (this.#leftOut.size < MAX_LEFT_OUT) this.#leftOut.add(toKey(other));
+    for (const other of left) if (this.#leftOut.size < MAX_LEFT_OUT) this.#leftOut.add(toObjectKey(other));
     const expiresUs = getExpiry(read);
     if (expiresUs !== undefined && Math.ceil(expiresUs / 1000) < this.#timerMs) this.#arm();
   }
@@ -152,7 +151,7 @@ export class AcceptanceWatch implements AcceptanceCatalog, FollowObserver {
   onListed(): void {
     const gone = this.#unlisted ?? new Set();
     this.#unlisted = undefined;
-    const removed = [...this.#index.values()].filter((read) => gone.has(toKey(read)));
+    const removed = [...this.#index.values()].filter((read) => gone.has(toObjectKey(read)));
     for (const read of removed) this.#remove(read);
     for (const key of gone) this.#leftOut.delete(key);
     if (removed.length > 0) this.#fillUp();
@@ -163,22 +162,18 @@ export class AcceptanceWatch implements AcceptanceCatalog, FollowObserver {
     const read = readAcceptance(item);
     if (!read) return;
     this.#remove(read);
-    this.#leftOut.delete(toKey(read));
+    this.#leftOut.delete(toObjectKey(read));
     this.#fillUp();
   }
 
-  onProblem(problem: { code: ApiErrorCode; message: string } | undefined): void {
+  onProblem({ message, isNew }: FollowProblem): void {
     this.#unlisted = undefined;
-    const { logger } = this.#options;
-    if (problem === undefined) {
-      if (this.#lastProblem !== undefined) logger.info({}, "following accepted violations again");
-      this.#lastProblem = undefined;
-      return;
-    }
     this.#tried.resolve();
-    if (this.#lastProblem === problem.code) return;
-    this.#lastProblem = problem.code;
-    logger.warn({ answer: problem.message }, "failed to follow accepted violations");
+    if (isNew) this.#options.logger.warn({ answer: message }, "failed to follow accepted violations");
+  }
+
+  onOpen(wasInterrupted: boolean): void {
+    if (wasInterrupted) this.#options.logger.info({}, "following accepted violations again");
   }
 
   #remove(place: Place): void {

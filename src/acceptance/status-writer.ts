@@ -11,11 +11,12 @@ import { ApiError } from "../kube/api-error.ts";
 import { type ApiRequester, MERGE_PATCH } from "../kube/client.ts";
 import { type Clock, waitForAbort } from "../lib/clock.ts";
 import type { Logger } from "../lib/logger.ts";
+import { parseObjectKey, toObjectKey } from "../lib/object-key.ts";
 import { TokenBucket } from "../lib/pacing/token-bucket.ts";
 import { WorkLoop } from "../lib/pacing/work-loop.ts";
 import { WorkQueue } from "../lib/pacing/work-queue.ts";
 import type { Matched } from "../report/acceptance-set.ts";
-import { type AcceptanceIndex, type Place, parseKey, toKey } from "./acceptance-index.ts";
+import type { AcceptanceIndex, Place } from "./acceptance-index.ts";
 import { behind, createStatus } from "./conditions.ts";
 import { type ReadAcceptance, readAcceptance } from "./parse-acceptance.ts";
 
@@ -76,7 +77,7 @@ export class StatusWriter {
     const { clock } = options;
     this.#options = options;
     this.#index = index;
-    this.#queue = new WorkQueue({ clock, ranks: 1, flow: (key) => parseKey(key).namespace });
+    this.#queue = new WorkQueue({ clock, ranks: 1, flow: (key) => parseObjectKey(key).namespace });
     this.#loop = new WorkLoop({
       queue: this.#queue,
       clock,
@@ -89,7 +90,7 @@ export class StatusWriter {
 
   /** Notes that the status of this one may be behind. */
   note(place: Place): void {
-    this.#queue.add(toKey(place), 0);
+    this.#queue.add(toObjectKey(place), 0);
   }
 
   /** Notes that all may be behind: this process may have reports that another one had. */
@@ -100,7 +101,7 @@ export class StatusWriter {
 
   /** Notes that the report of this policy was written. */
   noteReport(namespace: string, policy: string): void {
-    const counted = this.#counted.get(toKey({ namespace, name: policy }));
+    const counted = this.#counted.get(toObjectKey({ namespace, name: policy }));
     if (counted) counted.isStale = true;
     for (const read of this.#index.group(namespace, policy)) this.note(read);
   }
@@ -122,7 +123,7 @@ export class StatusWriter {
       this.#loop.pause(pauseMs);
       return;
     }
-    const read = this.#index.get(parseKey(key));
+    const read = this.#index.get(parseObjectKey(key));
     if (!read) this.#writtenMs.delete(key);
     const wanted = read && this.#isOwn(read) && (await this.#due(read, signal));
     if (!wanted) return;
@@ -142,19 +143,19 @@ export class StatusWriter {
     const wanted = createStatus(read, { nowUs: clock.nowMs() * 1000, matched, refusal: this.#index.findRefusal(read) });
     const lag = behind(read.status, wanted);
     if (lag === "no") return undefined;
-    const sinceMs = clock.monotonicMs() - (this.#writtenMs.get(toKey(read)) ?? Number.NEGATIVE_INFINITY);
+    const sinceMs = clock.monotonicMs() - (this.#writtenMs.get(toObjectKey(read)) ?? Number.NEGATIVE_INFINITY);
     return lag === "numbers" && sinceMs < NUMBERS_MS ? this.#wait(read, NUMBERS_MS - sinceMs) : wanted;
   }
 
   #wait(read: ReadAcceptance, ms: number): undefined {
-    this.#queue.addAfter(toKey(read), 0, ms);
+    this.#queue.addAfter(toObjectKey(read), 0, ms);
   }
 
   /** What the acceptance matches; undefined where that is not known yet. */
   async #toMatched(read: ReadAcceptance, signal: AbortSignal): Promise<Matched | undefined> {
     const { namespace, name, policy } = read;
     const set = policy === undefined ? undefined : this.#index.effective(namespace, policy);
-    const key = toKey({ namespace, name: policy ?? "" });
+    const key = toObjectKey({ namespace, name: policy ?? "" });
     if (!set) this.#counted.delete(key);
     if (policy === undefined || !set?.has(name)) return NOTHING;
     const { clock, matched } = this.#options;
@@ -198,7 +199,7 @@ export class StatusWriter {
         read.status = now.status;
         read.resourceVersion = now.resourceVersion;
       }
-      this.#writtenMs.set(toKey(read), clock.monotonicMs());
+      this.#writtenMs.set(toObjectKey(read), clock.monotonicMs());
       this.#isLogged = false;
       return true;
     } catch (error) {
@@ -212,7 +213,10 @@ export class StatusWriter {
       this.note(read);
       if (signal.aborted) return false;
       if (!this.#isLogged) {
-        logger.warn({ acceptance: toKey(read), answer: error.message }, "failed to write status of accepted violation");
+        logger.warn(
+          { acceptance: toObjectKey(read), answer: error.message },
+          "failed to write status of accepted violation",
+        );
       }
       this.#isLogged = true;
       return false;

@@ -22,6 +22,7 @@ import { startRecorder } from "../events/recorder.ts";
 import { assert } from "../lib/assert.ts";
 import type { Clock } from "../lib/clock.ts";
 import { silentLogger } from "../lib/logger.ts";
+import { toObjectKey } from "../lib/object-key.ts";
 import { createDirectorySink, reportToYaml } from "../sinks/directory-sink.ts";
 import { formatTotals } from "./replay.ts";
 import { formatClusterReportTable, formatReportTable, table } from "./table.ts";
@@ -78,7 +79,7 @@ export async function runDemo(parts: DemoParts, stop: AbortSignal): Promise<numb
         events: recorder,
         clock,
         logger: silentLogger,
-        onReport: (report) => reports.set(`${report.metadata.namespace ?? ""}/${report.metadata.name}`, report),
+        onReport: (report) => reports.set(toObjectKey(report.metadata), report),
       },
     );
     pipeline.controller.start();
@@ -180,12 +181,12 @@ class CollectedEvents implements EventSink {
   }
 
   async create(event: NewEvent): Promise<EventResult> {
-    this.#events.set(`${event.namespace}/${event.name}`, { event, count: event.series?.count ?? 1 });
+    this.#events.set(toObjectKey(event), { event, count: event.series?.count ?? 1 });
     return { kind: "sent" };
   }
 
   async patchSeries(ref: { namespace: string; name: string }, series: { count: number }): Promise<EventResult> {
-    const known = this.#events.get(`${ref.namespace}/${ref.name}`);
+    const known = this.#events.get(toObjectKey(ref));
     if (!known) return { kind: "gone" };
     known.count = series.count;
     return { kind: "sent" };

@@ -4,7 +4,8 @@
 // Reports as `kubectl get` prints them.
 
 import type { Report } from "../api/v1alpha1.ts";
-import { age } from "../lib/age.ts";
+import { toObjectKey } from "../lib/object-key.ts";
+import { formatAge } from "../lib/time.ts";
 
 const GAP = "   ";
 
@@ -43,11 +44,11 @@ function toCells({ metadata, summary }: Report, places: number, nowMs: number): 
     String(summary.allowed),
     String(places),
     summary.severity,
-    age(nowMs - Date.parse(summary.lastSeen)),
+    formatAge(nowMs - Date.parse(summary.lastSeen)),
   ];
 }
 
 function compareNames(a: Report, b: Report): number {
-  const [x, y] = [a, b].map((r) => `${r.metadata.namespace ?? ""}/${r.metadata.name}`);
+  const [x, y] = [a, b].map(({ metadata }) => toObjectKey(metadata));
   return (x ?? "") < (y ?? "") ? -1 : 1;
 }

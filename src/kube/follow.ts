@@ -22,8 +22,17 @@ export interface FollowObserver {
   onObject(object: unknown): void;
   onListed(): void;
   onRemoved(object: unknown): void;
-  /** The objects can't be followed at the moment; called at each failed try, and with undefined when it works again. */
-  onProblem(problem: { code: ApiErrorCode; message: string } | undefined): void;
+  /** The objects can't be followed at the moment; called at each failed try. */
+  onProblem(problem: FollowProblem): void;
+  /** A watch has opened; `wasInterrupted` where `onProblem` was called since the last one. */
+  onOpen(wasInterrupted: boolean): void;
+}
+
+export interface FollowProblem {
+  code: ApiErrorCode;
+  message: string;
+  /** True for the first one of its code since a watch was last open: what is worth a log line. */
+  isNew: boolean;
 }
 
 export interface FollowOptions {
@@ -62,6 +71,8 @@ class Followed {
   readonly #retry: RetryPolicy;
   /** From which the watch goes on; undefined asks for a list. */
   #version: string | undefined;
+  /** Codes of the failures since a watch was last open. */
+  readonly #problems = new Set<ApiErrorCode>();
 
   constructor(options: FollowOptions, observer: FollowObserver) {
     this.#options = options;
@@ -124,7 +135,8 @@ class Followed {
       signal,
       onOpen: () => {
         this.#retry.reset();
-        this.#observer.onProblem(undefined);
+        this.#observer.onOpen(this.#problems.size > 0);
+        this.#problems.clear();
       },
     });
     for await (const event of events) {
@@ -155,7 +167,10 @@ class Followed {
     const isAbsent = code === "NotServed" || code === "Forbidden";
     // A refused watch may be of a collection that is gone: only a list can show that.
     if (isAbsent || code === "Expired" || code === "Invalid" || code === "NotFound") this.#version = undefined;
-    if (code !== "Expired") this.#observer.onProblem({ code, message });
+    if (code !== "Expired") {
+      this.#observer.onProblem({ code, message, isNew: !this.#problems.has(code) });
+      this.#problems.add(code);
+    }
     if (isAbsent) return absentRetryMs;
     return this.#retry.nextMs(retryAfterMs);
   }

@@ -4,6 +4,7 @@
 // Reads all objects of a kind, page by page; the next page is on its way while one is being handled.
 // Invariant: every object comes once, and the list is whole or it is an error.
 
+import { type ObjectPath, toObjectKey } from "../lib/object-key.ts";
 import { ApiError } from "./api-error.ts";
 import type { ApiRequester, KubeRequest } from "./client.ts";
 
@@ -103,6 +104,7 @@ class Pages {
 
 /** Undefined for what is no object: it may come twice. */
 function toKey(item: unknown): string | undefined {
-  const { metadata } = (item ?? {}) as { metadata?: { namespace?: string; name?: string } };
-  return metadata?.name === undefined ? undefined : `${metadata.namespace ?? ""}/${metadata.name}`;
+  const { metadata } = (item ?? {}) as { metadata?: Partial<ObjectPath> };
+  const { namespace, name } = metadata ?? {};
+  return name === undefined ? undefined : toObjectKey({ namespace, name });
 }

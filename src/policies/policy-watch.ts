@@ -6,11 +6,11 @@
 // without objects.
 
 import type { PolicyObject, PolicyObjectKind } from "../api/v1alpha1.ts";
-import type { ApiErrorCode } from "../kube/api-error.ts";
 import type { ApiRequester, ApiStreamer } from "../kube/client.ts";
-import { type FollowObserver, follow } from "../kube/follow.ts";
+import { type FollowObserver, type FollowProblem, follow } from "../kube/follow.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Logger } from "../lib/logger.ts";
+import { parseObjectKey, toObjectKey } from "../lib/object-key.ts";
 import type { Knowledge, PolicyCatalog } from "../report/provenance.ts";
 import { parsePolicyObject } from "./source.ts";
 
@@ -118,7 +118,6 @@ class PolicyIndex implements FollowObserver {
   #state: Knowledge = "unknown";
   /** Of the list that is being read. */
   #listing: Kept | undefined;
-  #reportedCode: ApiErrorCode | undefined;
 
   constructor(kind: PolicyObjectKind, options: PolicyWatchOptions) {
     const { promise, resolve } = Promise.withResolvers<void>();
@@ -145,7 +144,7 @@ class PolicyIndex implements FollowObserver {
   }
 
   find(namespace: string | undefined, name: string): PolicyObject | undefined {
-    return this.#kept.objects.get(toKey(namespace, name));
+    return this.#kept.objects.get(toObjectKey({ namespace, name }));
   }
 
   onListing(): void {
@@ -156,7 +155,7 @@ class PolicyIndex implements FollowObserver {
     const named = parsePolicyObject(this.#kind, item);
     if (!named) return;
     const { objects } = this.#listing ?? this.#kept;
-    const key = toKey(named.object.namespace, named.name);
+    const key = toObjectKey({ namespace: named.object.namespace, name: named.name });
     const known = objects.get(key);
     if (known === undefined && objects.size >= this.#max) {
       this.#leaveOut(key);
@@ -183,7 +182,7 @@ class PolicyIndex implements FollowObserver {
   onRemoved(item: unknown): void {
     const named = parsePolicyObject(this.#kind, item);
     if (!named) return;
-    const key = toKey(named.object.namespace, named.name);
+    const key = toObjectKey({ namespace: named.object.namespace, name: named.name });
     if (this.#kept.objects.delete(key)) this.#options.onChange(new Set([named.name]));
     if (this.#endLeftOut(key)) this.#options.onChange(undefined);
   }
@@ -203,17 +202,14 @@ class PolicyIndex implements FollowObserver {
     return !this.#listing && leftOut.size < this.#max && leftOut.delete(key) && leftOut.size === 0;
   }
 
-  onProblem(problem: { code: ApiErrorCode; message: string } | undefined): void {
+  onOpen(wasInterrupted: boolean): void {
+    if (wasInterrupted) this.#options.logger.info({ kind: this.#kind }, "following policies");
+  }
+
+  onProblem(problem: FollowProblem): void {
     this.#listing = undefined;
-    if (problem === undefined) {
-      if (this.#reportedCode !== undefined) {
-        this.#options.logger.info({ kind: this.#kind }, "following policies");
-        this.#reportedCode = undefined;
-      }
-      return;
-    }
     this.#resolveTried();
-    this.#say(problem);
+    if (problem.isNew) this.#logProblem(problem);
     // A short outage takes nothing away from what is known.
     if (problem.code !== "NotServed" && problem.code !== "Forbidden") return;
     const state = problem.code === "NotServed" ? "unserved" : "unknown";
@@ -223,10 +219,8 @@ class PolicyIndex implements FollowObserver {
     if (changed) this.#options.onChange(undefined);
   }
 
-  /** Once per episode, and not as an error: reports lack an answer, and nothing else. */
-  #say({ code, message }: { code: ApiErrorCode; message: string }): void {
-    if (this.#reportedCode === code) return;
-    this.#reportedCode = code;
+  /** Not as an error: reports lack an answer, and nothing else. */
+  #logProblem({ code, message }: FollowProblem): void {
     const { logger } = this.#options;
     const fields = { kind: this.#kind, answer: message };
     if (code === "NotServed") {
@@ -241,10 +235,6 @@ function createKept(): Kept {
   return { objects: new Map(), leftOut: new Set() };
 }
 
-function toKey(namespace: string | undefined, name: string): string {
-  return `${namespace ?? ""}/${name}`;
-}
-
 /** The names of objects that are in one of the two only, or differ. */
 function findDifferences(
   a: ReadonlyMap<string, PolicyObject>,
@@ -252,5 +242,5 @@ function findDifferences(
 ): ReadonlySet<string> {
   const keys = new Set([...a.keys(), ...b.keys()]);
   const changed = [...keys].filter((key) => JSON.stringify(a.get(key)) !== JSON.stringify(b.get(key)));
-  return new Set(changed.map((key) => key.slice(key.indexOf("/") + 1)));
+  return new Set(changed.map((key) => parseObjectKey(key).name));
 }

@@ -60,7 +60,6 @@ class FollowedKind {
   readonly plural: string;
   readonly #kind: Report["kind"];
   readonly #logger: Logger;
-  #isLogged = false;
 
   constructor(plural: string, kind: Report["kind"], logger: Logger) {
     this.plural = plural;
@@ -85,20 +84,14 @@ class FollowedKind {
         observer.onListed(this.#kind);
       },
       onRemoved: (object) => pass(object, (report) => observer.onRemoved(report)),
-      onProblem: (problem) => (problem === undefined ? this.#recordSuccess() : this.#recordFailure(problem.message)),
+      onOpen: (wasInterrupted) => {
+        this.problem = undefined;
+        if (wasInterrupted) this.#logger.info({ reports: this.plural }, "following reports again");
+      },
+      onProblem: ({ message, isNew }) => {
+        this.problem = message;
+        if (isNew) this.#logger.warn({ reports: this.plural, answer: message }, "failed to follow reports, retrying");
+      },
     };
-  }
-
-  #recordSuccess(): void {
-    if (this.#isLogged) this.#logger.info({ reports: this.plural }, "following reports again");
-    this.#isLogged = false;
-    this.problem = undefined;
-  }
-
-  #recordFailure(answer: string): void {
-    this.problem = answer;
-    if (this.#isLogged) return;
-    this.#isLogged = true;
-    this.#logger.warn({ reports: this.plural, answer }, "failed to follow reports, retrying");
   }
 }

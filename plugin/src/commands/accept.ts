@@ -5,11 +5,10 @@
 
 import type { AcceptanceMatch } from "../../../src/api/acceptance.ts";
 import { API_GROUP_VERSION } from "../../../src/api/names.ts";
-import { age } from "../../../src/lib/age.ts";
 import { compare } from "../../../src/lib/compare.ts";
 import { resolveDotSegments } from "../../../src/lib/path.ts";
 import { parseDuration } from "../../../src/lib/quantity.ts";
-import { formatMicroTime } from "../../../src/lib/time.ts";
+import { formatAge, formatMicroTime } from "../../../src/lib/time.ts";
 import { type Column, layOut } from "../render/columns.ts";
 import { parseFilter } from "../reports/filter.ts";
 import { describeHeartbeat } from "../reports/heartbeat.ts";
@@ -189,7 +188,7 @@ function getPath({ metadata }: Acceptance): string {
 export function formatExpiry(acceptance: Acceptance, nowMs: number): string {
   const ms = expiryMs(acceptance);
   if (ms === Number.POSITIVE_INFINITY) return "never";
-  return ms > nowMs ? `in ${age(ms - nowMs)}` : `${age(nowMs - ms)} ago`;
+  return ms > nowMs ? `in ${formatAge(ms - nowMs)}` : `${formatAge(nowMs - ms)} ago`;
 }
 
 function createAcceptanceColumns(nowMs: number, isAll: boolean): Column<Acceptance>[] {

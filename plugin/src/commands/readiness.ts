@@ -5,9 +5,9 @@
 // Invariant: "ready" needs a time without a known gap, a whole list and a running operator.
 
 import type { Report } from "../../../src/api/v1alpha1.ts";
-import { age } from "../../../src/lib/age.ts";
 import { compare } from "../../../src/lib/compare.ts";
 import { formatDuration } from "../../../src/lib/quantity.ts";
+import { formatAge } from "../../../src/lib/time.ts";
 import { type Column, layOut, wrap } from "../render/columns.ts";
 import { countUnlisted } from "../reports/filter.ts";
 import { readHistorySince, type Span } from "../reports/history.ts";
@@ -160,7 +160,7 @@ export function checkReadiness(report: Report, look: Look): Assessment {
     return unknown(`${since}; the time looked at is ${days}.`);
   }
   if (change !== undefined || unread !== undefined) return unknown(change ?? unread ?? "");
-  const last = passed[0] === undefined ? "" : ` The last one was ${age(look.nowMs - getLastPassed(passed))} ago.`;
+  const last = passed[0] === undefined ? "" : ` The last one was ${formatAge(look.nowMs - getLastPassed(passed))} ago.`;
   const posture =
     report.policy.kind === "DefaultPosture"
       ? " Changes of the posture and of Allow policies in that time are unknown."
@@ -296,7 +296,7 @@ function render(found: readonly Assessment[], flags: Flags, session: Session, lo
 }
 
 function createOverview({ nowMs }: Look): Column<Assessment>[] {
-  const getLast = ({ wouldStop }: Assessment) => age(nowMs - getLastPassed(wouldStop));
+  const getLast = ({ wouldStop }: Assessment) => formatAge(nowMs - getLastPassed(wouldStop));
   return [
     { title: "NAMESPACE", cell: ({ namespace }) => plain(namespace ?? "(cluster)"), minWidth: 9 },
     { title: "VERDICT", cell: ({ verdict }) => verdict },
@@ -313,7 +313,7 @@ function createOverview({ nowMs }: Look): Column<Assessment>[] {
 function createDetails({ nowMs }: Look): Column<ViolationRef>[] {
   return [
     { title: "COUNT", cell: ({ violation }) => String(violation.occurrences), align: "right" },
-    { title: "LAST SEEN", cell: ({ violation }) => age(nowMs - toMs(violation.lastSeen)) },
+    { title: "LAST SEEN", cell: ({ violation }) => formatAge(nowMs - toMs(violation.lastSeen)) },
     { title: "WORKLOAD", cell: ({ violation: { workload } }) => plain(formatWorkload(workload)), minWidth: 14 },
     { title: "ACCEPTED BY", cell: ({ accepted }) => plain(accepted ?? "-"), isOptional: true },
     { title: "VIOLATION", cell: ({ violation }) => plain(formatTitle(violation)) },

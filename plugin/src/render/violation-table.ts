@@ -3,7 +3,7 @@
 
 // The columns of a violation, and its row as data: the same in every command.
 
-import { age } from "../../../src/lib/age.ts";
+import { formatAge } from "../../../src/lib/time.ts";
 import { formatNamespace } from "../reports/policy-rule.ts";
 import {
   countUnlistedPods,
@@ -41,7 +41,7 @@ function createViolationColumns(
   nowMs: number,
   paint: Colors,
 ): Column<ViolationRef>[] {
-  const ago = (time: string) => age(nowMs - toMs(time));
+  const ago = (time: string) => formatAge(nowMs - toMs(time));
   const columns: (Column<ViolationRef> | false)[] = [
     isAll && { title: "NAMESPACE", cell: (found) => plain(formatNamespace(found)), minWidth: 12 },
     {

@@ -5,9 +5,8 @@
 // Invariant: only a Lease that is held, in time and of the operator's own name and namespace is a sign of life.
 
 import { MISSING_SINCE_ANNOTATION } from "../../../src/api/names.ts";
-import { age } from "../../../src/lib/age.ts";
 import { toObject, toText } from "../../../src/lib/json.ts";
-import { parseEpochMs } from "../../../src/lib/time.ts";
+import { formatAge, parseEpochMs } from "../../../src/lib/time.ts";
 import { plain } from "../text/escape.ts";
 import { formatMs } from "./when.ts";
 
@@ -63,7 +62,7 @@ export function readHeartbeat(
     const owner = clock.serverMs === undefined ? "of this machine" : "of the operator's node and of the API server";
     return {
       state: "unknown",
-      why: `the Lease ${path} was renewed in the future (in ${age(renewedMs - nowMs)}): check the clock ${owner}`,
+      why: `the Lease ${path} was renewed in the future (in ${formatAge(renewedMs - nowMs)}): check the clock ${owner}`,
     };
   }
   const isHeld = typeof holderIdentity === "string" && holderIdentity !== "";
@@ -86,7 +85,7 @@ export function describeHeartbeat(beat: Heartbeat): string | undefined {
     return `alerts may be missing since ${formatMs(beat.sinceMs)}: the operator is running, but does not reach all of KubeArmor, or cannot write its reports`;
   }
   return (
-    `the operator has not renewed its Lease ${plain(beat.lease)} for ${age(beat.forMs)}: it is not running, ` +
+    `the operator has not renewed its Lease ${plain(beat.lease)} for ${formatAge(beat.forMs)}: it is not running, ` +
     "and the reports are as old as that"
   );
 }

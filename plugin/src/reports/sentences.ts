@@ -5,7 +5,7 @@
 // Invariant: pure; every sentence ends with a stop, and is safe to print.
 
 import type { Report, Violation } from "../../../src/api/v1alpha1.ts";
-import { age } from "../../../src/lib/age.ts";
+import { formatAge } from "../../../src/lib/time.ts";
 import { plain } from "../text/escape.ts";
 import { countUnlistedPods, getRuleFacts, getSeverityLevel, isLowerBound, type ViolationRef } from "./report-view.ts";
 import { formatTime, toMs } from "./when.ts";
@@ -143,7 +143,7 @@ export function describeExtent(found: ViolationRef, nowMs: number): string[] {
   const { violation } = found;
   const least = isLowerBound(found) ? "at least " : "";
   const times = `${least}${formatCount(violation.occurrences, "time")}`;
-  const last = `${formatTime(violation.lastSeen)} (${age(nowMs - toMs(violation.lastSeen))} ago)`;
+  const last = `${formatTime(violation.lastSeen)} (${formatAge(nowMs - toMs(violation.lastSeen))} ago)`;
   const sentences =
     violation.firstSeen === violation.lastSeen
       ? [`Seen ${times}, at ${last}.`]

@@ -23,7 +23,6 @@ export function followKubeArmorPods(options: Pick<FollowOptions, "client" | "clo
   return async (observer, signal) => {
     const known = new Set<string>();
     let listed: Set<string> | undefined;
-    let problem: string | undefined;
     await follow(
       { ...options, path: "/api/v1/pods", labelSelector: LABEL },
       {
@@ -48,11 +47,11 @@ export function followKubeArmorPods(options: Pick<FollowOptions, "client" | "clo
           observer.onListed();
         },
         onRemoved: (object) => remove((object as Pod).metadata?.uid ?? "", known, observer),
-        onProblem: (found) => {
-          if (found?.code !== problem && found) {
-            logger.warn({ code: found.code, reason: found.message }, "KubeArmor's pods not followed");
-          }
-          problem = found?.code;
+        onOpen: (wasInterrupted) => {
+          if (wasInterrupted) logger.info({}, "following KubeArmor's pods again");
+        },
+        onProblem: ({ message, isNew }) => {
+          if (isNew) logger.warn({ answer: message }, "failed to follow KubeArmor's pods, retrying");
         },
       },
       signal,

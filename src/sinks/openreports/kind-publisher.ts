@@ -8,11 +8,12 @@
 
 import type { OpenReport, OpenReportLimits } from "../../api/openreports.ts";
 import type { Report } from "../../api/v1alpha1.ts";
-import { ApiError, type ApiErrorCode } from "../../kube/api-error.ts";
+import { ApiError } from "../../kube/api-error.ts";
 import type { ApiRequester, ApiStreamer } from "../../kube/client.ts";
-import { type FollowObserver, follow } from "../../kube/follow.ts";
+import { type FollowObserver, type FollowProblem, follow } from "../../kube/follow.ts";
 import type { Clock } from "../../lib/clock.ts";
 import type { Logger } from "../../lib/logger.ts";
+import { toObjectKey } from "../../lib/object-key.ts";
 import { RetryPolicy } from "../../lib/pacing/retry-policy.ts";
 import type { WorkQueue } from "../../lib/pacing/work-queue.ts";
 import { SELECTOR } from "../cluster-sink.ts";
@@ -62,7 +63,6 @@ export class KindPublisher {
   /** resourceVersion of every copy, by key; of orphans, too, until they are collected. */
   readonly #copies = new Map<string, string>();
   #signal = AbortSignal.abort();
-  #loggedProblem: ApiErrorCode | undefined;
   #loggedRefusal: string | undefined;
 
   constructor(
@@ -116,8 +116,12 @@ export class KindPublisher {
       },
       onListed: onServed,
       onProblem: (problem) => this.#onProblem(problem),
+      onOpen: () => {
+        if (!this.isServed) this.#onServed();
+        this.isServed = true;
+      },
     };
-    return observeNames(observer, toKey, () => this.#copies.keys());
+    return observeNames(observer, toObjectKey, () => this.#copies.keys());
   }
 
   #observeReports(): FollowObserver {
@@ -132,8 +136,9 @@ export class KindPublisher {
       onAbsent: (key) => this.#forget(key),
       // The leader's own list and writes report what is wrong with reports.
       onProblem: () => {},
+      onOpen: () => {},
     };
-    const keyOfCopy = ({ namespace, name }: StoredName) => toKey({ namespace, name: copyName(name) });
+    const keyOfCopy = ({ namespace, name }: StoredName) => toObjectKey({ namespace, name: copyName(name) });
     return observeNames(observer, keyOfCopy, () => this.#states.known);
   }
 
@@ -258,26 +263,13 @@ export class KindPublisher {
     }
   }
 
-  #onProblem(problem: { code: ApiErrorCode; message: string } | undefined): void {
+  #onProblem({ code, message, isNew }: FollowProblem): void {
     const { logger, isRequired } = this.#options;
-    const kind = this.#pair.plural;
-    if (problem === undefined) {
-      if (!this.isServed) this.#onServed();
-      this.isServed = true;
-      this.#loggedProblem = undefined;
-      return;
-    }
-    const { code, message } = problem;
     if (code === "NotServed" || code === "Forbidden") this.isServed = false;
-    if (this.#loggedProblem === code) return;
-    this.#loggedProblem = code;
-    const fields = { kind, answer: message };
+    if (!isNew) return;
+    const fields = { kind: this.#pair.plural, answer: message };
     if (code !== "NotServed") logger.warn(fields, "cannot publish OpenReports, will retry");
     else if (isRequired) logger.warn(fields, "cluster does not serve OpenReports, will retry");
     else logger.info(fields, "cluster does not serve OpenReports");
   }
-}
-
-function toKey({ namespace, name }: { namespace?: string | undefined; name: string }): string {
-  return `${namespace ?? ""}/${name}`;
 }

@@ -3,7 +3,6 @@
 
 // Follows the names and versions of the objects in a collection, by their metadata alone.
 
-import type { ApiErrorCode } from "../../kube/api-error.ts";
 import type { FollowObserver } from "../../kube/follow.ts";
 
 /** A stored object of the collection. */
@@ -13,13 +12,12 @@ export interface StoredName {
   resourceVersion: string;
 }
 
-export interface StoredNamesObserver {
+export interface StoredNamesObserver extends Pick<FollowObserver, "onProblem" | "onOpen"> {
   /** An object is stored in this version; repeated by each list. */
   onPresent(key: string, stored: StoredName): void;
   /** An object of this key is no longer stored. */
   onAbsent(key: string): void;
   onListed?(): void;
-  onProblem(problem: { code: ApiErrorCode; message: string } | undefined): void;
 }
 
 /** Returns what `follow` takes. `toKey` names an object for the observer; `keys` are those that it holds. */
@@ -49,7 +47,8 @@ export function observeNames(
       const stored = readStoredName(object);
       if (stored) observer.onAbsent(toKey(stored));
     },
-    onProblem: (problem) => observer.onProblem(problem),
+    onProblem: observer.onProblem,
+    onOpen: observer.onOpen,
   };
 }
 

@@ -3,8 +3,9 @@
 
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { AcceptanceIndex, type IndexLimits, toKey } from "../../../src/acceptance/acceptance-index.ts";
+import { AcceptanceIndex, type IndexLimits } from "../../../src/acceptance/acceptance-index.ts";
 import { type ReadAcceptance, readAcceptance } from "../../../src/acceptance/parse-acceptance.ts";
+import { toObjectKey } from "../../../src/lib/object-key.ts";
 import { checkAll } from "../../support/gen.ts";
 
 function read(namespace: string, name: string, policy = "p"): ReadAcceptance {
@@ -37,7 +38,7 @@ describe("the bound of all acceptances", () => {
   it("takes from the namespace with the most when several fill it", () => {
     const index = indexOf([...createMany("a", 6), ...createMany("b", 6)], { max: 10, maxPerNamespace: 8 });
     const left = index.put(read("shop", "vendor"));
-    expect(left.map(toKey)).toEqual(["b/a00004"]);
+    expect(left.map(toObjectKey)).toEqual(["b/a00004"]);
     expect(index.get({ namespace: "shop", name: "vendor" })).toBeDefined();
     expect(index.size).toBe(10);
   });
@@ -45,7 +46,7 @@ describe("the bound of all acceptances", () => {
   it("leaves out the same ones in any order of reading", () => {
     const all = [...createMany("a", 9), ...createMany("b", 4), ...createMany("c", 12), ...createMany("d", 1)];
     const limits = { max: 13, maxPerNamespace: 7 };
-    const kept = (list: readonly ReadAcceptance[]) => [...indexOf(list, limits).values()].map(toKey).sort();
+    const kept = (list: readonly ReadAcceptance[]) => [...indexOf(list, limits).values()].map(toObjectKey).sort();
     const expected = kept(all);
     expect(expected).toHaveLength(13);
     checkAll(100, [fc.shuffledSubarray(all, { minLength: all.length })], (list) => {

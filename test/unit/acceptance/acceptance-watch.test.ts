@@ -56,7 +56,7 @@ describe("acceptances beyond the bounds", () => {
     expect(watch.leftOut).toBe(2);
     watch.onObject(createAcceptance("a"));
     expect(watch.leftOut).toBe(2);
-    watch.onProblem({ code: "Unavailable", message: "away" });
+    watch.onProblem({ code: "Unavailable", message: "away", isNew: true });
     expect([watch.size, watch.leftOut]).toEqual([2, 2]);
     list("a", "b", "c", "d");
     expect(watch.leftOut).toBe(2);

@@ -9,7 +9,14 @@ import { silentLogger } from "../../../src/lib/logger.ts";
 import { PolicyWatch } from "../../../src/policies/policy-watch.ts";
 import { FakeClock } from "../../support/fake-clock.ts";
 
-const OBSERVER: FollowObserver = { onListing() {}, onObject() {}, onListed() {}, onRemoved() {}, onProblem() {} };
+const OBSERVER: FollowObserver = {
+  onListing() {},
+  onObject() {},
+  onListed() {},
+  onRemoved() {},
+  onProblem() {},
+  onOpen() {},
+};
 
 /** A client with empty lists, and with watches that do as `watch` says. */
 function createClient(
@@ -47,6 +54,36 @@ test("the back-off grows while no watch opens", async () => {
   const following = follow({ client, clock, path: "/apis/g/v1/things" }, OBSERVER, stop.signal);
   await clock.advance(120_000);
   expect(tried).toBeLessThan(40);
+  stop.abort();
+  await following;
+});
+
+test("a problem is new once per code, and again after a watch was open", async () => {
+  const clock = new FakeClock();
+  const answers = ["Unavailable", "Unauthorized", "Unavailable", "open", "open", "Unavailable"] as const;
+  let tries = 0;
+  const client = createClient(async function* ({ onOpen }) {
+    const answer = answers[tries++];
+    if (answer === "open") onOpen?.();
+    if (answer !== "open") yield await Promise.reject(new ApiError(answer ?? "Unauthorized", "no"));
+  });
+  const seen: string[] = [];
+  const stop = new AbortController();
+  const observer: FollowObserver = {
+    ...OBSERVER,
+    onProblem: ({ code, isNew }) => seen.length < answers.length && seen.push(`${code} ${isNew}`),
+    onOpen: (wasInterrupted) => seen.push(`open ${wasInterrupted}`),
+  };
+  const following = follow({ client, clock, path: "/apis/g/v1/things" }, observer, stop.signal);
+  await clock.advance(120_000);
+  expect(seen).toEqual([
+    "Unavailable true",
+    "Unauthorized true",
+    "Unavailable false",
+    "open true",
+    "open false",
+    "Unavailable true",
+  ]);
   stop.abort();
   await following;
 });

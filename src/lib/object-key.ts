@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// One text for the namespace and name of an object, as kubectl writes it: neither has a slash.
+
+export interface ObjectPath {
+  /** Undefined or empty for objects of the whole cluster. */
+  namespace?: string | undefined;
+  name: string;
+}
+
+export function toObjectKey({ namespace, name }: ObjectPath): string {
+  return `${namespace ?? ""}/${name}`;
+}
+
+export function parseObjectKey(key: string): { namespace: string; name: string } {
+  const at = key.indexOf("/");
+  return { namespace: key.slice(0, at), name: key.slice(at + 1) };
+}
