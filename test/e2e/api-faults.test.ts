@@ -2,11 +2,12 @@
 // Copyright The policy-violation-operator Authors
 
 // Each API call of a whole life goes wrong once, on a real API server: the counters balance, and the reports hold what was
-// sent. Here with two of the faults for each call; with all of them: `npm run soak -- test/soak/api-faults.soak.ts`.
+// sent. Two of the faults for each call; a long run has all of them.
 
 import { beforeAll, expect, test } from "vitest";
 import { API_FAULTS, type ApiFault, type Plan } from "../support/api-fault-proxy.ts";
-import { findProblems, runLife, runLives } from "../support/api-fault-run.ts";
+import { findProblems, listPlans, runLife, runLives } from "../support/api-fault-run.ts";
+import { isLongRun, printFigures } from "../support/long-run.ts";
 import { listPolicyCrdNames, renderPolicyCrds } from "../support/policies.ts";
 import { describeReal, useCluster } from "../support/real-parts.ts";
 
@@ -31,5 +32,19 @@ describeReal("the n-th API call fails", () => {
     // Calls that follow at once vary by a few.
     const hit = ended.filter(({ isHit }) => isHit).length;
     expect(hit).toBeGreaterThan(plans.length * 0.8);
+  });
+
+  test.runIf(isLongRun)("for every n with every fault, until a life ends without reaching the call", async () => {
+    const { calls } = await runLife(cluster, undefined);
+    const ended = await runLives(cluster, listPlans(calls.length));
+    for (const fault of API_FAULTS) {
+      for (let at = calls.length + 1, isHit = true; isHit; at++) {
+        const life = await runLife(cluster, { fault, at });
+        ended.push(life);
+        isHit = life.isHit;
+      }
+    }
+    printFigures({ lives: ended.length, hit: ended.filter(({ isHit }) => isHit).length, callsOfOne: calls.length });
+    expect(findProblems(ended)).toEqual([]);
   });
 });

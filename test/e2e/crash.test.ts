@@ -6,38 +6,51 @@
 
 import { afterEach, expect, test } from "vitest";
 import { CrashRun } from "../support/crash-run.ts";
+import { printFigures } from "../support/long-run.ts";
 import { describeReal, useCluster } from "../support/real-parts.ts";
 
-describeReal("a crash", () => {
+const KILLS = Number(process.env["KILLS"] ?? 4);
+const OUTAGE_SECONDS = Number(process.env["OUTAGE_SECONDS"] ?? 6);
+const SEED = Number(process.env["SEED"] ?? Date.now() % 100_000);
+const RATE = 1000;
+const MAX_RSS = 256 * 2 ** 20;
+
+describeReal(`a crash (seed ${SEED})`, () => {
   const cluster = useCluster({ crds: true, namespaces: ["shop", "bank"] });
-  let run: CrashRun | undefined;
+  let run: CrashRun;
 
   afterEach(async () => {
-    await run?.stop();
-    run = undefined;
+    await run.stop();
     await cluster.kubectl(["delete", "pvr", "-A", "--all", "--wait=true"]);
   });
 
-  test("at a few random moments costs what came since the last batch, and nothing before it", async () => {
-    run = new CrashRun(cluster, { ratePerSec: 1000, seed: Number(process.env["SEED"] ?? Date.now() % 100_000) });
+  async function start(): Promise<void> {
+    run = new CrashRun(cluster, { ratePerSec: RATE, seed: SEED });
     await run.start();
-    for (let kill = 0; kill < 4; kill++) await run.killOnce();
+  }
+
+  test(`at ${KILLS} random moments costs what came since the last batch, and nothing before it`, async () => {
+    await start();
+    for (let kill = 0; kill < KILLS; kill++) await run.killOnce();
     const outcome = await run.finish();
-    expect(outcome.problems, `seed ${run.seed}`).toEqual([]);
-    expect(outcome.told, `seed ${run.seed}`).toBeGreaterThan(0);
+    printFigures(outcome);
+    expect(outcome.problems).toEqual([]);
+    expect(outcome.told).toBeGreaterThan(0);
   });
 
-  test("while the API server is gone costs no more either: the journal has it all", async () => {
-    run = new CrashRun(cluster, { ratePerSec: 1000, seed: Number(process.env["SEED"] ?? Date.now() % 100_000) });
-    await run.start();
-    await run.waitForDelivered(1000);
+  test(`while the API server is gone for ${OUTAGE_SECONDS} s costs no more either: the journal has it all`, async () => {
+    const waitForHalf = () => run.waitForDelivered((RATE * OUTAGE_SECONDS) / 2, OUTAGE_SECONDS * 1000);
+    await start();
+    await run.waitForDelivered(RATE);
     await run.stopApiServer();
-    await run.waitForDelivered(3000);
+    await waitForHalf();
     await run.killOnce();
-    await run.waitForDelivered(3000);
+    await waitForHalf();
     await run.startApiServer();
     const outcome = await run.finish();
-    expect(outcome.problems, `seed ${run.seed}`).toEqual([]);
-    expect(outcome.recovered, `seed ${run.seed}`).toBeGreaterThan(1000);
+    printFigures(outcome);
+    expect(outcome.problems).toEqual([]);
+    expect(outcome.recovered).toBeGreaterThan(RATE);
+    expect(outcome.peakRss).toBeLessThan(MAX_RSS);
   });
 });

@@ -149,16 +149,6 @@ describeReal("a warm standby", () => {
     await awaitCaughtUp(standby);
   });
 
-  test("the leader is killed", async () => {
-    const [leader, standby] = await replicas.startPair(cluster.kubeconfigPath);
-    const sent = await loadWhile(async () => {
-      await written(7);
-      await leader.kill();
-      await standby.waitForLog("leading");
-    });
-    await expectExact(sent);
-  });
-
   test("the leader is killed, and what is accepted stays so, counted exactly", async () => {
     const [leader, standby] = await replicas.startPair(cluster.kubeconfigPath);
     const match = { policy: "no-package-managers" };
