@@ -108,7 +108,7 @@ function stopSignal(): AbortSignal {
 main(process.argv.slice(2)).then(
   (code) => {
     process.exitCode = code;
-    // Whatever still has a timer or a socket open has nothing left to say.
+    // What still has a timer or a socket open has nothing left to do.
     process.stdout.write("", () => process.exit(code));
   },
   (error: unknown) => {

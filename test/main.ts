@@ -61,7 +61,7 @@ function runTests(name: string, ...rest: string[]): Run {
 }
 
 const isWholeInCi = process.env["CI"] !== undefined && args.length === 0;
-// The same tree has the same result, and each change draws anew.
+// The same tree has the same result, and each change draws another one.
 if (process.env["CI"] !== undefined) process.env["PROPERTY_SEED"] ??= deriveSeed();
 // The parts of a node take minutes to build, for nothing where the machine can't have one.
 const nodeParts = isWholeInCi && findMachineObstacles().length === 0 ? ["--node"] : [];

@@ -30,7 +30,7 @@ function notes(): string[] {
   return screen.queryAllByRole("alert").map((note) => note.textContent ?? "");
 }
 
-function hrefOf(name: string): string | null {
+function getHref(name: string): string | null {
   return screen.getByRole("link", { name }).getAttribute("href");
 }
 
@@ -47,7 +47,7 @@ describe("the list of violations", () => {
       ["critical", "Allowed", "3", "Process /bin/grave"],
       ["low", "Allowed", "3", "Process /bin/sh"],
     ]);
-    expect(hrefOf("Process /bin/grave")).toBe(`/c/main${REPORTS}/shop/no-shells/00000000000000aa`);
+    expect(getHref("Process /bin/grave")).toBe(`/c/main${REPORTS}/shop/no-shells/00000000000000aa`);
     const [workload] = screen.getAllByRole("link", { name: "Deployment/web" });
     expect(workload?.getAttribute("href")).toBe("/c/main/deployments/shop/web");
     expect(notes()).toEqual([]);
@@ -120,7 +120,7 @@ test("the list of reports has the columns of kubectl, namespaces and the cluster
     ["host-policy", "(cluster)", "KubeArmorHostPolicy", "critical", "3", "0", "0"],
     ["no-shells", "shop", "KubeArmorPolicy", "low", "3", "0", "0"],
   ]);
-  expect(hrefOf("host-policy")).toBe(`/c/main${REPORTS}/-/host-policy`);
+  expect(getHref("host-policy")).toBe(`/c/main${REPORTS}/-/host-policy`);
 });
 
 describe("the page of a report", () => {
@@ -135,7 +135,7 @@ describe("the page of a report", () => {
     expect(screen.getByText("3: 3 allowed, 0 unknown, 0 prevented")).toBeDefined();
     expect(screen.getByRole("img").getAttribute("aria-label")).toMatch(/^Occurrences by hour from .*, at most 3/);
     expect(screen.getByText("Data completeness")).toBeDefined();
-    expect(hrefOf("Process /bin/sh")).toBe(`/c/main${REPORTS}/shop/no-shells/0123456789abcdef`);
+    expect(getHref("Process /bin/sh")).toBe(`/c/main${REPORTS}/shop/no-shells/0123456789abcdef`);
   });
 
   test("says that a report is gone", async () => {
@@ -155,8 +155,8 @@ describe("the page of a violation", () => {
     await openPage(path, { reports: [createReport([violation])], ...ALIVE });
     expect(await screen.findByText(`kubectl violations explain ${violation.id}`)).toBeDefined();
     expect(screen.getByText("sh -c id")).toBeDefined();
-    expect(hrefOf("Pod/web-1")).toBe("/c/main/pods/shop/web-1");
-    expect(hrefOf("shop/no-shells")).toBe(`/c/main${REPORTS}/shop/no-shells`);
+    expect(getHref("Pod/web-1")).toBe("/c/main/pods/shop/web-1");
+    expect(getHref("shop/no-shells")).toBe(`/c/main${REPORTS}/shop/no-shells`);
   });
 
   test("says that the report does not list it any more", async () => {

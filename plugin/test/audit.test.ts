@@ -31,9 +31,9 @@ describe("the page", () => {
     const one = report("one", [violation({ latest })]);
     const labels = { "reports.kubearmor.com/cluster": "east" };
     const named: Report = { ...one, metadata: { ...one.metadata, labels } };
-    const clusterOf = async (each: Report) =>
+    const readCluster = async (each: Report) =>
       /Cluster (\S+) Period/.exec(stripMarkup((await runPlugin(["audit", "-A"], { reports: [each] })).out))?.[1];
-    expect([await clusterOf(named), await clusterOf(one)]).toEqual(["east", "from-alerts"]);
+    expect([await readCluster(named), await readCluster(one)]).toEqual(["east", "from-alerts"]);
   });
 
   test("has totals without what is accepted, what was not enforced, gaps in words and the policy's object", async () => {

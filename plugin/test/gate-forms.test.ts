@@ -102,20 +102,20 @@ describe("JUnit", () => {
 });
 
 describe("SARIF", () => {
-  const sarifOf = async (flags: readonly string[], options: PluginOptions) => {
+  const runForSarif = async (flags: readonly string[], options: PluginOptions) => {
     const { out } = await runPlugin(["gate", "-A", "--all", "-o", "sarif", ...flags], options);
     return JSON.parse(out);
   };
 
   test.each(CASES)("of %s is valid against the schema of OASIS", async (_name, options) => {
-    const sarif = await sarifOf([], options);
+    const sarif = await runForSarif([], options);
     validateSarif(sarif);
     expect(validateSarif.errors ?? []).toEqual([]);
     expect(JSON.stringify(sarif)).not.toMatch(/[\u0000-\u001f\uffff\u202e]/);
   });
 
   test("has what code scanning asks for", async () => {
-    const [run] = (await sarifOf([], { reports: REPORTS })).runs;
+    const [run] = (await runForSarif([], { reports: REPORTS })).runs;
     const { driver } = run.tool;
     expect(driver).toMatchObject({
       fullName: expect.stringMatching(/^kubectl-violations \d/),
@@ -146,7 +146,7 @@ describe("SARIF", () => {
   });
 
   test("has suppressions for what is accepted or known", async () => {
-    const { results } = (await sarifOf([], { reports: REPORTS })).runs[0];
+    const { results } = (await runForSarif([], { reports: REPORTS })).runs[0];
     const suppressed = results.filter(({ suppressions }: { suppressions: unknown[] }) => suppressions?.length > 0);
     expect(suppressed).toMatchObject([
       { ruleId: "shop/good", level: "note", suppressions: [{ kind: "external", justification: "Accepted by ok." }] },
@@ -154,7 +154,7 @@ describe("SARIF", () => {
   });
 
   test("names the cluster, so that runs of several clusters stay apart", async () => {
-    const read = async (reports: Report[]) => (await sarifOf([], { reports })).runs[0];
+    const read = async (reports: Report[]) => (await runForSarif([], { reports })).runs[0];
     const [east, both, none] = [
       await read([createClusterReport("east"), ...REPORTS]),
       await read([createClusterReport("east"), createClusterReport("west")]),
@@ -174,14 +174,14 @@ describe("SARIF", () => {
     const long = report("n".repeat(253), [violation()]);
     const reports = [...REPORTS, long];
     await runPlugin(["export", "-A", "--out", join(root, "audit state")], { reports });
-    const { results } = (await sarifOf(["--export-dir", "audit state"], { reports })).runs[0];
+    const { results } = (await runForSarif(["--export-dir", "audit state"], { reports })).runs[0];
     expect(results.length).toBeGreaterThan(5);
     for (const { locations } of results) {
       const { uri } = locations[0].physicalLocation.artifactLocation;
       expect(uri).toMatch(/^audit%20state\//);
       expect(existsSync(join(root, decodeURIComponent(uri)))).toBe(true);
     }
-    const usual = (await sarifOf([], { reports })).runs[0].results[0].locations[0].physicalLocation;
+    const usual = (await runForSarif([], { reports })).runs[0].results[0].locations[0].physicalLocation;
     expect(usual.artifactLocation.uri).toMatch(/^violations\//);
   });
 });

@@ -120,7 +120,7 @@ describe("the gate", () => {
 
 describe("a list that is cut", () => {
   const known = Array.from({ length: 300 }, (_, n) => fresh({ id: id(n), accepted: { by: "team" }, lastSeen: LATE }));
-  const summaryOf = (open: number) => ({
+  const createSummary = (open: number) => ({
     occurrences: 900 + open,
     allowed: 900 + open,
     violations: 300 + open,
@@ -128,7 +128,7 @@ describe("a list that is cut", () => {
   });
 
   test("fails when it certainly leaves out an open violation", async () => {
-    const one = report("p", known, { summary: summaryOf(1), omitted: { violations: 1, occurrences: 1 } });
+    const one = report("p", known, { summary: createSummary(1), omitted: { violations: 1, occurrences: 1 } });
     for (const form of ["text", "json", "junit", "sarif"]) {
       const { code, out } = await runGate(["-n", "shop", "--all", "-o", form], { reports: [one] });
       expect(code).toBe(1);
@@ -143,7 +143,7 @@ describe("a list that is cut", () => {
   });
 
   test("passes where all that it leaves out is accepted", async () => {
-    const summary = { ...summaryOf(0), allowed: 1200, accepted: { violations: 400, occurrences: 1200 } };
+    const summary = { ...createSummary(0), allowed: 1200, accepted: { violations: 400, occurrences: 1200 } };
     const all = report("p", known, { summary, omitted: { violations: 100, occurrences: 300 } });
     expect(await runGate(["-n", "shop", "--all"], { reports: [all] })).toMatchObject({ code: 0 });
     const list = await runPlugin(["list", "-n", "shop"], { reports: [all] });
@@ -155,12 +155,12 @@ describe("a list that is cut", () => {
     const open = known.map(({ accepted: _, ...one }) => one);
     const dir = join(makeDirectory(), "state");
     await runPlugin(["export", "-A", "--out", dir], { reports: [report("p", open)] });
-    const cut = report("p", open, { summary: summaryOf(1), omitted: { violations: 1, occurrences: 1 } });
+    const cut = report("p", open, { summary: createSummary(1), omitted: { violations: 1, occurrences: 1 } });
     const { code, out } = await runGate(["-n", "shop", "--baseline", dir], { reports: [cut] });
     expect(code).toBe(1);
     expect(out).toContain("FAILED: at least 1 violation that shop/p can't list and that is not known to be accepted.");
     // Omitted violations may be those of the baseline.
-    const fewer = report("p", open.slice(1), { summary: summaryOf(0), omitted: { violations: 1, occurrences: 3 } });
+    const fewer = report("p", open.slice(1), { summary: createSummary(0), omitted: { violations: 1, occurrences: 3 } });
     expect(await getExitCode(["-n", "shop", "--baseline", dir], { reports: [fewer] })).toBe(3);
   });
 
@@ -169,7 +169,7 @@ describe("a list that is cut", () => {
     ["with a severity", ["--all", "--severity", "medium"]],
     ["with a workload", ["--all", "--workload", "web"]],
   ])("is unknown %s", async (_name, flags) => {
-    const cut = report("p", known, { summary: summaryOf(1), omitted: { violations: 1, occurrences: 1 } });
+    const cut = report("p", known, { summary: createSummary(1), omitted: { violations: 1, occurrences: 1 } });
     for (const form of ["text", "json", "junit", "sarif"]) {
       const { code, out } = await runGate(["-n", "shop", ...flags, "-o", form], { reports: [cut] });
       expect(code).toBe(3);
@@ -182,7 +182,7 @@ describe("a list that is cut", () => {
 
   test("passes where what it leaves out can't match", async () => {
     const cut = report("p", known, {
-      summary: { ...summaryOf(0), prevented: 5, occurrences: 905 },
+      summary: { ...createSummary(0), prevented: 5, occurrences: 905 },
       omitted: { violations: 5, occurrences: 5 },
     });
     expect(await getExitCode(["-n", "shop"], { reports: [cut] })).toBe(0);
@@ -198,7 +198,7 @@ describe("a list that is cut", () => {
     });
     const cut = (start: string) =>
       report("p", [...old, violation()], {
-        summary: { ...summaryOf(1), ...history(start) },
+        summary: { ...createSummary(1), ...history(start) },
         omitted: { violations: 1, occurrences: 1 },
       });
     expect(await getExitCode(["-n", "shop", "--since", "4h"], { reports: [cut("2026-11-23T03:00:00Z")] })).toBe(0);

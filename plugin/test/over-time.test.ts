@@ -125,12 +125,12 @@ describe("the timeline from history", () => {
   });
 
   test("states that it holds 31 days where more are wanted", async () => {
-    const outOf = async (window: string) =>
+    const runForOutput = async (window: string) =>
       (await runPlugin(["timeline", "-A", "--window", window], { reports: [full] })).out.replace(/\n/g, " ");
-    expect(await outOf("90d")).toContain(
+    expect(await runForOutput("90d")).toContain(
       "Reports hold a history of 31 days: the time before 2026-10-24 00:00:00 UTC is not shown.",
     );
-    expect(await outOf("20d")).not.toContain("31 days");
+    expect(await runForOutput("20d")).not.toContain("31 days");
   });
 
   test("is not used for a filter on violations: the list is cut, and that is said", async () => {

@@ -105,7 +105,7 @@ export class AcceptanceWatch implements AcceptanceCatalog, FollowObserver {
     await this.#tried.promise;
   }
 
-  of(namespace: string, policy: string): AcceptanceSet | undefined {
+  find(namespace: string, policy: string): AcceptanceSet | undefined {
     const set = this.#index.effective(namespace, policy);
     return set?.isActive ? set : undefined;
   }

@@ -75,7 +75,7 @@ function resolve(entry: Entry, namespace: string, names: SubjectNames): Identity
  * keys.
  */
 export function* touchEarlyReports(ledgers: LedgerMap, { namespace, pod, node }: ViolationFacts): Iterable<string> {
-  for (const [key, ledger] of ledgers.of(namespace)) {
+  for (const [key, ledger] of ledgers.listOfNamespace(namespace)) {
     if (!ledger.subjects.concerns(pod, node) || !hasEarlyEntries(ledger, pod)) continue;
     ledger.write.touch();
     yield key;

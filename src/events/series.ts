@@ -25,11 +25,11 @@ export interface Series {
   total: number;
   /** Part of `total` that the cluster has stored. */
   reported: number;
-  /** Part of `told` in an earlier Event of this series, about an object that is gone. */
+  /** Part of `reported` in an earlier Event of this series, about an object that is gone. */
   base: number;
   /** Microseconds: the first occurrence of the current Event, the first pending one, and the last one. */
   firstUs: number;
-  untoldFirstUs: number | undefined;
+  pendingFirstUs: number | undefined;
   lastUs: number;
   /** The Event that is in the cluster, as far as we know. */
   event: { namespace: string; name: string; uid: string } | undefined;
@@ -65,7 +65,7 @@ export function createSeries(key: string, occurrence: EventUpdate, nowMs: number
     reported: 0,
     base: 0,
     firstUs: occurrence.firstUs,
-    untoldFirstUs: undefined,
+    pendingFirstUs: undefined,
     lastUs: occurrence.lastUs,
     event: undefined,
     lastSentMs: Number.NEGATIVE_INFINITY,
@@ -79,7 +79,7 @@ export function addOccurrence(series: Series, occurrence: EventUpdate, count: nu
   series.related = occurrence.related ?? series.related;
   // The time of an Event can't be changed once it exists.
   if (series.event === undefined) series.firstUs = Math.min(series.firstUs, occurrence.firstUs);
-  series.untoldFirstUs = Math.min(series.untoldFirstUs ?? occurrence.firstUs, occurrence.firstUs);
+  series.pendingFirstUs = Math.min(series.pendingFirstUs ?? occurrence.firstUs, occurrence.firstUs);
   series.lastUs = Math.max(series.lastUs, occurrence.lastUs);
   series.lastRecordedMs = nowMs;
 }
@@ -110,7 +110,7 @@ export function isOver(series: Series, nowMs: number): boolean {
 export function startOver(series: Series): void {
   series.event = undefined;
   series.base = series.reported;
-  series.firstUs = series.untoldFirstUs ?? series.lastUs;
+  series.firstUs = series.pendingFirstUs ?? series.lastUs;
 }
 
 /** Builds the request that sends everything up to now: a create while there is no Event, else a patch. */
@@ -143,7 +143,7 @@ export function recordSent(series: Series, attempt: SeriesAttempt, nowMs: number
   series.lastSentMs = nowMs;
   // Occurrences recorded during the request are newer than those it sent; their own first time is lost in the sum, and
   // the last time is the best remaining bound.
-  series.untoldFirstUs = countPending(series) === 0 ? undefined : series.lastUs;
+  series.pendingFirstUs = countPending(series) === 0 ? undefined : series.lastUs;
   if (attempt.kind === "create") {
     const { namespace, name, regarding } = attempt.event;
     series.event = { namespace, name, uid: regarding.uid };

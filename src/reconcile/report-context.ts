@@ -47,7 +47,7 @@ export class ReportContext implements ControllerObserver {
     const { namespace, policyName } = ledger;
     if (!acceptances || namespace === undefined) return;
     // The acceptances in effect when it was written are unknown.
-    const concerns = report.summary.accepted !== undefined || acceptances.of(namespace, policyName) !== undefined;
+    const concerns = report.summary.accepted !== undefined || acceptances.find(namespace, policyName) !== undefined;
     if (concerns || report.summary.open === undefined) this.#touch(ledger, "counters");
   }
 
@@ -61,7 +61,7 @@ export class ReportContext implements ControllerObserver {
   /** Counts what each acceptance of a policy matches in its report, in slices. */
   *matchAcceptances(namespace: string, policy: string): Generator<undefined, ReadonlyMap<string, Matched>, undefined> {
     const ledger = this.#parts.aggregator.ledgers.get(reportKey(namespace, policy));
-    const acceptances = this.#parts.acceptances?.of(namespace, policy);
+    const acceptances = this.#parts.acceptances?.find(namespace, policy);
     if (!ledger || !acceptances) return new Map();
     const written = yield* listWritten(ledger.entries);
     return yield* acceptances.count(written, ({ stored }) => stored?.occurrences ?? 0);

@@ -29,7 +29,7 @@ export class ReportReconciler {
   metadata: ObjectMeta | undefined;
   /** Reason why the report is refused, while it is. */
   refusal: string | undefined;
-  /** True where the refusal is about this report alone, whoever has changed it. */
+  /** True where the refusal is about this report alone. */
   isOwnRefusal = false;
   readonly #parts: ReconcilerParts;
   #attempt: Attempt | undefined;

@@ -32,7 +32,7 @@ const BITS = 30;
 /** The acceptances in effect at this moment. */
 export interface AcceptanceCatalog {
   /** Those of a namespace for one policy; undefined where there are none. */
-  of(namespace: string, policy: string): AcceptanceSet | undefined;
+  find(namespace: string, policy: string): AcceptanceSet | undefined;
 }
 
 interface Slot {

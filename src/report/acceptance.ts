@@ -81,19 +81,19 @@ export function divide(
   marked: readonly AcceptedCounts[],
   openSeverity: SeverityLevel,
 ): { accepted?: AcceptedSum; open: Open } {
-  const of = (outcome?: Violation["outcome"]) =>
+  const countMarked = (outcome?: Violation["outcome"]) =>
     marked
       .filter((violation) => outcome === undefined || violation.outcome === outcome)
       .reduce((sum, { occurrences }) => sum + occurrences, 0);
-  const occurrences = summary.occurrences - of();
+  const occurrences = summary.occurrences - countMarked();
   const open: Open = {
     occurrences,
-    prevented: summary.prevented - of("Prevented"),
-    allowed: summary.allowed - of("Allowed"),
-    unknown: summary.unknown - of("Unknown"),
+    prevented: summary.prevented - countMarked("Prevented"),
+    allowed: summary.allowed - countMarked("Allowed"),
+    unknown: summary.unknown - countMarked("Unknown"),
     violations: summary.violations - marked.length,
     severity: occurrences > 0 ? openSeverity : "accepted",
   };
   if (marked.length === 0) return { open };
-  return { accepted: { violations: marked.length, occurrences: of() }, open };
+  return { accepted: { violations: marked.length, occurrences: countMarked() }, open };
 }

@@ -18,10 +18,10 @@ export interface PolicyCatalog {
   find(kind: PolicyObjectKind, namespace: string | undefined, name: string): PolicyObject | undefined;
 }
 
-/** What a report tells of its policy's object; nothing without a catalog. */
+/** Fields of a report about its policy's object; none without a catalog. */
 export type ProvenanceFacts = Pick<Policy, "kind" | "provenance" | "objects" | "changedSinceLastSeen">;
 
-/** The policy as alerts tell it. */
+/** The policy as reported in the alerts. */
 export interface PolicyFromAlerts {
   namespace: string | undefined;
   name: string;
@@ -55,7 +55,7 @@ function word(objects: number): "Found" | "Ambiguous" | "NotFound" {
 }
 
 /**
- * As KubeArmor names policies: its alerts tell host and network policies apart, but a namespaced policy and a
+ * As KubeArmor names policies: its alerts distinguish host and network policies, but a namespaced policy and a
  * cluster-wide one both raise MatchedPolicy under their bare name.
  */
 function candidates({ kind, namespace }: PolicyFromAlerts): readonly PolicyObjectKind[] {

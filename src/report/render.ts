@@ -40,7 +40,7 @@ export interface RenderOptions {
   nodes?: CoveredNodes | undefined;
   /** The policy objects of the cluster; without it reports say nothing of them. */
   policies?: PolicyCatalog | undefined;
-  /** What somebody has accepted; without it nothing is. */
+  /** Acceptances; undefined: nothing is accepted. */
   acceptances?: AcceptanceCatalog | undefined;
   /** Violations rendered before; without it each is rendered. */
   rendered?: RenderedViolations | undefined;
@@ -117,7 +117,7 @@ function renderPolicy(ledger: Ledger, severity: number, policies: PolicyCatalog 
   };
 }
 
-/** What a report of the ledger written now would tell of its policy's object. */
+/** Fields about the policy's object that a report of the ledger would have if it was written now. */
 export function findLedgerProvenance(ledger: Ledger, policies: PolicyCatalog | undefined): ProvenanceFacts {
   const { kind } = ledger.policy.written;
   const { namespace, policyName: name } = ledger;
@@ -179,7 +179,7 @@ function* listed(
 ): Steps<List> {
   const { namespace, policyName } = ledger;
   // What a namespace accepts is its own affair, and none of the cluster's.
-  const own = namespace === undefined ? undefined : acceptances?.of(namespace, policyName);
+  const own = namespace === undefined ? undefined : acceptances?.find(namespace, policyName);
   const known = yield* listWritten(ledger.entries);
   const share = Math.max(MIN_SHARE, Math.floor(limits.maxViolations * SHARE));
   if (own) yield* own.refresh(known);

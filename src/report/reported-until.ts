@@ -121,7 +121,7 @@ export class ReportedUntil {
     const times = new Map(pods.map(({ name, node = "", lastSeen }) => [podKey(scope, name, node), time(lastSeen)]));
     const occurrences = pods.reduce((sum, pod) => sum + pod.occurrences, 0);
     if (occurrences >= stored.occurrences) return { lastUs, pods: times, otherPodsUs: NEVER };
-    // Of a full list the least recent leave, so that whoever left is not later than those who stayed.
+    // Of a full list the least recent leave, so that no pod that left is later than those that stayed.
     const isFull = pods.length >= this.#maxPods;
     return { lastUs, pods: times, otherPodsUs: isFull ? Math.min(...times.values()) : lastUs };
   }

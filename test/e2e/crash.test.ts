@@ -35,7 +35,7 @@ describeReal(`a crash (seed ${SEED})`, () => {
     const outcome = await run.finish();
     printFigures(outcome);
     expect(outcome.problems).toEqual([]);
-    expect(outcome.told).toBeGreaterThan(0);
+    expect(outcome.reported).toBeGreaterThan(0);
   });
 
   test(`while the API server is gone for ${OUTAGE_SECONDS} s costs no more either: the journal has it all`, async () => {

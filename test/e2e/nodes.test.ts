@@ -21,7 +21,7 @@ const REPORTS = 4;
 const NODES = ["node-a", "node-b"] as const;
 
 /** In each of three namespaces 5 pods with 4 violations each, and one host policy: of both nodes no more than a report lists. */
-function loadOf(node: string): WireAlert[] {
+function createLoad(node: string): WireAlert[] {
   const pods = ["shop", "bank", "mail"].flatMap((namespace) =>
     spread([makeAlert({ NamespaceName: namespace, PolicyName: "keep-secrets", Owner: {} })], 5, 4),
   );
@@ -34,7 +34,7 @@ function loadOf(node: string): WireAlert[] {
 function countExpected(sent: readonly number[]): Record<string, number> {
   const counts: Record<string, number> = {};
   for (const [i, count] of sent.entries()) {
-    const load = loadOf(NODES[i] as string);
+    const load = createLoad(NODES[i] as string);
     for (let n = 0; n < count; n++) {
       const { NamespaceName, PolicyName } = load[n % load.length] as WireAlert;
       const key = `${NamespaceName}/${PolicyName}`;
@@ -88,7 +88,7 @@ describeReal("nodes that are read directly", () => {
   async function loadWhile(during: () => Promise<unknown>): Promise<Record<string, number>> {
     const stop = new AbortController();
     const flooding = daemons.map((daemon, i) =>
-      daemon.flood({ alert: loadOf(NODES[i] as string), ratePerSec: PER_SECOND, signal: stop.signal }),
+      daemon.flood({ alert: createLoad(NODES[i] as string), ratePerSec: PER_SECOND, signal: stop.signal }),
     );
     try {
       await during();
@@ -121,7 +121,7 @@ describeReal("nodes that are read directly", () => {
     await operator.waitForLog("leading");
     await eventually("both nodes", async () => (await operator.readMetric("nodes_connected")) === 2);
     const [a, b] = daemons as [KubeArmorNode, KubeArmorNode];
-    const load = loadOf("node-a");
+    const load = createLoad("node-a");
     const count = load.length;
     for (const daemon of daemons) await daemon.flood({ alert: load, count });
     await operator.waitForReceived(2 * count);

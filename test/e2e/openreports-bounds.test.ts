@@ -76,12 +76,13 @@ function compare(report: Report, copy: OpenReport): string[] {
   const listed = copy.results.filter(({ rule }) => rule !== "omitted");
   const omitted = countOmitted(copy);
   const byId = new Map(report.violations.map((violation) => [violation.id, violation]));
-  const idOf = (id: string) => createHash("sha256").update(`${namespace}/${name}/${id}`).digest("hex").slice(0, 16);
+  const toResultId = (id: string) =>
+    createHash("sha256").update(`${namespace}/${name}/${id}`).digest("hex").slice(0, 16);
   const isRight = ({ properties, result }: OpenReportResult) => {
     const violation = byId.get(properties["violation"] ?? "");
     return (
       violation !== undefined &&
-      properties["resultID"] === idOf(violation.id) &&
+      properties["resultID"] === toResultId(violation.id) &&
       Number.parseInt(properties["occurrences"] ?? "", 10) === violation.occurrences &&
       result === toStatus(violation)
     );

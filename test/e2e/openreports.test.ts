@@ -50,7 +50,7 @@ describeReal("OpenReports of the samples", () => {
     });
   }
 
-  const idsOf = (copies: readonly Copied[]) => copies.flatMap(({ resultIds }) => resultIds).sort();
+  const listIds = (copies: readonly Copied[]) => copies.flatMap(({ resultIds }) => resultIds).sort();
 
   // Each test continues from the cluster that the one before it left.
   let ids: string[] = [];
@@ -62,7 +62,7 @@ describeReal("OpenReports of the samples", () => {
     await running.waitForWritten();
     expect(await running.readMetric("openreports_served")).toBe(0);
     await installOpenReports(cluster);
-    ids = idsOf(await awaitCaughtUp());
+    ids = listIds(await awaitCaughtUp());
     expect(ids.length).toBeGreaterThan(20);
     expect(new Set(ids).size).toBe(ids.length);
     const results = (await listOpenReports(cluster)).flatMap((copy) => copy.results);
@@ -81,7 +81,7 @@ describeReal("OpenReports of the samples", () => {
         ({ results }) => Number.parseInt(results[0]?.properties["occurrences"] ?? "", 10) > 10,
       ),
     );
-    expect(idsOf(await awaitCaughtUp())).toEqual(ids);
+    expect(listIds(await awaitCaughtUp())).toEqual(ids);
     expect(await bed.operator.stop()).toBe(0);
   });
 
@@ -99,7 +99,7 @@ describeReal("OpenReports of the samples", () => {
     await provenance("Found");
     await cluster.kubectl(["delete", "kubearmorpolicies", "-n", namespace, name]);
     await provenance("NotFound");
-    expect(idsOf(await awaitCaughtUp())).toEqual(ids);
+    expect(listIds(await awaitCaughtUp())).toEqual(ids);
     expect(await running.stop()).toBe(0);
   });
 
@@ -110,7 +110,7 @@ describeReal("OpenReports of the samples", () => {
       const looked = await running.readMetric("openreports_writes_total");
       return looked >= before && (await running.readMetric("openreports_pending")) === 0;
     });
-    expect(idsOf(await awaitCaughtUp())).toEqual(ids);
+    expect(listIds(await awaitCaughtUp())).toEqual(ids);
     const gone = (await listReports(cluster)).find(({ metadata }) => metadata.namespace)?.metadata;
     await cluster.kubectl(["delete", "pvr", "-n", gone?.namespace ?? "", gone?.name ?? ""]);
     await eventually("one copy less", async () => (await listOpenReports(cluster)).length === before - 1);

@@ -32,9 +32,9 @@ describeReal("an API server that is gone for long", () => {
       `the ${victim} is killed meanwhile and started again: nothing lost, nothing twice`,
       async () => {
         const run = await runOutage(cluster, { victim, ratePerSec: RATE, seconds: OUTAGE_SECONDS });
-        const { told, expected, coverages, ...others } = run;
+        const { reported, expected, coverages, ...others } = run;
         printFigures({ victim, ...others });
-        expect(told).toEqual(expected);
+        expect(reported).toEqual(expected);
         expect(coverages).toEqual(Array(7).fill({ gaps: 0, lowerBound: false }));
         expect(run.fell).toEqual([]);
         expect(run.isHeirTheSurvivor).toBe(true);

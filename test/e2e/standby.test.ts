@@ -71,7 +71,7 @@ describeReal("a warm standby", () => {
   /** Nothing lost, nothing twice, nothing declared, and no count went down on the way. */
   async function expectExact(sent: number): Promise<void> {
     const sum = async () => Object.values(await countReported(cluster)).reduce((a, b) => a + b, 0);
-    await eventually(`${sent} told`, async () => (await sum()) >= sent);
+    await eventually(`${sent} reported`, async () => (await sum()) >= sent);
     expect(await countReported(cluster)).toEqual(countExpected(sent));
     expect(new Set((await listCoverages(cluster)).map((c) => JSON.stringify(c)))).toEqual(
       new Set([JSON.stringify(EXACT)]),

@@ -123,7 +123,7 @@ describeReal("acceptances", () => {
     ends.push(() => poor.close());
     const { acceptances, warned } = watch({ client: poor });
     await eventually("tries", () => (acceptances.statusWrites["failed"] ?? 0) > 2);
-    expect(acceptances.of("shop", "no-package-managers")?.names).toEqual(["unsaid"]);
+    expect(acceptances.find("shop", "no-package-managers")?.names).toEqual(["unsaid"]);
     expect((await readStored("unsaid")).status).toBeUndefined();
     expect(warned).toEqual(["failed to write status of accepted violation"]);
     await cluster.apply(createRole("poor", true));
@@ -141,7 +141,7 @@ describeReal("acceptances", () => {
     };
     const { acceptances } = watch({ mayWrite });
     await eventually("a write that was due", () => asked > 2);
-    expect(acceptances.of("shop", "no-package-managers")?.names).toHaveLength(1);
+    expect(acceptances.find("shop", "no-package-managers")?.names).toHaveLength(1);
     expect(acceptances.statusWrites).toEqual({ written: 0, conflict: 0, failed: 0 });
     leads = true;
     await isActive("led");
@@ -165,7 +165,7 @@ describeReal("acceptances", () => {
     const { acceptances, warned } = watch({ max: 2 });
     await acceptances.ready();
     expect(acceptances).toMatchObject({ size: 2, leftOut: 1 });
-    expect(acceptances.of("shop", "no-package-managers")?.names).toEqual(["a", "b"]);
+    expect(acceptances.find("shop", "no-package-managers")?.names).toEqual(["a", "b"]);
     expect(warned).toEqual(["too many accepted violations, some left out"]);
   });
 });

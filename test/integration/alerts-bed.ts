@@ -79,7 +79,7 @@ export function run(options: RelaySourceOptions, listener = new RecordingListene
   const until = (holds: () => boolean): Promise<void> => {
     if (holds()) return Promise.resolve();
     return new Promise((resolve) => {
-      listener.onTold = () => holds() && resolve();
+      listener.onReceived = () => holds() && resolve();
     });
   };
   return { source, listener, logged, stop: stopAndWait, timers, until };

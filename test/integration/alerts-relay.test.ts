@@ -32,7 +32,7 @@ describe("a relay that works", () => {
     expect(relay.clients.map((client) => client.filter)).toEqual(["policy"]);
     expect(listener.alerts.map((alert) => alert.PolicyName)).toEqual(samples.map((alert) => alert.PolicyName ?? ""));
     expect(listener.alerts[22]).toMatchObject({ Operation: "AlertThreshold", MaxAlertsPerSec: 2 });
-    expect(listener.told.map((t) => t.kind)).toEqual(["connected", ...Array(26).fill("alert")]);
+    expect(listener.received.map((t) => t.kind)).toEqual(["connected", ...Array(26).fill("alert")]);
     expect(logged).toEqual(["info"]);
   });
 
@@ -51,10 +51,10 @@ describe("a relay that works", () => {
   it("is left at the abort: the stream and its connection end, and nothing is reported any more", async () => {
     const { relay, listener, stop, source, timers } = await runConnected();
     await stop();
-    const told = listener.told.length;
+    const received = listener.received.length;
     await expect.poll(() => relay.getStats().clients, PATIENCE).toBe(0);
     relay.push(makeAlert());
-    expect(listener.told).toHaveLength(told);
+    expect(listener.received).toHaveLength(received);
     expect(listener.disconnects).toEqual([]);
     expect(source.stats.attempts).toBe(1);
     expect(timers.size).toBe(0);
@@ -63,7 +63,7 @@ describe("a relay that works", () => {
   it("reports nothing that was received with the alert at which it is left", async () => {
     const { relay, listener, stop } = await runConnected();
     const stopped = new Promise<void>((resolve) => {
-      listener.onTold = () => listener.count("alert") === 2 && stop().then(resolve);
+      listener.onReceived = () => listener.count("alert") === 2 && stop().then(resolve);
     });
     relay.push(Array.from({ length: 10 }, () => makeAlert()));
     await stopped;
@@ -76,8 +76,8 @@ describe("a relay that works", () => {
       server.addService(service, { WatchAlerts() {}, WatchMessages() {}, WatchLogs() {} }),
     );
     const { listener, until } = run({ address });
-    await until(() => listener.told.length > 0);
-    expect(listener.told).toEqual([{ kind: "connected" }]);
+    await until(() => listener.received.length > 0);
+    expect(listener.received).toEqual([{ kind: "connected" }]);
   });
 });
 
@@ -99,7 +99,7 @@ describe("a stream that ends", () => {
     await relay.waitForClients();
     relay.push(makeAlert({ PodName: "after" }));
     await until(() => listener.count("alert") === 2);
-    expect(listener.told.map((t) => t.kind)).toEqual(["connected", "alert", "disconnected", "connected", "alert"]);
+    expect(listener.received.map((t) => t.kind)).toEqual(["connected", "alert", "disconnected", "connected", "alert"]);
     expect(listener.disconnects[0]).toMatchObject({
       reason: "ok_end",
       message: "the peer ended the stream with status OK",
@@ -169,7 +169,13 @@ describe("a stream that ends", () => {
     await relay.waitForClients();
     relay.push(makeAlert());
     await until(() => listener.count("alert") === 1);
-    expect(listener.told.map((t) => t.kind)).toEqual(["connected", "rejected", "disconnected", "connected", "alert"]);
+    expect(listener.received.map((t) => t.kind)).toEqual([
+      "connected",
+      "rejected",
+      "disconnected",
+      "connected",
+      "alert",
+    ]);
     expect(listener.rejections).toEqual([
       {
         reason: "message_too_large",
@@ -203,7 +209,7 @@ describe("the watchdog", () => {
     const { listener, until } = run({ address: relay.address, healthIntervalMs: 5 });
     await until(() => listener.count("connected") === 1);
     await expect.poll(() => relay.getStats().healthChecks, PATIENCE).toBeGreaterThanOrEqual(5);
-    expect(listener.told).toEqual([{ kind: "connected" }]);
+    expect(listener.received).toEqual([{ kind: "connected" }]);
     expect(relay.getStats().clientsSeen).toBe(1);
   });
 });
@@ -215,7 +221,7 @@ it("bytes that are no alert are rejected one by one while the stream goes on", a
   relay.pushRaw(Buffer.from([0x6a, 0x7f, 0x61]));
   relay.push(makeAlert());
   await until(() => listener.count("alert") === 2);
-  expect(listener.told.map((t) => t.kind)).toEqual(["connected", "rejected", "alert", "rejected", "alert"]);
+  expect(listener.received.map((t) => t.kind)).toEqual(["connected", "rejected", "alert", "rejected", "alert"]);
   expect(listener.rejections).toEqual([
     { reason: "invalid_wire", detail: "18 bytes that begin with field 13 of wire type 6", line: 0 },
     { reason: "invalid_wire", detail: "3 bytes that begin with field 13 of wire type 2", line: 0 },

@@ -96,14 +96,14 @@ describeReal(
       let last: number | undefined;
       let isDeclared = false;
       // The first alert is not of the flood.
-      for (const told of listener.told.slice(listener.told.findIndex(({ kind }) => kind === "alert") + 1)) {
-        if (told.kind === "disconnected") isDeclared = true;
-        if (told.kind !== "alert") continue;
-        if (last !== undefined && told.alert.HostPID !== last + 1) {
+      for (const entry of listener.received.slice(listener.received.findIndex(({ kind }) => kind === "alert") + 1)) {
+        if (entry.kind === "disconnected") isDeclared = true;
+        if (entry.kind !== "alert") continue;
+        if (last !== undefined && entry.alert.HostPID !== last + 1) {
           found.holes++;
           if (!isDeclared) found.undeclared++;
         }
-        last = told.alert.HostPID;
+        last = entry.alert.HostPID;
         isDeclared = false;
       }
       return found;

@@ -79,15 +79,15 @@ describe.skipIf(missing !== undefined)(`a full volume (${missing ?? "tmpfs"})`, 
     two.pipeline.onAlert(createAlert(two.clock, 9999, { PolicyName: "later" }), 0);
     await two.clock.advance(60_000);
 
-    const gapOf = (name: string) =>
+    const findGap = (name: string) =>
       store.get(`shop/${name}`)?.coverage.recent?.find(({ kind }) => kind === "NotRunning");
-    const fromMs = Date.parse(gapOf("no-package-managers")?.from ?? "");
+    const fromMs = Date.parse(findGap("no-package-managers")?.from ?? "");
     // Alerts from before the gap are in the report.
     const before = sent.filter((ms) => ms <= fromMs).length;
     expect(store.get("shop/no-package-managers")?.summary.occurrences).toBeGreaterThanOrEqual(before);
     expect(fromMs).toBeGreaterThan(fullMs - 3 * BATCH_MS);
     // Alerts of a report that begins only now may have been lost, too.
-    expect(gapOf("later")?.from).toBe(gapOf("no-package-managers")?.from);
+    expect(findGap("later")?.from).toBe(findGap("no-package-managers")?.from);
     expect(two.journaling?.problem).toMatch(/^no room for/);
     second.free();
     await two.clock.advance(20_000);

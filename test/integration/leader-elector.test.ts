@@ -188,15 +188,15 @@ describeReal("electors on a real API server", () => {
       await eventually("b has seen the Lease", () => b.elector.holder);
       await end();
       try {
-        await eventually("a is told", () => a.losses.length > 0);
+        await eventually("the loss is reported to a", () => a.losses.length > 0);
         expect(a.losses).toEqual([expect.stringMatching(`^the Lease ${namespace}/operator was not renewed for 3 s: `)]);
         // Both go on asking; neither gets anywhere.
-        await eventually("b is told", () => b.elector.problem);
+        await eventually("b has a problem", () => b.elector.problem);
         expect([a.elector.isLeader, b.elector.isLeader]).toEqual([false, false]);
       } finally {
         await begin();
       }
-      const leader = await eventually("somebody leads", () => replicas.find(({ elector }) => elector.isLeader));
+      const leader = await eventually("a leader", () => replicas.find(({ elector }) => elector.isLeader));
       expect((await readLease()).spec.holderIdentity).toBe(leader.identity);
       expect(leader.elector.problem).toBeUndefined();
     });

@@ -140,7 +140,7 @@ describe("a web server", () => {
   it.each([200, 404, 503])("that answers %i with a page is an error and never a connected stream", async (status) => {
     const { listener, until } = run({ address: await startServer(page(status), page(status)) });
     await until(() => listener.count("disconnected") >= 2);
-    expect(new Set(listener.told.map(({ kind }) => kind))).toEqual(new Set(["disconnected"]));
+    expect(new Set(listener.received.map(({ kind }) => kind))).toEqual(new Set(["disconnected"]));
     expect(listener.disconnects[0]).toMatchObject({
       reason: "connect_failed",
       message:

@@ -23,7 +23,7 @@ import { createFullClusterReport, createFullReport } from "../unit/api/full-repo
 const OURS = { "app.kubernetes.io/managed-by": "policy-violation-operator" };
 
 /** A report of ours with `count` violations, half of them allowed. */
-function reportOf(namespace: string, name: string, count: number): Report {
+function createReport(namespace: string, name: string, count: number): Report {
   const report = createFullReport(namespace);
   const { accepted: _, ...first } = report.violations[0] as Violation;
   delete report.omitted;
@@ -108,8 +108,8 @@ describeReal("OpenReports", () => {
   test("CRDs that appear later are found, and the copies are those of the mapping", async () => {
     const clusterReport = createFullClusterReport();
     await store({ ...clusterReport, metadata: { ...clusterReport.metadata, labels: OURS } });
-    await store(reportOf(namespace, "p", 3));
-    await store(reportOf(namespace, "q", 100));
+    await store(createReport(namespace, "p", 3));
+    await store(createReport(namespace, "q", 100));
     const { publisher, lines } = publish();
     await eventually("a look for the CRDs", () => lines.length === 2);
     expect(lines).toEqual(Array(2).fill("cluster does not serve OpenReports"));
@@ -137,16 +137,16 @@ describeReal("OpenReports", () => {
       await installOpenReports(cluster);
     });
 
-    async function copyOf(name: string): Promise<OpenReport | undefined> {
+    async function readCopy(name: string): Promise<OpenReport | undefined> {
       const all = await listOpenReports(cluster);
       return all.find(({ metadata }) => metadata.namespace === namespace && metadata.name === `kubearmor-${name}`);
     }
 
     test("changes wait for the pause, and one write brings them all", async () => {
-      await store(reportOf(namespace, "p", 1));
+      await store(createReport(namespace, "p", 1));
       const slow = publish({ minIntervalMs: 3_600_000 });
       await waitForCopies(slow.publisher, ({ length }) => length === 1);
-      for (let count = 2; count <= 6; count++) await store(reportOf(namespace, "p", count));
+      for (let count = 2; count <= 6; count++) await store(createReport(namespace, "p", count));
       await eventually("a change that waits", () => slow.publisher.stats().pending === 1);
       expect(slow.publisher.stats().results.written).toBe(1);
       await slow.end();
@@ -157,7 +157,7 @@ describeReal("OpenReports", () => {
     });
 
     test("limits that a user sets are kept and followed, at once and after later changes", async () => {
-      await store(reportOf(namespace, "p", 150));
+      await store(createReport(namespace, "p", 150));
       const { publisher } = publish();
       const [first] = await waitForCopies(publisher, ({ length }) => length === 1);
       expect(first?.results).toHaveLength(100);
@@ -169,7 +169,7 @@ describeReal("OpenReports", () => {
       await limit({ maxResults: 5, statusFilter: ["fail"] });
       const [limited] = await waitForCopies(publisher, ([copy]) => copy?.results.length === 5);
       expect(limited?.summary).toEqual({ pass: 0, fail: 5, warn: 0, error: 0, skip: 0 });
-      await store(reportOf(namespace, "p", 160));
+      await store(createReport(namespace, "p", 160));
       const isChanged = ([copy]: OpenReport[]) => copy?.results[4]?.properties["violations"] === "76";
       const [later] = await waitForCopies(publisher, isChanged);
       expect(later?.configuration).toEqual({ limits: { maxResults: 5, statusFilter: ["fail"] } });
@@ -178,7 +178,7 @@ describeReal("OpenReports", () => {
     });
 
     test("a large report of 300 violations is listed whole where a user asks for it", async () => {
-      await store(reportOf(namespace, "large", 300));
+      await store(createReport(namespace, "large", 300));
       const { publisher } = publish();
       await waitForCopies(publisher, ({ length }) => length === 1);
       const patch = '{"configuration":{"limits":{"maxResults":1000}}}';
@@ -189,14 +189,14 @@ describeReal("OpenReports", () => {
     });
 
     test("a deleted copy comes back, labels and annotations of others stay", async () => {
-      await store(reportOf(namespace, "p", 1));
+      await store(createReport(namespace, "p", 1));
       const { publisher } = publish();
       await waitForCopies(publisher, ({ length }) => length === 1);
       const place = ["reps", "-n", namespace, "kubearmor-p"];
       await cluster.kubectl(["delete", ...place]);
-      await eventually("the copy", async () => await copyOf("p"));
+      await eventually("the copy", async () => await readCopy("p"));
       await cluster.kubectl(["label", ...place, "team=web"]);
-      await store(reportOf(namespace, "p", 2));
+      await store(createReport(namespace, "p", 2));
       const [copy] = await waitForCopies(publisher, ([first]) => first?.results.length === 2);
       expect(copy?.metadata.labels).toEqual({ ...OURS, team: "web" });
     });
@@ -205,7 +205,7 @@ describeReal("OpenReports", () => {
       ["with a scope", ["patch", "--type=merge", "-p", '{"scope":{"kind":"Namespace","name":"x"}}']],
       ["without the label", ["label", "app.kubernetes.io/managed-by-"]],
     ])("a copy that was edited, %s, is written again", async (_, [verb = "", ...change]) => {
-      await store(reportOf(namespace, "p", 1));
+      await store(createReport(namespace, "p", 1));
       const { publisher } = publish();
       const [before] = await waitForCopies(publisher, ({ length }) => length === 1);
       await cluster.kubectl([verb, "reps", "-n", namespace, "kubearmor-p", ...change]);
@@ -216,34 +216,34 @@ describeReal("OpenReports", () => {
       await eventually(
         "the copy as it was",
         async () =>
-          isDeepStrictEqual(content(await copyOf("p")), content(before)) && publisher.stats().results.written === 2,
+          isDeepStrictEqual(content(await readCopy("p")), content(before)) && publisher.stats().results.written === 2,
       );
     });
 
     test("a deleted report takes its copy with it, and one of the same name gets a new copy", async () => {
-      await store(reportOf(namespace, "p", 1));
-      await store(reportOf(namespace, "q", 1));
+      await store(createReport(namespace, "p", 1));
+      await store(createReport(namespace, "q", 1));
       const { publisher } = publish();
       await waitForCopies(publisher, ({ length }) => length === 2);
       await cluster.kubectl(["delete", "pvr", "-n", namespace, "p"]);
-      await eventually("the end of the copy", async () => (await copyOf("p")) === undefined);
-      expect(await copyOf("q")).toBeDefined();
+      await eventually("the end of the copy", async () => (await readCopy("p")) === undefined);
+      expect(await readCopy("q")).toBeDefined();
       await cluster.kubectl(["delete", "pvr", "-n", namespace, "q"]);
-      await store(reportOf(namespace, "q", 2));
+      await store(createReport(namespace, "q", 2));
       const { metadata } = (await listReports(cluster))[0] as Report;
       await eventually(
         "a copy of the new report",
-        async () => (await copyOf("q"))?.metadata.ownerReferences[0]?.uid === metadata.uid,
+        async () => (await readCopy("q"))?.metadata.ownerReferences[0]?.uid === metadata.uid,
       );
     });
 
     test("a restart writes nothing, and what changed meanwhile is made up for", async () => {
-      await store(reportOf(namespace, "p", 2));
-      await store(reportOf(namespace, "q", 2));
+      await store(createReport(namespace, "p", 2));
+      await store(createReport(namespace, "q", 2));
       const first = publish();
       const before = await waitForCopies(first.publisher, ({ length }) => length === 2);
       await first.end();
-      await store(reportOf(namespace, "q", 3));
+      await store(createReport(namespace, "q", 3));
       const second = publish();
       await eventually("a look at both", () => {
         const { results } = second.publisher.stats();
@@ -264,11 +264,11 @@ describeReal("OpenReports", () => {
         metadata,
         ...foreign,
       } as unknown as OpenReport);
-      await store(reportOf(namespace, "p", 1));
+      await store(createReport(namespace, "p", 1));
       const { publisher, lines } = publish();
       await eventually("a refusal", () => publisher.stats().results.refused === 1);
       expect(lines).toContain("OpenReports write refused");
-      expect((await copyOf("p"))?.source).toBe("else");
+      expect((await readCopy("p"))?.source).toBe("else");
       await cluster.kubectl(["delete", "reps", "-n", namespace, "kubearmor-p"]);
     });
 
@@ -284,27 +284,27 @@ describeReal("OpenReports", () => {
     });
 
     test("a replica that lost the lead writes nothing", async () => {
-      await store(reportOf(namespace, "p", 1));
+      await store(createReport(namespace, "p", 1));
       let isLeader = false;
       const { publisher } = publish({ isLeader: () => isLeader });
       await eventually("an attempt", () => publisher.stats().isServed && publisher.stats().pending === 0);
       expect(await listOpenReports(cluster)).toEqual([]);
       isLeader = true;
-      await store(reportOf(namespace, "p", 2));
+      await store(createReport(namespace, "p", 2));
       await waitForCopies(publisher, ({ length }) => length === 1);
     });
 
     test("CRDs that vanish end the copies, and CRDs that come back bring the same ones", async () => {
-      await store(reportOf(namespace, "p", 2));
+      await store(createReport(namespace, "p", 2));
       const { publisher } = publish();
       const [before] = await waitForCopies(publisher, ({ length }) => length === 1);
       await cluster.kubectl(["delete", "crd", "reports.openreports.io", "clusterreports.openreports.io"]);
       await eventually("no API", () => !publisher.stats().isServed);
-      await store(reportOf(namespace, "p", 3));
+      await store(createReport(namespace, "p", 3));
       await installOpenReports(cluster);
       await eventually("the API again", () => publisher.stats().isServed);
       const copy = await eventually("the copy", async () => {
-        const found = await copyOf("p");
+        const found = await readCopy("p");
         return found?.results.length === 3 ? found : undefined;
       });
       const ids = (of: OpenReport) => toCopied(of).resultIds;
@@ -312,7 +312,7 @@ describeReal("OpenReports", () => {
     });
 
     test("reports beyond the bound have no copy and are counted", async () => {
-      for (const name of ["p", "q", "r"]) await store(reportOf(namespace, name, 1));
+      for (const name of ["p", "q", "r"]) await store(createReport(namespace, name, 1));
       const { publisher } = publish({ maxReports: 2 });
       await waitForCopies(publisher, ({ length }) => length === 2);
       expect(publisher.stats().leftOut).toBe(1);

@@ -27,9 +27,9 @@ describeReal("reports", () => {
 
   /** Follows until the end of the tests; `each` may change a request for a stream before it is sent. */
   function watch(each: (request: KubeStreamRequest) => KubeStreamRequest = (request) => request) {
-    const told: string[] = [];
-    const tell = (how: string) => (report: Report) =>
-      void told.push(`${how} ${report.metadata.name} ${report.summary.occurrences}`);
+    const observed: string[] = [];
+    const note = (how: string) => (report: Report) =>
+      void observed.push(`${how} ${report.metadata.name} ${report.summary.occurrences}`);
     const lists: (string | undefined)[] = [];
     const watching = createReportWatch({
       client: {
@@ -43,16 +43,16 @@ describeReal("reports", () => {
       logger: silentLogger,
     });
     const stop = new AbortController();
-    const stored = (report: Report, how: string) => tell(how)(report);
+    const stored = (report: Report, how: string) => note(how)(report);
     const running = watching.run(
-      { onStored: stored, onListed: (kind) => void told.push(`all ${kind}`), onRemoved: tell("removed") },
+      { onStored: stored, onListed: (kind) => void observed.push(`all ${kind}`), onRemoved: note("removed") },
       stop.signal,
     );
     ends.push(async () => {
       stop.abort();
       await running;
     });
-    return { told, lists, watching };
+    return { observed, lists, watching };
   }
 
   async function write(name: string, occurrences: number): Promise<void> {
@@ -66,21 +66,21 @@ describeReal("reports", () => {
     await cluster.apply(JSON.stringify(report));
   }
 
-  const sees = (told: string[], line: string) => eventually(line, () => told.includes(line));
+  const sees = (observed: string[], line: string) => eventually(line, () => observed.includes(line));
 
   it("are reported as listed, changed and removed; objects of others are not", async () => {
     await write("listed", 1);
     await cluster.kubectl(["label", "pvr", "-n", "shop", "listed", "team=blue"]);
-    const { told, watching } = watch();
+    const { observed, watching } = watch();
     expect(watching.problem).toBe("the reports are not listed yet");
-    await sees(told, "all PolicyViolationReport");
-    await sees(told, "all ClusterPolicyViolationReport");
+    await sees(observed, "all PolicyViolationReport");
+    await sees(observed, "all ClusterPolicyViolationReport");
     await eventually("a watch", () => watching.problem === undefined);
     await write("listed", 2);
-    await sees(told, "changed listed 2");
+    await sees(observed, "changed listed 2");
     await cluster.kubectl(["delete", "pvr", "-n", "shop", "listed"]);
-    await sees(told, "removed listed 2");
-    expect(told.filter((line) => !line.startsWith("all"))).toEqual([
+    await sees(observed, "removed listed 2");
+    expect(observed.filter((line) => !line.startsWith("all"))).toEqual([
       "listed listed 1",
       "changed listed 2",
       "removed listed 2",
@@ -90,17 +90,17 @@ describeReal("reports", () => {
   it("are listed again where the watch can't go on from the version that was read", async () => {
     await write("old", 1);
     let isOld = true;
-    const { told, lists } = watch((request) => {
+    const { observed, lists } = watch((request) => {
       if (!isOld || !request.path.endsWith("/policyviolationreports")) return request;
       isOld = false;
       // From before all that the API server remembers of them: it answers 410.
       return { ...request, query: { ...request.query, resourceVersion: "1" } };
     });
-    const anew = () => told.filter((line) => line === "all PolicyViolationReport").length === 2;
-    await eventually("a second list", () => anew());
+    const isListedAgain = () => observed.filter((line) => line === "all PolicyViolationReport").length === 2;
+    await eventually("a second list", () => isListedAgain());
     await write("old", 2);
-    await sees(told, "changed old 2");
+    await sees(observed, "changed old 2");
     expect(lists.filter((path) => path?.endsWith("/policyviolationreports"))).toHaveLength(2);
-    expect(told.filter((line) => line === "listed old 1")).toHaveLength(2);
+    expect(observed.filter((line) => line === "listed old 1")).toHaveLength(2);
   });
 });

@@ -12,13 +12,13 @@ it("gives the lines of a text however it is cut, and no line beyond the limit", 
   const text = fc.string({ unit: fc.constantFrom("a", "b", "\r", "\n", "\n"), maxLength: 60 });
   const limit = fc.integer({ min: 1, max: 12 });
   checkAll(100, [text, fc.array(fc.nat(60)), limit], (whole, cuts, maxBytes) => {
-    const told: (string | number)[] = [];
+    const split: (string | number)[] = [];
     const splitter = new LineSplitter(maxBytes, {
       onLine: (line, number) => {
-        expect(number).toBe(told.length + 1);
-        told.push(line.toString());
+        expect(number).toBe(split.length + 1);
+        split.push(line.toString());
       },
-      onTooLong: (number) => told.push(number),
+      onTooLong: (number) => split.push(number),
     });
     const places = [0, ...cuts.toSorted((a, b) => a - b), whole.length];
     for (const [index, place] of places.entries()) {
@@ -27,6 +27,6 @@ it("gives the lines of a text however it is cut, and no line beyond the limit", 
     splitter.finish();
     const lines = whole.split("\n");
     if (lines.at(-1) === "") lines.pop();
-    expect(told).toEqual(lines.map((line, index) => (line.length > maxBytes ? index + 1 : line)));
+    expect(split).toEqual(lines.map((line, index) => (line.length > maxBytes ? index + 1 : line)));
   });
 });

@@ -141,7 +141,7 @@ export function findProblemsOfLives(outcome: Outcome): string[] {
   }
   for (const { metadata, coverage } of store.reports) {
     const declared = coverage.recent?.some(({ kind }) => kind === "NotRunning") ?? false;
-    if (kills > 0 && !(declared && coverage.lowerBound)) problems.push(`${metadata.name}: no gap is told`);
+    if (kills > 0 && !(declared && coverage.lowerBound)) problems.push(`${metadata.name}: no gap is declared`);
   }
   return problems;
 }

@@ -38,8 +38,8 @@ function cutIntoBatches(alerts: readonly Alert[]): fc.Arbitrary<Alert[][]> {
 
 /** Repeated deliveries are equal in every byte; two actions differ in their process. */
 function withDuplicates(alerts: readonly Alert[]): Alert[] {
-  const deeds = alerts.map((alert, i) => ({ ...alert, HostPID: 1000 + i }));
-  return [...deeds, ...deeds.filter((_, i) => i % 5 === 0)];
+  const actions = alerts.map((alert, i) => ({ ...alert, HostPID: 1000 + i }));
+  return [...actions, ...actions.filter((_, i) => i % 5 === 0)];
 }
 
 it("the same alerts in any order and any batches give byte-identical reports", async () => {

@@ -51,7 +51,7 @@ const INT32 = ["HostPID", "PPID", "PID", "UID", "HostPPID", "MaxAlertsPerSec", "
 /** Outcome of the messages. */
 interface Outcome {
   counters: IngestCounters;
-  told: unknown[];
+  others: unknown[];
   /** With what was taken while alerts went on. */
   reportsBefore: ReportBody[];
   reports: Report[];
@@ -94,14 +94,14 @@ class PoorHash extends AlertHash {
 const ROOMY = { maxCells: 1000, maxBytes: 10_000_000 };
 
 function toOutcome(messages: readonly Buffer[], cells: CellStore, hash: AlertHash, takesAt?: number): Outcome {
-  const told: unknown[] = [];
+  const others: unknown[] = [];
   const { aggregator, counters, ingest } = createIngest({
     cells,
     hash,
     redact,
     nowUs: () => START_US + 60_000_000,
-    onRejected: (...what) => void told.push(what),
-    onThrottled: (notice) => void told.push(notice),
+    onRejected: (...what) => void others.push(what),
+    onThrottled: (notice) => void others.push(notice),
   });
   const reader = new RawAlertReader();
   for (const [i, message] of messages.entries()) {
@@ -116,11 +116,11 @@ function toOutcome(messages: readonly Buffer[], cells: CellStore, hash: AlertHas
   const reportsBefore = inFlight.map((ledger) => renderReport(ledger, renderOptions()));
   for (const ledger of inFlight) ledger.write.commit();
   expect(unwritten).toBe(counters.counted);
-  expect(aggregator.stats.unwritten + sumOf(reportsBefore)).toBe(counters.counted);
-  return { counters, told, reportsBefore, reports: renderReports(aggregator) };
+  expect(aggregator.stats.unwritten + sumOccurrences(reportsBefore)).toBe(counters.counted);
+  return { counters, others, reportsBefore, reports: renderReports(aggregator) };
 }
 
-function sumOf(reports: readonly ReportBody[]): number {
+function sumOccurrences(reports: readonly ReportBody[]): number {
   return reports.reduce((sum, { summary }) => sum + summary.occurrences, 0);
 }
 

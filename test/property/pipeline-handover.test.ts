@@ -169,7 +169,7 @@ class World {
     const { clock, store, leader, standby } = this;
     const observer = standby.takeover.observer!;
     // Content of the leader's Lease.
-    let told: number | undefined;
+    let persistedUntilMs: number | undefined;
     let isLeaderAlive = true;
     let isFollowing = true;
     const later = (fn: () => void) => clock.after(watchLagMs, () => isFollowing && fn());
@@ -182,8 +182,8 @@ class World {
     observer.onListed("ClusterPolicyViolationReport");
     const renew = () => {
       if (!isLeaderAlive) return;
-      told = leader.takeover.persistedUntilMs;
-      standby.takeover.onLeaderProgress(told);
+      persistedUntilMs = leader.takeover.persistedUntilMs;
+      standby.takeover.onLeaderProgress(persistedUntilMs);
       clock.after(RENEWAL_MS, renew);
     };
     leader.onConnected();
@@ -205,7 +205,7 @@ class World {
     await leader.controller.suspend();
     await clock.advance(takeOverMs - dieMs);
     isFollowing = false;
-    await standby.load(SIGNAL, { persistedUntilMs: told });
+    await standby.load(SIGNAL, { persistedUntilMs });
     standby.controller.start();
     await clock.advance(lateMs ?? 0);
     this.late = await this.#way.releaseRequests();
@@ -276,42 +276,48 @@ describe("a leader that dies at any moment", () => {
   it.each([
     ["and the reports list everything", LIMITS],
     ["and the reports list little", { maxViolations: 2, maxBytes: 262_144, maxPodsPerViolation: 2 }],
-  ])("tells nothing twice, and says where something may be missing, in any order of arrival, %s", async (_, limits) => {
-    await checkAllAsync(80, [generateScenario(false)], async (how) => {
-      const world = new World({ limits });
-      await world.run(how);
-      const sent = countSent(how.sent);
-      for (const { metadata, summary, coverage } of world.store.reports) {
-        const key = `${metadata.namespace ?? ""}/${metadata.name}`;
-        expect(summary.occurrences).toBeLessThanOrEqual(sent[key] ?? 0);
-        if (summary.occurrences === sent[key]) continue;
-        expect([key, coverage.lowerBound]).toEqual([key, true]);
-      }
-      expect(Object.keys(countReported(world.store)).sort()).toEqual(Object.keys(sent).sort());
-      expect(findBackwardSteps(world.store.history, true)).toEqual([]);
-    });
-  });
+  ])(
+    "counts nothing twice, and says where something may be missing, in any order of arrival, %s",
+    async (_, limits) => {
+      await checkAllAsync(80, [generateScenario(false)], async (how) => {
+        const world = new World({ limits });
+        await world.run(how);
+        const sent = countSent(how.sent);
+        for (const { metadata, summary, coverage } of world.store.reports) {
+          const key = `${metadata.namespace ?? ""}/${metadata.name}`;
+          expect(summary.occurrences).toBeLessThanOrEqual(sent[key] ?? 0);
+          if (summary.occurrences === sent[key]) continue;
+          expect([key, coverage.lowerBound]).toEqual([key, true]);
+        }
+        expect(Object.keys(countReported(world.store)).sort()).toEqual(Object.keys(sent).sort());
+        expect(findBackwardSteps(world.store.history, true)).toEqual([]);
+      });
+    },
+  );
 
   it.each([
     ["in the order of their times", true],
     ["in any order", false],
-  ])("tells nothing twice when its last write lands after the takeover, where alerts come %s", async (_, inOrder) => {
-    let landed = 0;
-    await checkAllAsync(80, [generateLateWrites(inOrder)], async (how) => {
-      const world = new World({});
-      await world.run(how);
-      landed += world.late.filter((kind) => kind === "written").length;
-      const sent = countSent(how.sent);
-      for (const { metadata, summary, coverage } of world.store.reports) {
-        const key = `${metadata.namespace ?? ""}/${metadata.name}`;
-        expect([key, summary.occurrences <= (sent[key] ?? 0)]).toEqual([key, true]);
-        if (summary.occurrences === sent[key]) continue;
-        expect([key, coverage.lowerBound]).toEqual([key, true]);
-      }
-      expect(Object.keys(countReported(world.store)).sort()).toEqual(Object.keys(sent).sort());
-      expect(findBackwardSteps(world.store.history, true)).toEqual([]);
-      expect(world.standby.counters.counted).toBe(how.sent.length);
-    });
-    expect(landed).toBeGreaterThan(0);
-  });
+  ])(
+    "counts nothing twice when its last write arrives after the takeover, where alerts come %s",
+    async (_, inOrder) => {
+      let landed = 0;
+      await checkAllAsync(80, [generateLateWrites(inOrder)], async (how) => {
+        const world = new World({});
+        await world.run(how);
+        landed += world.late.filter((kind) => kind === "written").length;
+        const sent = countSent(how.sent);
+        for (const { metadata, summary, coverage } of world.store.reports) {
+          const key = `${metadata.namespace ?? ""}/${metadata.name}`;
+          expect([key, summary.occurrences <= (sent[key] ?? 0)]).toEqual([key, true]);
+          if (summary.occurrences === sent[key]) continue;
+          expect([key, coverage.lowerBound]).toEqual([key, true]);
+        }
+        expect(Object.keys(countReported(world.store)).sort()).toEqual(Object.keys(sent).sort());
+        expect(findBackwardSteps(world.store.history, true)).toEqual([]);
+        expect(world.standby.counters.counted).toBe(how.sent.length);
+      });
+      expect(landed).toBeGreaterThan(0);
+    },
+  );
 });

@@ -100,12 +100,12 @@ it("a journal of a leader that another one has followed gives back nothing to th
   await again.clock.advance(10_000);
   await lead(again, again.clock.nowMs() - 1000);
   await again.clock.advance(60_000);
-  const told = store.reports.map(({ policy, summary, coverage }) => [
+  const rows = store.reports.map(({ policy, summary, coverage }) => [
     policy.name,
     summary.occurrences,
     coverage.recent?.map(({ kind }) => kind),
   ]);
-  expect(told).toEqual([
+  expect(rows).toEqual([
     // Of the 4 the second has written what it has read.
     ["no-package-managers", 10, ["Handover"]],
     ["untouched", 7, undefined],

@@ -81,10 +81,10 @@ describe("a violation that is not seen for long", () => {
     await s.stop();
     expect(readReport(s)).toMatchObject({ ids: 1, expired: { violations: 1, occurrences: 1 } });
     expect(findProblems(s)).toEqual([]);
-    const forEver = await startSimulation();
-    forEver.send(alert());
-    await forEver.clock.advance(1000 * 24 * 60 * MINUTE);
-    expect(forEver.store.get(KEY)?.violations).toHaveLength(1);
+    const keptForGood = await startSimulation();
+    keptForGood.send(alert());
+    await keptForGood.clock.advance(1000 * 24 * 60 * MINUTE);
+    expect(keptForGood.store.get(KEY)?.violations).toHaveLength(1);
   });
 
   it("goes on from where the process before left", async () => {

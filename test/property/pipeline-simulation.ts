@@ -220,9 +220,9 @@ export function findProblems(simulation: Simulation, exact = true): string[] {
   const problems: string[] = [];
   if (unwrittenWhenQuiet > 0) problems.push(`${unwrittenWhenQuiet} wait for another alert to be written`);
   if (!counters.isReconciled) problems.push(`counters: ${JSON.stringify(counters)}`);
-  const told = store.occurrences + store.removedOccurrences + aggregator.stats.unwritten - sink.foreignOccurrences;
-  if (exact ? told !== counters.counted : told < counters.counted) {
-    problems.push(`${counters.counted} counted, ${told} told`);
+  const reported = store.occurrences + store.removedOccurrences + aggregator.stats.unwritten - sink.foreignOccurrences;
+  if (exact ? reported !== counters.counted : reported < counters.counted) {
+    problems.push(`${counters.counted} counted, ${reported} reported or pending`);
   }
   const held = [...aggregator.ledgers.values()].reduce((sum, ledger) => sum + ledger.entries.size, 0);
   if (aggregator.stats.violations !== held) problems.push(`${aggregator.stats.violations} held, really ${held}`);

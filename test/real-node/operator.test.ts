@@ -100,7 +100,7 @@ describe.skipIf(missing !== "")(NAME, { timeout: 600_000 }, () => {
   async function waitUntilReported(): Promise<void> {
     await eventually(`${pushed} alerts are sent`, async () => (await askRelay()).pushed === pushed, 120_000);
     await eventually(
-      `the reports tell ${pushed}`,
+      `${pushed} reported`,
       async () => sumOccurrences(await listReports(node)) === pushed,
       120_000,
     ).catch(async (error: unknown) => {
@@ -118,7 +118,7 @@ describe.skipIf(missing !== "")(NAME, { timeout: 600_000 }, () => {
   async function findLeader(): Promise<string> {
     const holder = ["get", "lease", RELEASE, ...IN, "-o", "jsonpath={.spec.holderIdentity}"];
     const name = async () => (await node.kubectl(holder)).replace(/_.*$/, "");
-    return await eventually("somebody leads", async () => (await name()) || undefined);
+    return await eventually("a leader", async () => (await name()) || undefined);
   }
 
   test("helm install, with no value but the image's name, gives two ready pods before KubeArmor is there", async () => {
@@ -183,7 +183,7 @@ describe.skipIf(missing !== "")(NAME, { timeout: 600_000 }, () => {
   }
 
   /** True where a replica could take over from the leader without a gap: a kill before that is a declared gap. */
-  async function isStandbyInStep(): Promise<boolean> {
+  async function isStandbyCaughtUp(): Promise<boolean> {
     const names = ["get", "pods", ...IN, "-l", `app.kubernetes.io/instance=${RELEASE}`];
     const pods = await node.kubectl([...names, "-o", "jsonpath={.items[*].metadata.name}"]);
     const scrapes = pods
@@ -198,7 +198,7 @@ describe.skipIf(missing !== "")(NAME, { timeout: 600_000 }, () => {
     await node.kubectl(["rollout", "status", `deployment/${RELEASE}`, ...IN, "--timeout=120s"]);
     await bothRead();
     // After a takeover it takes up to a minute or two until all is written that came around it.
-    await eventually("the standby is in step", isStandbyInStep, 240_000);
+    await eventually("the standby is in step", isStandbyCaughtUp, 240_000);
     await sendFlood(1500, 50);
     await eventually("a third is sent", async () => (await askRelay()).pushed > pushed - 1000, 120_000);
     await disturb(await findLeader());

@@ -106,7 +106,7 @@ async function main(): Promise<number> {
   await coverage.start();
   const endMs = readCpuMs() + cpuMinutes * 60_000;
   let inputs = 0;
-  let toldMs = 0;
+  let printedMs = 0;
   console.log(`fuzzing for ${cpuMinutes} min of CPU, seed ${seed}`);
   while (readCpuMs() < endMs) {
     const run = new MutatedRun();
@@ -130,8 +130,8 @@ async function main(): Promise<number> {
       console.error(error);
       return 1;
     }
-    if (readCpuMs() - toldMs < 60_000) continue;
-    toldMs = readCpuMs();
+    if (readCpuMs() - printedMs < 60_000) continue;
+    printedMs = readCpuMs();
     console.log(`${inputs} inputs, ${corpus.length} in the corpus, ${coverage.size} pieces of code reached`);
   }
   console.log(

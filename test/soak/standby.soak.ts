@@ -23,7 +23,7 @@ import {
 
 const ROUNDS = Number(process.env["ROUNDS"] ?? 10);
 const RATE = Number(process.env["RATE"] ?? 3000);
-const MODES = ["killed", "frozen", "told to stop"] as const;
+const MODES = ["killed", "frozen", "stopped"] as const;
 
 const cluster = useCluster();
 let node: KubeArmorNode;
@@ -51,7 +51,7 @@ async function replaceLeader(
 ): Promise<void> {
   if (how === "killed") await leader.kill();
   if (how === "frozen") leader.child.kill("SIGSTOP");
-  if (how === "told to stop") expect(await leader.stop()).toBe(0);
+  if (how === "stopped") expect(await leader.stop()).toBe(0);
   await standby.waitForLog("leading");
   if (how !== "frozen") return;
   leader.child.kill("SIGCONT");
@@ -81,9 +81,9 @@ test(`${ROUNDS} changes of leaders at ${RATE} alerts/s: nothing lost, nothing tw
   }
   const sent = await flooding;
   const sum = async () => Object.values(await countReported(cluster)).reduce((a, b) => a + b, 0);
-  await eventually(`${sent} told`, async () => (await sum()) >= sent, 180_000);
+  await eventually(`${sent} reported`, async () => (await sum()) >= sent, 180_000);
   const { states, fell } = await counts.end();
-  process.stdout.write(`${JSON.stringify({ sent, told: await sum(), states, changes })}\n`);
+  process.stdout.write(`${JSON.stringify({ sent, reported: await sum(), states, changes })}\n`);
   expect(await countReported(cluster)).toEqual(countExpected(sent));
   expect(await listCoverages(cluster)).toEqual(Array(7).fill({ gaps: 0, lowerBound: false }));
   expect(fell).toEqual([]);

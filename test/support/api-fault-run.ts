@@ -38,7 +38,7 @@ const ENV = {
   PVO_SHUTDOWN_GRACE_MS: "60000",
 };
 
-const TOLD: Record<string, number> = { "p-one": 6, "p-two": 4 };
+const SENT: Record<string, number> = { "p-one": 6, "p-two": 4 };
 let runs = 0;
 
 /** One life. */
@@ -155,14 +155,14 @@ async function listReports(cluster: Cluster, namespace: string): Promise<Report[
 
 /** Differences between the reports and the sent alerts. */
 function findUntrue(reports: readonly Report[]): string[] {
-  const told = reports.map(({ policy, summary, violations, coverage }) => [
+  const found = reports.map(({ policy, summary, violations, coverage }) => [
     policy.name,
     summary.occurrences,
     violations.reduce((sum, { occurrences }) => sum + occurrences, 0),
     coverage.gaps,
     coverage.lowerBound,
   ]);
-  const due = Object.entries(TOLD).map(([name, count]) => [name, count, count, 0, false]);
-  const [a, b] = [told, due].map((rows) => JSON.stringify(rows.sort()));
+  const due = Object.entries(SENT).map(([name, count]) => [name, count, count, 0, false]);
+  const [a, b] = [found, due].map((rows) => JSON.stringify(rows.sort()));
   return a === b ? [] : [`reports ${a}, not ${b}`];
 }

@@ -34,16 +34,16 @@ export function countHeld(left: Recovered | undefined, reports: readonly Report[
     const before = held.get(key) ?? { occurrences: 0, lastUs: 0 };
     held.set(key, { occurrences: before.occurrences + occurrences, lastUs: Math.max(before.lastUs, lastUs) });
   };
-  const keyOf = (namespace: string | undefined, policyName: string) => `${namespace ?? ""}/${policyName}`;
+  const toKey = (namespace: string | undefined, policyName: string) => `${namespace ?? ""}/${policyName}`;
   for (const { metadata, policy, summary } of reports) {
-    add(keyOf(metadata.namespace, policy.name), summary.occurrences, parseMicroTime(summary.lastSeen) ?? 0);
+    add(toKey(metadata.namespace, policy.name), summary.occurrences, parseMicroTime(summary.lastSeen) ?? 0);
   }
   for (const { namespace, policyName, layers } of left?.reports ?? []) {
     const stored = reports.find((r) => r.metadata.namespace === namespace && r.policy.name === policyName);
     const landed = findPersistedSeq(stored?.metadata, left?.writerId ?? "");
     for (const layer of layers) {
       const { totals } = recoverSet(layer);
-      if (layer.seq > landed) add(keyOf(namespace, policyName), totals.occurrences, totals.lastUs);
+      if (layer.seq > landed) add(toKey(namespace, policyName), totals.occurrences, totals.lastUs);
     }
   }
   return held;

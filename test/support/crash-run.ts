@@ -31,7 +31,7 @@ export interface Outcome {
   /** Alerts that the node handed to the socket. */
   sent: number;
   /** Occurrences in the reports. */
-  told: number;
+  reported: number;
   kills: number;
   /** Occurrences that the last life got back from the journal. */
   recovered: number;
@@ -99,7 +99,7 @@ export class CrashRun {
   #peakRss = 0;
   #isApiGone = false;
   /** Of a kill without an API server, which knows what the reports hold. */
-  #untold: Look | undefined;
+  #pendingLook: Look | undefined;
   /** Counts in reports and journal after the last kill, and alerts sent by then. */
   #base = { held: 0, sent: 0, byReport: new Map<string, Held>() };
 
@@ -154,7 +154,7 @@ export class CrashRun {
       counted,
       isBroken,
     };
-    if (this.#isApiGone) this.#untold = look;
+    if (this.#isApiGone) this.#pendingLook = look;
     else await this.#settle(look);
     await this.#runLife();
   }
@@ -169,8 +169,8 @@ export class CrashRun {
     this.#operator?.child.kill("SIGSTOP");
     await this.#cluster.startApiServer();
     this.#isApiGone = false;
-    if (this.#untold) await this.#settle(this.#untold);
-    this.#untold = undefined;
+    if (this.#pendingLook) await this.#settle(this.#pendingLook);
+    this.#pendingLook = undefined;
     this.#operator?.child.kill("SIGCONT");
     await this.#waitUntilReading();
   }
@@ -208,15 +208,15 @@ export class CrashRun {
       if (given > counted) this.#problems.push(...reports.flatMap(findUndeclaredBreak));
     } else if (counted !== given) this.#problems.push(`the last life: ${given} sent, ${counted} counted`);
     if (sum !== this.#base.held + counted) {
-      this.#problems.push(`${sum} told; ${this.#base.held} held after the last kill, ${counted} counted since`);
+      this.#problems.push(`${sum} reported; ${this.#base.held} held after the last kill, ${counted} counted since`);
     }
     if (sum + this.#lost !== this.#sentNow)
-      this.#problems.push(`${this.#sentNow} sent, ${sum} told, ${this.#lost} lost with kills`);
+      this.#problems.push(`${this.#sentNow} sent, ${sum} reported, ${this.#lost} lost with kills`);
     for (const report of reports) this.#problems.push(...this.#findUndeclared(report));
     const recovered = await operator.readMetric("journal_recovered_occurrences_total");
     const outcome = {
       sent: this.#sentNow,
-      told: sum,
+      reported: sum,
       kills: this.#kills,
       recovered,
       peakRss: this.#peakRss,
@@ -277,13 +277,13 @@ export class CrashRun {
   #findUndeclared({ metadata, coverage }: Report): string[] {
     const gaps = (coverage.recent ?? []).filter(({ kind }) => kind === "NotRunning");
     const oldest = Math.min(...gaps.map(({ from }) => Date.parse(from)));
-    const isTold = (ms: number) =>
+    const isDeclared = (ms: number) =>
       gaps.some(({ from, to }) => Date.parse(from) <= ms && (to === undefined || Date.parse(to) >= ms));
-    const untold = this.#killedAt.filter((ms) => ms >= oldest && !isTold(ms));
+    const undeclared = this.#killedAt.filter((ms) => ms >= oldest && !isDeclared(ms));
     const isMarked = coverage.lowerBound && gaps.length > 0;
-    if (untold.length === 0 && (isMarked || this.#killedAt.length === 0)) return [];
-    const times = untold.map((ms) => new Date(ms).toISOString());
-    return [`${metadata.namespace}/${metadata.name} does not tell of kills: ${times}`];
+    if (undeclared.length === 0 && (isMarked || this.#killedAt.length === 0)) return [];
+    const times = undeclared.map((ms) => new Date(ms).toISOString());
+    return [`${metadata.namespace}/${metadata.name} does not declare kills: ${times}`];
   }
 
   /**

@@ -13,7 +13,7 @@ import type {
   ReportVersion,
   WriteResult,
 } from "../../src/sinks/report-sink.ts";
-import { keyOf, type MemorySink } from "./memory-sink.ts";
+import { type MemorySink, toReportKey } from "./memory-sink.ts";
 
 /** Faults. The first six change the store, the rest only the answer. */
 export const FAULTS = [
@@ -71,7 +71,7 @@ export class FaultSink implements ReportSink {
     if (isKill(fault)) return await this.#killProcess(fault);
     if (fault === "refused") return { kind: "refused", reason: "forbidden", message: "injected" };
     if (fault?.startsWith("retry") || fault?.startsWith("unknown")) return { kind: "retry", message: "injected" };
-    if (fault) this.#changeObject(fault, keyOf(ref), ref.namespace);
+    if (fault) this.#changeObject(fault, toReportKey(ref), ref.namespace);
     return await this.#store.read(ref, signal);
   }
 
@@ -100,7 +100,7 @@ export class FaultSink implements ReportSink {
         this.#store.maxBytes = Math.max(MIN_LIMIT_BYTES, Buffer.byteLength(JSON.stringify(report)) - 1);
         return { kind: "too_large", message: "injected" };
       default:
-        if (fault) this.#changeObject(fault, keyOf(report), report.metadata.namespace);
+        if (fault) this.#changeObject(fault, toReportKey(report), report.metadata.namespace);
     }
     return await this.#store.write(report, signal);
   }
@@ -115,7 +115,7 @@ export class FaultSink implements ReportSink {
       await this.#store.remove(ref, version, signal);
       return { kind: fault === "unknown_after" ? "unknown" : "retry", message: "injected" };
     }
-    if (fault) this.#changeObject(fault, keyOf(ref), ref.namespace);
+    if (fault) this.#changeObject(fault, toReportKey(ref), ref.namespace);
     return await this.#store.remove(ref, version, signal);
   }
 

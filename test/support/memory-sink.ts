@@ -23,7 +23,7 @@ export interface StoredState {
   report: Report;
 }
 
-export function keyOf(ref: ReportRef | Report): string {
+export function toReportKey(ref: ReportRef | Report): string {
   const { namespace, name } = "metadata" in ref ? ref.metadata : ref;
   return `${namespace ?? ""}/${name}`;
 }
@@ -97,13 +97,13 @@ export class MemorySink implements ReportSink {
 
   async read(ref: ReportRef, _signal: AbortSignal): Promise<ReadResult> {
     this.reads++;
-    const report = this.get(keyOf(ref));
+    const report = this.get(toReportKey(ref));
     return report ? { kind: "found", report } : { kind: "absent" };
   }
 
   async write(report: Report, _signal: AbortSignal): Promise<WriteResult> {
     this.writes++;
-    const key = keyOf(report);
+    const key = toReportKey(report);
     const { namespace, resourceVersion } = report.metadata;
     // The size of the request comes before all else.
     if (Buffer.byteLength(JSON.stringify(report)) > this.maxBytes) {
@@ -120,11 +120,11 @@ export class MemorySink implements ReportSink {
   }
 
   async remove(ref: ReportRef, version: ReportVersion, _signal: AbortSignal): Promise<RemoveResult> {
-    const present = this.get(keyOf(ref));
+    const present = this.get(toReportKey(ref));
     if (!present) return { kind: "absent" };
     const { uid, resourceVersion } = present.metadata;
     if (version.uid !== uid || version.resourceVersion !== resourceVersion) return { kind: "conflict" };
-    this.removeAsUser(keyOf(ref));
+    this.removeAsUser(toReportKey(ref));
     return { kind: "removed" };
   }
 
@@ -136,8 +136,8 @@ export class MemorySink implements ReportSink {
       resourceVersion: String(++this.#version),
     };
     const stored = sortKeys({ ...report, metadata }) as Report;
-    this.#stored.set(keyOf(stored), JSON.stringify(stored));
-    this.history.push({ key: keyOf(stored), uid, report: stored });
+    this.#stored.set(toReportKey(stored), JSON.stringify(stored));
+    this.history.push({ key: toReportKey(stored), uid, report: stored });
     for (const observer of this.observers) observer.onStored(structuredClone(stored), "changed");
     return structuredClone(stored);
   }

@@ -105,9 +105,9 @@ function omitStore<T extends { metadata: { name: string } }>(report: T): T {
   return { ...report, metadata: { name: report.metadata.name } };
 }
 
-type Told = ReturnType<typeof readAlert>;
+type ReadAlert = ReturnType<typeof readAlert>;
 
-function deliver(listener: AlertListener, alert: Told, reason: "invalid_wire" | "not_an_alert"): void {
+function deliver(listener: AlertListener, alert: ReadAlert, reason: "invalid_wire" | "not_an_alert"): void {
   if (alert === null) listener.onRejected(reason, "injected", 0);
   else listener.onAlert(alert, 0);
 }

@@ -39,7 +39,7 @@ export interface OutageOutcome {
   /** True where the replica that had read everything wrote first afterwards. */
   isHeirTheSurvivor: boolean;
   /** By report, and what it should be. */
-  told: Record<string, number>;
+  reported: Record<string, number>;
   expected: Record<string, number>;
   coverages: { gaps: number; lowerBound: boolean }[];
   /** Counts that went down. */
@@ -117,7 +117,7 @@ class OutageRun {
       sent,
       sentInOutage,
       isHeirTheSurvivor: heir === survivor,
-      told: await countReported(cluster),
+      reported: await countReported(cluster),
       expected: countExpected(sent),
       coverages: await listCoverages(cluster),
       fell: (await this.#counts.end()).fell,

@@ -188,10 +188,10 @@ function findDoubt(
 }
 
 /** Allowed weighs first. */
-function rank(found: readonly ViolationRef[], nameOf: (found: ViolationRef) => string): Ranked[] {
+function rank(found: readonly ViolationRef[], getName: (found: ViolationRef) => string): Ranked[] {
   const groups = new Map<string, Ranked>();
   for (const one of found) {
-    const name = nameOf(one);
+    const name = getName(one);
     const group = groups.get(name) ?? { name, counts: { Allowed: 0, Prevented: 0, Unknown: 0 } };
     group.counts[one.violation.outcome] += one.violation.occurrences;
     groups.set(name, group);

@@ -31,7 +31,7 @@ export interface EntryGroup {
   readonly report: CountingReport;
   readonly packed: PackedEntries;
   /** Returns some of its entries, others with each call where there are more than `maxVisits`. */
-  visit(maxVisits: number, costOf: (entry: Entry) => number): Entry[];
+  visit(maxVisits: number, getCost: (entry: Entry) => number): Entry[];
 }
 
 /** A violation that is not packed. */
@@ -155,7 +155,7 @@ export class Entry implements CellOwner {
     const unpacked = this.#moveTaken();
     if (this.#group && unpacked) this.#pack(this.#group, unpacked);
     if (this.#unpacked) return weighUnpacked(this.#unpacked);
-    return PACKED_BYTES + this.#memory.sizeOf(this.#place) + (this.#latest?.weight ?? 0);
+    return PACKED_BYTES + this.#memory.getSize(this.#place) + (this.#latest?.weight ?? 0);
   }
 
   /** Moves in flight what was pending before the last take, which visits no entry; returns the counts where unpacked. */

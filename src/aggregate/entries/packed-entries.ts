@@ -88,7 +88,7 @@ export class PackedEntries {
 
   /** Reads a violation; its evidence is undefined. */
   read(place: number): PackedCounts {
-    const [key = "", ...texts] = this.#textOf(place).split(SEPARATOR);
+    const [key = "", ...texts] = this.#readText(place).split(SEPARATOR);
     const view = this.#arena.view(place);
     const at = ByteArena.offset(place);
     const pods = new Pods();
@@ -112,11 +112,11 @@ export class PackedEntries {
 
   release(place: number): void {
     this.#rules.release(this.#integer(place, RULE));
-    this.#arena.release(place, this.sizeOf(place));
+    this.#arena.release(place, this.getSize(place));
   }
 
   readKey(place: number): string {
-    const text = this.#textOf(place);
+    const text = this.#readText(place);
     const end = text.indexOf(SEPARATOR);
     return end < 0 ? text : text.slice(0, end);
   }
@@ -143,7 +143,7 @@ export class PackedEntries {
   }
 
   /** Bytes that the record takes. */
-  sizeOf(place: number): number {
+  getSize(place: number): number {
     const view = this.#arena.view(place);
     const at = ByteArena.offset(place);
     const pods = view.getUint16(at + PODS, true);
@@ -154,7 +154,7 @@ export class PackedEntries {
     return this.#arena.view(place).getInt32(ByteArena.offset(place) + field, true);
   }
 
-  #textOf(place: number): string {
+  #readText(place: number): string {
     const view = this.#arena.view(place);
     const at = ByteArena.offset(place);
     const from = HEADER_BYTES + view.getUint16(at + PODS, true) * POD_BYTES;

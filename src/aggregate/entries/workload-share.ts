@@ -56,13 +56,13 @@ export class WorkloadShare implements EntryGroup {
     return bytes;
   }
 
-  visit(maxVisits: number, costOf: (entry: Entry) => number): Entry[] {
+  visit(maxVisits: number, getCost: (entry: Entry) => number): Entry[] {
     const visited: Entry[] = [];
     for (let left = maxVisits; left > 0 && visited.length < this.entries.length; ) {
       if (this.#hand >= this.entries.length) this.#hand = 0;
       const entry = this.entries[this.#hand++]!;
       visited.push(entry);
-      left -= costOf(entry);
+      left -= getCost(entry);
     }
     return visited;
   }

@@ -39,7 +39,7 @@ export class ReportGaps {
   addThrottleNotice(notice: ThrottleNotice, isConcerned = (_key: string) => true): number {
     const coverageGaps = this.#muted.add(notice);
     let marked = 0;
-    for (const [key, ledger] of this.#ledgers.of(notice.namespace)) {
+    for (const [key, ledger] of this.#ledgers.listOfNamespace(notice.namespace)) {
       if (!ledger.subjects.concerns(notice.pod, notice.node) || !isConcerned(key)) continue;
       ledger.gaps.addMissing("throttleNotices", 1, coverageGaps);
       this.#onDirty(key, "counters");

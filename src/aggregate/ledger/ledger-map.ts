@@ -30,7 +30,7 @@ export class LedgerMap extends Map<string, Ledger> {
   }
 
   /** The reports of a namespace; undefined: the cluster reports. */
-  of(namespace: string | undefined): ReadonlyMap<string, Ledger> {
+  listOfNamespace(namespace: string | undefined): ReadonlyMap<string, Ledger> {
     return this.#byNamespace.get(namespace) ?? NONE;
   }
 }

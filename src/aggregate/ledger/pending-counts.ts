@@ -91,13 +91,13 @@ export class PendingCounts implements CellCounter, PendingCells {
       return;
     }
     const isFirst = entry.pending === undefined;
-    addAlert(this.tallyOf(entry), occurrence);
+    addAlert(this.ensureTally(entry), occurrence);
     if (isFirst) this.#parts.updateBytes(entry);
     log?.note(entry);
   }
 
   /** Returns the tally of an entry; begins it where there is none. The caller weighs it. */
-  tallyOf(entry: Entry): Tally {
+  ensureTally(entry: Entry): Tally {
     return entry.pending ?? this.#beginTally(entry);
   }
 
@@ -124,7 +124,7 @@ export class PendingCounts implements CellCounter, PendingCells {
     if (sinceUs === undefined) return;
     this.#counting.push(cell);
     this.#hasNewCell ||= !isWritten(entry);
-    const facts = (cells as CellStore).owners.factsOf(cell);
+    const facts = (cells as CellStore).owners.getFacts(cell);
     policy.learn(facts.policy, sinceUs);
     onCounting(entry, facts);
   }
@@ -134,7 +134,7 @@ export class PendingCounts implements CellCounter, PendingCells {
     const counts = cells?.take(cell, entry.pending?.latest);
     if (!cells || !counts) return;
     const isFirst = entry.pending === undefined;
-    const facts = cells.owners.factsOf(cell);
+    const facts = cells.owners.getFacts(cell);
     policy.learn(facts.policy, counts.lastUs);
     addCounts(entry.pending ?? this.#beginTally(entry), facts, counts);
     if (isFirst) this.#parts.updateBytes(entry);
@@ -144,7 +144,7 @@ export class PendingCounts implements CellCounter, PendingCells {
   readCell(entry: Entry): CountsInCell | undefined {
     const { cells } = this.#parts;
     if (!cells) return undefined;
-    const own = [...this.#cellsOf(entry)];
+    const own = [...this.#listCells(entry)];
     for (const cell of own) cells.counts.unnote(cell);
     const [only] = own;
     if (only === undefined || own.length > 1 || entry.pending) {
@@ -154,14 +154,14 @@ export class PendingCounts implements CellCounter, PendingCells {
     const counts = cells.counts.get(only);
     if (!counts) return undefined;
     const readEvidence = () => cells.counts.journalEvidence(only);
-    return { counts, facts: cells.owners.factsOf(only), readEvidence };
+    return { counts, facts: cells.owners.getFacts(only), readEvidence };
   }
 
   /** Number of the cells of an entry, and the time of the newest alert that they have counts of; 0 for none. */
   lookAtCells(entry: Entry): { lastUs: EpochUs; cells: number } {
     let lastUs = 0;
     let cells = 0;
-    for (const cell of this.#cellsOf(entry)) {
+    for (const cell of this.#listCells(entry)) {
       lastUs = Math.max(lastUs, this.#parts.cells?.counts.get(cell)?.lastUs ?? 0);
       cells++;
     }
@@ -170,7 +170,7 @@ export class PendingCounts implements CellCounter, PendingCells {
 
   /** Takes the counts of all cells of an entry, and forgets it; its counts stay in the totals. */
   remove(entry: Entry): void {
-    for (const cell of this.#cellsOf(entry)) this.takeCount(cell, entry);
+    for (const cell of this.#listCells(entry)) this.takeCount(cell, entry);
     this.#entries.delete(entry);
   }
 
@@ -200,7 +200,7 @@ export class PendingCounts implements CellCounter, PendingCells {
     return tally;
   }
 
-  *#cellsOf(entry: Entry): Iterable<number> {
-    for (let cell = entry.firstCell; cell !== 0; cell = this.#parts.cells?.owners.nextOf(cell) ?? 0) yield cell;
+  *#listCells(entry: Entry): Iterable<number> {
+    for (let cell = entry.firstCell; cell !== 0; cell = this.#parts.cells?.owners.getNext(cell) ?? 0) yield cell;
   }
 }

@@ -150,7 +150,7 @@ export class ReportEntries implements CountingReport {
       const entry = this.obtain(counted);
       if (where === "inFlight") this.#addInFlight(entry, counted.tally);
       else {
-        mergeInto(this.pending.tallyOf(entry), counted.tally);
+        mergeInto(this.pending.ensureTally(entry), counted.tally);
         this.map.updateBytes(entry);
         this.#parts.log?.note(entry);
       }

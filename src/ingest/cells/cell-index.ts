@@ -19,11 +19,11 @@ export class CellIndex {
   size = 0;
   #slots = new Int32Array(WIDTH * FIRST_SLOTS);
   #mask = FIRST_SLOTS - 1;
-  readonly #isOf: (cell: number, raw: RawAlert) => boolean;
+  readonly #matches: (cell: number, raw: RawAlert) => boolean;
 
-  /** `isOf` compares bytes. */
-  constructor(isOf: (cell: number, raw: RawAlert) => boolean) {
-    this.#isOf = isOf;
+  /** `matches` compares bytes. */
+  constructor(matches: (cell: number, raw: RawAlert) => boolean) {
+    this.#matches = matches;
   }
 
   /** Returns 0 where there is none. */
@@ -33,7 +33,7 @@ export class CellIndex {
       const at = slot * WIDTH;
       const cell = slots[at + CELL]!;
       if (cell === 0) return 0;
-      if (slots[at] === low && slots[at + HIGH] === high && this.#isOf(cell, raw)) return cell;
+      if (slots[at] === low && slots[at + HIGH] === high && this.#matches(cell, raw)) return cell;
     }
   }
 

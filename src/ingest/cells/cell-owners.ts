@@ -24,12 +24,12 @@ export class CellOwners {
   }
 
   /** What the alerts of a cell with an owner say beside their violation. */
-  factsOf(cell: number): CellFacts {
+  getFacts(cell: number): CellFacts {
     return this.#facts[cell] as CellFacts;
   }
 
   /** The cell after this one of the same owner; 0 for none. */
-  nextOf(cell: number): number {
+  getNext(cell: number): number {
     return this.#numbers.at(cell)[base(cell) + NEXT_CELL]!;
   }
 
@@ -60,7 +60,7 @@ export class CellOwners {
     const owner = this.#owners[cell];
     if (!owner) return;
     const previous = this.#numbers.at(cell)[base(cell) + PREVIOUS_CELL]!;
-    const next = this.nextOf(cell);
+    const next = this.getNext(cell);
     if (previous === 0) owner.firstCell = next;
     else this.#numbers.at(previous)[base(previous) + NEXT_CELL] = next;
     if (next !== 0) this.#numbers.at(next)[base(next) + PREVIOUS_CELL] = previous;

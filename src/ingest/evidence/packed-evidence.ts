@@ -31,7 +31,7 @@ const IS_OWN: ReadonlySet<string> = new Set(OWN);
 /** The rest as JSON. */
 interface Common {
   readonly json: string;
-  /** Whether somebody counts it as a part of what it weighs. */
+  /** True where its bytes are counted by its owner. */
   isCounted: boolean;
 }
 

@@ -8,28 +8,28 @@
 import { BinaryHeap } from "./binary-heap.ts";
 
 export class LeastHeap {
-  readonly #rankOf: (key: string) => number | undefined;
+  readonly #getRank: (key: string) => number | undefined;
   readonly #heap = new BinaryHeap<{ readonly key: string; rank: number }>(
     (a, b) => a.rank < b.rank || (a.rank === b.rank && a.key < b.key),
   );
   /** Keys looked at by pop so far. */
   visits = 0;
 
-  /** `rankOf` gives the number of a key now; undefined where the key has left. */
-  constructor(rankOf: (key: string) => number | undefined) {
-    this.#rankOf = rankOf;
+  /** `getRank` gives the number of a key now; undefined where the key has left. */
+  constructor(getRank: (key: string) => number | undefined) {
+    this.#getRank = getRank;
   }
 
   /** Adds a key that is not there. */
   push(key: string): void {
-    this.#heap.push({ key, rank: this.#rankOf(key) ?? 0 });
+    this.#heap.push({ key, rank: this.#getRank(key) ?? 0 });
   }
 
   /** Removes the key with the smallest number and returns it; undefined for none. */
   pop(): string | undefined {
     for (let { top } = this.#heap; top; top = this.#heap.top) {
       this.visits++;
-      const rank = this.#rankOf(top.key);
+      const rank = this.#getRank(top.key);
       if (rank === undefined || rank === top.rank) {
         this.#heap.pop();
         if (rank !== undefined) return top.key;

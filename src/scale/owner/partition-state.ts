@@ -130,7 +130,7 @@ export class PartitionState {
 
   #skip({ kind, detail }: Exclude<DecodedDelta, { kind: "delta" }>, seq: number, atMs: number): void {
     this.#count(kind, detail);
-    // Whatever another program wrote is not ours to miss.
+    // Messages of other programs are not counted as missing.
     if (kind === "version") this.#addGap({ ...LOSS, fromUs: toEpochUs(atMs), toUs: toEpochUs(atMs) }, seq);
   }
 

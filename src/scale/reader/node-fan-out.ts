@@ -23,9 +23,9 @@ export class NodeFanOut {
   }
 
   async run(follow: FollowNodes, signal: AbortSignal): Promise<void> {
-    const each = (node: string, tell: (observer: NodeObserver) => void) => {
+    const each = (node: string, call: (observer: NodeObserver) => void) => {
       const shard = pickIndex(node, this.#shards);
-      for (const [observer, of] of this.#observers) if (of === shard) tell(observer);
+      for (const [observer, of] of this.#observers) if (of === shard) call(observer);
     };
     await follow(
       {

@@ -57,7 +57,7 @@ export interface ReaderCounters {
 
 /** Time between two looks at the stream. */
 const CHECK_MS = 2_000;
-/** Counts that are not stored for this long are missing for whoever reads the reports. */
+/** Counts that are not stored for this long are missing in the reports. */
 const LATE_MS = 15_000;
 /** Report keys of which the partition is remembered. */
 const MAX_KEYS = 50_000;
@@ -201,7 +201,7 @@ export class Reader {
       if (counts.connectedMs !== undefined) counts.addGap({ kind: "Stalled", fromUs, nodes: source.nodes.desired });
   }
 
-  /** Declares that nobody read the shard since the holder before. */
+  /** Declares that the shard was not read since the holder before. */
   #announce(shard: Shard): void {
     const { counts, source, part } = shard;
     const untilMs = part.predecessor?.persistedUntilMs;

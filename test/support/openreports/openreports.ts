@@ -48,12 +48,12 @@ export function toCopied(copy: OpenReport): Copied {
 export function toExpectedCopy({ metadata, violations }: Report): Copied {
   const { namespace = "", name } = metadata;
   const count = (status: string) => violations.filter((violation) => toStatus(violation) === status).length;
-  const idOf = ({ id }: Violation) =>
+  const toResultId = ({ id }: Violation) =>
     createHash("sha256").update(`${namespace}/${name}/${id}`).digest("hex").slice(0, 16);
   return {
     path: `${namespace}/kubearmor-${name}`,
     summary: { pass: 0, fail: count("fail"), warn: count("warn"), error: 0, skip: count("skip") },
-    resultIds: violations.map(idOf),
+    resultIds: violations.map(toResultId),
   };
 }
 

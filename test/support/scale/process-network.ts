@@ -24,7 +24,7 @@ export class ProcessNetwork {
     this.#ways = ways;
   }
 
-  /** `natsUrls` of servers that tell no client of each other. */
+  /** `natsUrls` of servers that announce each other to no client. */
   static async start(name: string, cluster: Cluster, natsUrls: readonly string[]): Promise<ProcessNetwork> {
     const [api, ...nats] = await Promise.all([cluster.url, ...natsUrls].map(startProxy));
     if (!api) throw new Error("no way to the API server");

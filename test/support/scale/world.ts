@@ -288,7 +288,7 @@ export class ScaleWorld {
       if (sum !== summary.occurrences) problems.push(`${policy.name}: ${summary.occurrences} in all, ${sum} listed`);
     }
     for (const { resource, namespace, policy, us } of this.raised) {
-      const report = reports.find((one) => one.policy.name === policy && this.#isOf(one, namespace));
+      const report = reports.find((one) => one.policy.name === policy && this.#isInScope(one, namespace));
       const times = counted.get(resource) ?? 0;
       if (times > 1) problems.push(`${resource} of ${policy} was counted ${times} times`);
       if (times === 0 && !isDeclared(report, us) && !this.#wasDeleted(resource, namespace))
@@ -300,7 +300,7 @@ export class ScaleWorld {
   }
 
   /** Alerts of a namespace that is gone are in the cluster report of their policy. */
-  #isOf({ metadata }: Report, namespace: string): boolean {
+  #isInScope({ metadata }: Report, namespace: string): boolean {
     return metadata.namespace === (this.sink.goneNamespaces.has(namespace) ? undefined : namespace);
   }
 

@@ -15,7 +15,7 @@ function read(namespace: string, name: string, policy = "p"): ReadAcceptance {
   return found;
 }
 
-function indexOf(all: readonly ReadAcceptance[], limits: IndexLimits = {}): AcceptanceIndex {
+function createIndex(all: readonly ReadAcceptance[], limits: IndexLimits = {}): AcceptanceIndex {
   const index = new AcceptanceIndex(() => 0, limits);
   for (const each of all) index.put(each);
   return index;
@@ -36,7 +36,7 @@ describe("the bound of all acceptances", () => {
   });
 
   it("takes from the namespace with the most when several fill it", () => {
-    const index = indexOf([...createMany("a", 6), ...createMany("b", 6)], { max: 10, maxPerNamespace: 8 });
+    const index = createIndex([...createMany("a", 6), ...createMany("b", 6)], { max: 10, maxPerNamespace: 8 });
     const left = index.put(read("shop", "vendor"));
     expect(left.map(toObjectKey)).toEqual(["b/a00004"]);
     expect(index.get({ namespace: "shop", name: "vendor" })).toBeDefined();
@@ -46,7 +46,7 @@ describe("the bound of all acceptances", () => {
   it("leaves out the same ones in any order of reading", () => {
     const all = [...createMany("a", 9), ...createMany("b", 4), ...createMany("c", 12), ...createMany("d", 1)];
     const limits = { max: 13, maxPerNamespace: 7 };
-    const kept = (list: readonly ReadAcceptance[]) => [...indexOf(list, limits).values()].map(toObjectKey).sort();
+    const kept = (list: readonly ReadAcceptance[]) => [...createIndex(list, limits).values()].map(toObjectKey).sort();
     const expected = kept(all);
     expect(expected).toHaveLength(13);
     checkAll(100, [fc.shuffledSubarray(all, { minLength: all.length })], (list) => {
@@ -59,7 +59,7 @@ it("the acceptances of one policy that have effect are the first 100 by name aft
   const names = Array.from({ length: 130 }, (_, i) => `n${String(i).padStart(3, "0")}`);
   const change = fc.tuple(fc.boolean(), fc.constantFrom(...names));
   checkAll(20, [fc.array(change, { maxLength: 400 })], (changes) => {
-    const index = indexOf(names.map((name) => read("shop", name)));
+    const index = createIndex(names.map((name) => read("shop", name)));
     const there = new Set(names);
     for (const [isThere, name] of changes) {
       if (isThere) index.put(read("shop", name));

@@ -13,7 +13,7 @@ import { alert, checkAll, PACE, START_US } from "../../support/gen.ts";
 
 describe("the duplicate filter", () => {
   /** A filter of alerts that differ in one word. */
-  function filterOf(windowMs: number, maxEntries: number): (word: string, nowMs: number) => boolean {
+  function createFilter(windowMs: number, maxEntries: number): (word: string, nowMs: number) => boolean {
     const filter = new DuplicateFilter({ windowMs, maxEntries });
     const hash = new AlertHash({ low: 1, high: 2 });
     return (word, nowMs) => {
@@ -24,7 +24,7 @@ describe("the duplicate filter", () => {
 
   it("knows an alert for the window at least, and for twice that at most", () => {
     for (const startMs of [0, 1_000_000]) {
-      const isDuplicate = filterOf(1000, 100);
+      const isDuplicate = createFilter(1000, 100);
       expect(isDuplicate("a", startMs)).toBe(false);
       expect(isDuplicate("a", startMs + 999)).toBe(true);
       expect(isDuplicate("b", startMs + 999)).toBe(false);
@@ -34,7 +34,7 @@ describe("the duplicate filter", () => {
   });
 
   it("forgets the older half at the bound, and holds no more than that", () => {
-    const isDuplicate = filterOf(Number.POSITIVE_INFINITY, 10);
+    const isDuplicate = createFilter(Number.POSITIVE_INFINITY, 10);
     for (let i = 0; i < 12; i++) expect(isDuplicate(`k${i}`, 0)).toBe(false);
     expect(isDuplicate("k11", 0)).toBe(true);
     expect(isDuplicate("k7", 0)).toBe(true);
@@ -42,14 +42,14 @@ describe("the duplicate filter", () => {
   });
 
   it("is not confused by a clock that goes back", () => {
-    const isDuplicate = filterOf(1000, 100);
+    const isDuplicate = createFilter(1000, 100);
     expect(isDuplicate("a", 10_000)).toBe(false);
     expect(isDuplicate("a", 5000)).toBe(true);
   });
 
   it("never takes an alert for a duplicate that did not come", () => {
     checkAll(200, [fc.array(fc.tuple(fc.nat(20), fc.nat(500)), { maxLength: 100 })], (steps) => {
-      const isDuplicate = filterOf(1000, 8);
+      const isDuplicate = createFilter(1000, 8);
       const came = new Set<number>();
       let nowMs = 0;
       for (const [key, ms] of steps) {

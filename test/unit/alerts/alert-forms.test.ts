@@ -26,7 +26,7 @@ async function read(input: string | Buffer, chunkBytes = 1_000_000, maxLineBytes
   for (let at = 0; at < bytes.length; at += chunkBytes) chunks.push(bytes.subarray(at, at + chunkBytes));
   const listener = new Listener();
   await createFileSource({ input: Readable.from(chunks), maxLineBytes }).run(listener, new AbortController().signal);
-  const pods = listener.told.flatMap((told) => (told.kind === "alert" ? [told.alert.PodName] : []));
+  const pods = listener.received.flatMap((entry) => (entry.kind === "alert" ? [entry.alert.PodName] : []));
   return { pods, rejections: listener.rejections, logs: listener.logs };
 }
 

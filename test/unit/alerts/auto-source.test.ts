@@ -37,7 +37,7 @@ it("reads nodes where at least one is connected", async () => {
   nodes.nodes = { desired: 2, connected: 1 };
   nodes.listener?.onConnected();
   await clock.advance(600_000);
-  expect(listener.told).toEqual([{ kind: "connected" }]);
+  expect(listener.received).toEqual([{ kind: "connected" }]);
   expect(relay.isRunning).toBe(false);
   expect(source.nodes).toEqual({ desired: 2, connected: 1 });
   stop.abort();
@@ -54,7 +54,7 @@ it.each([
   await clock.advance(ms);
   expect([nodes.isRunning, relay.isRunning]).toEqual([false, true]);
   nodes.listener?.onConnected();
-  expect(listener.told).toEqual([]);
+  expect(listener.received).toEqual([]);
   expect(source.nodes).toBeUndefined();
   relay.listener?.onConnected();
   expect(listener.count("connected")).toBe(1);

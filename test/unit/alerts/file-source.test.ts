@@ -21,7 +21,7 @@ async function run(options: FileFeedOptions): Promise<RecordingListener> {
 
 /** Alerts as "line: pod", rejections as "line: reason: detail". */
 function summarize(listener: RecordingListener): string[] {
-  return listener.told.flatMap((t) => {
+  return listener.received.flatMap((t) => {
     if (t.kind === "alert") return [`${t.line}: ${t.alert.PodName}`];
     return t.kind === "rejected" ? [`${t.line}: ${t.reason}: ${t.detail}`] : [];
   });
@@ -34,7 +34,7 @@ describe("a file", () => {
     const path = join(directory, "alerts.jsonl");
     writeFileSync(path, '{"PodName":"a","PID":1}\n{"PodName":"b"}\n');
     const listener = await run({ input: path });
-    expect(listener.told).toEqual([
+    expect(listener.received).toEqual([
       { kind: "connected" },
       { kind: "alert", alert: { ...emptyAlert(), PodName: "a", PID: 1 }, line: 1 },
       { kind: "alert", alert: { ...emptyAlert(), PodName: "b" }, line: 2 },
@@ -59,7 +59,7 @@ describe("a file", () => {
 
   it("that is empty gives nothing", async () => {
     const listener = await run(createInput(""));
-    expect(listener.told).toEqual([{ kind: "connected" }]);
+    expect(listener.received).toEqual([{ kind: "connected" }]);
   });
 });
 
@@ -148,7 +148,7 @@ describe("lines", () => {
   it("may nest as deep as the limit lets them", async () => {
     const deep = `{"PodName":${"[".repeat(500_000)}${"]".repeat(500_000)},"PID":1}`;
     const listener = await run(createInput(`${deep}\n{"PodName":"b"}`));
-    expect(listener.told).toHaveLength(3);
+    expect(listener.received).toHaveLength(3);
     expect(summarize(listener).at(-1)).toBe("2: b");
   });
 
@@ -164,7 +164,7 @@ describe("a stream", () => {
     const stop = new AbortController();
     const listener = new RecordingListener();
     const firstAlert = new Promise<void>((resolve) => {
-      listener.onTold = () => listener.count("alert") === 1 && resolve();
+      listener.onReceived = () => listener.count("alert") === 1 && resolve();
     });
     const running = createFileSource({ input }).run(listener, stop.signal);
     input.write('{"PodName":"a"}\n{"PodName":"b"');
@@ -178,7 +178,7 @@ describe("a stream", () => {
   it("gives nothing after an abort from within the listener", async () => {
     const stop = new AbortController();
     const listener = new RecordingListener();
-    listener.onTold = () => listener.count("alert") === 2 && stop.abort();
+    listener.onReceived = () => listener.count("alert") === 2 && stop.abort();
     const lines = '{"PodName":"a"}\n'.repeat(10);
     await createFileSource(createInput(lines)).run(listener, stop.signal);
     expect(listener.count("alert")).toBe(2);
@@ -187,7 +187,7 @@ describe("a stream", () => {
   it("is not begun when the signal is aborted already", async () => {
     const listener = new RecordingListener();
     await createFileSource(createInput('{"PodName":"a"}\n')).run(listener, AbortSignal.abort());
-    expect(listener.told).toEqual([]);
+    expect(listener.received).toEqual([]);
   });
 
   it("that fails rejects with the reason", async () => {

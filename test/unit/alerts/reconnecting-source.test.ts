@@ -73,13 +73,13 @@ class Bed {
 
 it("reports onConnected once, at the first health answer, and delivers alerts", () => {
   const bed = new Bed();
-  expect(bed.listener.told).toEqual([]);
+  expect(bed.listener.received).toEqual([]);
   expect(bed.source.state).toEqual({ kind: "connecting", sinceMs: START_MS, attempt: 0 });
   bed.sendHeartbeat();
   expect(bed.source.state).toEqual({ kind: "open", sinceMs: START_MS, attempt: 0 });
   bed.sendMessage(ALERT);
   bed.sendHeartbeat();
-  expect(bed.listener.told.map((t) => t.kind)).toEqual(["connected", "alert"]);
+  expect(bed.listener.received.map((t) => t.kind)).toEqual(["connected", "alert"]);
   expect(bed.listener.alerts[0]?.PolicyName).toBe("block-pkg-mgmt-tools-exec");
   expect(bed.source.stats).toEqual({ messages: 1, bytes: ALERT.length, attempts: 1, connects: 1 });
 });
@@ -87,7 +87,7 @@ it("reports onConnected once, at the first health answer, and delivers alerts", 
 it("reports onConnected at a first message, before the alert", () => {
   const bed = new Bed();
   bed.sendMessage(ALERT);
-  expect(bed.listener.told.map((t) => t.kind)).toEqual(["connected", "alert"]);
+  expect(bed.listener.received.map((t) => t.kind)).toEqual(["connected", "alert"]);
 });
 
 it("rejects bytes that are no alert without their content, and continues", () => {
@@ -140,7 +140,7 @@ it("rejects a message that is too large, once, before the disconnect", async () 
   const bed = new Bed();
   const message = "8 RESOURCE_EXHAUSTED: Received message larger than max (5000000 vs 4194304)";
   await bed.endAndReopen({ kind: "message_too_large", message });
-  expect(bed.listener.told).toEqual([
+  expect(bed.listener.received).toEqual([
     { kind: "connected" },
     { kind: "rejected", reason: "message_too_large", detail: message, line: 0 },
     { kind: "disconnected", disconnect: { lastReadMs: START_MS, atMs: START_MS, reason: "error", message } },
@@ -244,7 +244,7 @@ it("stops while it waits and while a stream is open, and reports neither", async
   open.sendHeartbeat();
   open.stop.abort();
   await open.running;
-  expect(open.listener.told.map((t) => t.kind)).toEqual(["connected"]);
+  expect(open.listener.received.map((t) => t.kind)).toEqual(["connected"]);
 
   const waiting = new Bed();
   waiting.end(REFUSED);
@@ -268,5 +268,5 @@ it("ignores messages of a stream that has ended", async () => {
   await bed.running;
   late?.onAlive(bed.clock.nowMs());
   expect(bed.source.state.kind).toBe("stopped");
-  expect(bed.listener.told.map((t) => t.kind)).toEqual(["connected", "disconnected"]);
+  expect(bed.listener.received.map((t) => t.kind)).toEqual(["connected", "disconnected"]);
 });

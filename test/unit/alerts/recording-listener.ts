@@ -7,16 +7,16 @@ import type { AlertListener } from "../../../src/alerts/alert-source.ts";
 import type { Alert, RawAlert } from "../../../src/api/alert.ts";
 import type { Disconnect, SourceRejection } from "../../../src/api/alert-stream.ts";
 
-export type Told =
+export type Received =
   | { kind: "alert"; alert: Alert; line: number }
   | { kind: "rejected"; reason: SourceRejection; detail: string; line: number }
   | { kind: "connected" }
   | { kind: "disconnected"; disconnect: Disconnect };
 
 export class RecordingListener implements AlertListener {
-  readonly told: Told[] = [];
+  readonly received: Received[] = [];
   /** Called after each entry. */
-  onTold: () => void = () => {};
+  onReceived: () => void = () => {};
 
   onAlert(given: Alert | RawAlert, line: number): void {
     const alert = "deciding" in given ? given.read(given.bytes) : given;
@@ -36,25 +36,25 @@ export class RecordingListener implements AlertListener {
   }
 
   get alerts(): Alert[] {
-    return this.told.flatMap((t) => (t.kind === "alert" ? [t.alert] : []));
+    return this.received.flatMap((t) => (t.kind === "alert" ? [t.alert] : []));
   }
 
   get rejections(): { reason: SourceRejection; detail: string; line: number }[] {
-    return this.told.flatMap((t) =>
+    return this.received.flatMap((t) =>
       t.kind === "rejected" ? [{ reason: t.reason, detail: t.detail, line: t.line }] : [],
     );
   }
 
   get disconnects(): Disconnect[] {
-    return this.told.flatMap((t) => (t.kind === "disconnected" ? [t.disconnect] : []));
+    return this.received.flatMap((t) => (t.kind === "disconnected" ? [t.disconnect] : []));
   }
 
-  count(kind: Told["kind"]): number {
-    return this.told.filter((t) => t.kind === kind).length;
+  count(kind: Received["kind"]): number {
+    return this.received.filter((t) => t.kind === kind).length;
   }
 
-  #add(entry: Told): void {
-    this.told.push(entry);
-    this.onTold();
+  #add(entry: Received): void {
+    this.received.push(entry);
+    this.onReceived();
   }
 }

@@ -7,7 +7,7 @@ import { median, medianRatio, percentile } from "../../../bench/support/statisti
 
 const fast = { figure: "speed", against: "a | b", aim: "≥ 1", measured: "1.2", met: true };
 const fat = { figure: "memory", against: "", aim: "≤ 150 MB", measured: "160 MB", met: false };
-const told = { figure: "bytes", against: "", aim: "", measured: "900", met: undefined };
+const shown = { figure: "bytes", against: "", aim: "", measured: "900", met: undefined };
 
 describe("the page of results", () => {
   const page = renderResultsPage({
@@ -17,7 +17,7 @@ describe("the page of results", () => {
       {
         name: "one",
         about: "About one.",
-        findings: { rows: [fast, fat, told], details: [{ head: ["client", "k/s"], lines: [["bare", "76"]] }] },
+        findings: { rows: [fast, fat, shown], details: [{ head: ["client", "k/s"], lines: [["bare", "76"]] }] },
       },
       { name: "two", about: "About two.", skipped: "no go" },
       { name: "three", about: "About three.", failed: "it broke" },
@@ -50,7 +50,7 @@ describe("the page of results", () => {
 it("a row for the terminal says what was measured against what, and whether the aim was met", () => {
   expect(formatRow(fast)).toBe("  speed: 1.2 against a | b, aim ≥ 1 (met)");
   expect(formatRow(fat)).toBe("  memory: 160 MB, aim ≤ 150 MB (not met)");
-  expect(formatRow(told)).toBe("  bytes: 900");
+  expect(formatRow(shown)).toBe("  bytes: 900");
 });
 
 describe("the statistics", () => {

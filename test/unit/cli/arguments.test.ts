@@ -10,7 +10,7 @@ function parse(...argv: string[]) {
   return parseArguments(argv, "1.2.3");
 }
 
-function exitOf(...argv: string[]) {
+function runForExit(...argv: string[]) {
   const result = parse(...argv);
   if (!("exit" in result)) throw new Error(`expected an exit, got ${JSON.stringify(result)}`);
   return result;
@@ -68,9 +68,9 @@ describe("replay and demo", () => {
 
 describe("help and version", () => {
   test("go to standard output with exit code 0", () => {
-    expect(exitOf("--version")).toEqual({ exit: 0, stdout: "policy-violation-operator 1.2.3\n", stderr: "" });
+    expect(runForExit("--version")).toEqual({ exit: 0, stdout: "policy-violation-operator 1.2.3\n", stderr: "" });
     for (const argv of [["--help"], ["-h"], ["help"], ["run", "--help"], ["help", "replay"], ["demo", "-h"]]) {
-      const { exit, stdout, stderr } = exitOf(...argv);
+      const { exit, stdout, stderr } = runForExit(...argv);
       expect([exit, stderr]).toEqual([0, ""]);
       expect(stdout).toMatch(/^Usage: policy-violation-operator /);
       expect(stdout).toContain("Examples:");
@@ -79,7 +79,7 @@ describe("help and version", () => {
   });
 
   test("the help of run has every flag and its default", () => {
-    const { stdout } = exitOf("run", "--help");
+    const { stdout } = runForExit("run", "--help");
     for (const text of parseList(`
       --config <FILE> | --kubeconfig <FILE> | --relay-address <HOST:PORT> | kubearmor.kubearmor.svc:32767
       --metrics-address <HOST:PORT> | --log-level <LEVEL> | --no-leader-elect | --print-config
@@ -99,16 +99,16 @@ describe("a wrong call", () => {
     [["replay", "--out", "d"], "error: missing required argument 'FILE|-'\n"],
     [["--config", "x", "run"], "error: unknown option '--config'\n"],
   ])("%j exits 2 and says why", (argv, said) => {
-    expect(exitOf(...argv)).toEqual({ exit: 2, stdout: "", stderr: `${said}Add --help to see what there is.\n` });
+    expect(runForExit(...argv)).toEqual({ exit: 2, stdout: "", stderr: `${said}Add --help to see what there is.\n` });
   });
 
   test("no command at all shows the help as an error", () => {
-    const { exit, stdout, stderr } = exitOf();
+    const { exit, stdout, stderr } = runForExit();
     expect([exit, stdout]).toEqual([2, ""]);
     expect(stderr).toMatch(/^Usage: /);
   });
 
   test("help for a command that is not there is a wrong call or help, never a crash", () => {
-    expect([0, 2]).toContain(exitOf("help", "nonsense").exit);
+    expect([0, 2]).toContain(runForExit("help", "nonsense").exit);
   });
 });

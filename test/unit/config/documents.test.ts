@@ -29,9 +29,9 @@ test.each(["policyviolationreports", "clusterpolicyviolationreports"])(
       spec: { versions: { schema: { openAPIV3Schema: Schema } }[] };
     };
     const violations = crd.spec.versions[0]?.schema.openAPIV3Schema.properties?.["violations"];
-    const maxOf = (path: string) => settings.find((setting) => setting.path === path)?.bounds?.max;
-    expect(violations?.maxItems).toBe(maxOf("reports.maxViolations"));
-    expect(violations?.items?.properties?.["pods"]?.maxItems).toBe(maxOf("reports.maxPodsPerViolation"));
+    const findMax = (path: string) => settings.find((setting) => setting.path === path)?.bounds?.max;
+    expect(violations?.maxItems).toBe(findMax("reports.maxViolations"));
+    expect(violations?.items?.properties?.["pods"]?.maxItems).toBe(findMax("reports.maxPodsPerViolation"));
   },
 );
 

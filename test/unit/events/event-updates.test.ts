@@ -101,7 +101,7 @@ describe("a landed write", () => {
   it.each<[string, Partial<Alert>]>([
     ["of no Kubernetes", { NamespaceName: "container_namespace" }],
     ["of an illegal namespace", { NamespaceName: "../x" }],
-  ])("%s tells nobody", (_name, mods) => {
+  ])("%s makes no Event", (_name, mods) => {
     expect(createUpdates([alert(mods)])).toEqual([]);
   });
 
@@ -147,7 +147,7 @@ describe("a throttle notice", () => {
   it.each<[string, Partial<ThrottleNotice>]>([
     ["of a pod in no namespace", { namespace: undefined }],
     ["of nothing at all", { namespace: undefined, pod: "", node: "" }],
-  ])("%s tells nobody", (_name, mods) => {
+  ])("%s makes no Event", (_name, mods) => {
     expect(createThrottleUpdate({ ...notice, ...mods })).toBeUndefined();
   });
 });

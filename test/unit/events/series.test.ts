@@ -73,7 +73,7 @@ describe("the next word is due", () => {
     [99, 100, true],
     [1000, 9999, false],
     [9999, 10_000, true],
-  ])("after %i told and %i counted: %s, and always after a minute", (reported, total, expected) => {
+  ])("after %i reported and %i counted: %s, and always after a minute", (reported, total, expected) => {
     const series = startSeries(reported);
     add(series, total - reported);
     expect(isDue(series, T_MS)).toBe(expected);

@@ -71,7 +71,7 @@ describe("rejection", () => {
     ["a blank policy", alert({ PolicyName: " \t" }), unnamed, shop],
     ["a hash notice", hash, "no PolicyName (SystemEvent, n\ufffd[2J)", null],
     ["a log", log, "no PolicyName (ContainerLog, Process, shop, web-1, node-1)", null],
-  ])("of %s tells why, and whose violation it may have been", (_name, from, detail, scope) => {
+  ])("of %s gives the reason, and the scope of the violation that it may have been", (_name, from, detail, scope) => {
     expect(decode(from, START_US, redact)).toEqual({ kind: "rejected", reason: "no_policy", detail, scope });
   });
 });

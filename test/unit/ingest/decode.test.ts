@@ -111,14 +111,14 @@ describe("workload", () => {
   it.each<[string, Partial<Alert>, string, string]>([
     ["the owner", {}, "Deployment", "web"],
     ["the pod without one", noOwner, "Pod", "web-1"],
-    ["the pod where only a kind is told", { ...noOwner, OwnerRef: "Deployment" }, "Pod", "web-1"],
+    ["the pod where only a kind is given", { ...noOwner, OwnerRef: "Deployment" }, "Pod", "web-1"],
     // KubeArmor looks owners up by pod name alone: this one belongs to a pod of the same name elsewhere.
     ["the pod where the owner is another namespace's", { OwnerNamespace: "bank" }, "Pod", "web-1"],
     ["the pod where the owner has no namespace", { OwnerNamespace: "" }, "Pod", "web-1"],
     ["the pod itself as its own owner", { OwnerRef: "", OwnerName: "web-1" }, "Pod", "web-1"],
-    ["the pod as KubeArmor told it once", { OwnerRef: "Pod", OwnerName: "web-1" }, "Pod", "web-1"],
+    ["the pod as KubeArmor sent it once", { OwnerRef: "Pod", OwnerName: "web-1" }, "Pod", "web-1"],
     ["an owner of unknown kind", { OwnerRef: "" }, "Unknown", "web"],
-    ["nobody", { ...noOwner, PodName: "" }, "Pod", "Unknown"],
+    ["none", { ...noOwner, PodName: "" }, "Pod", "Unknown"],
     ["a container outside Kubernetes", { ...noOwner, NamespaceName: "container_namespace" }, "Container", "web-1"],
     ["a pod of an unknown namespace", { ...noOwner, NamespaceName: "Unknown" }, "Pod", "web-1"],
     ["an owner of an odd namespace", { NamespaceName: "Odd", OwnerNamespace: "Odd" }, "Deployment", "web"],
@@ -129,7 +129,7 @@ describe("workload", () => {
 
   it.each([
     ["the node of a host alert", "node-1", "node-1"],
-    ["a node that is not told", "", "Unknown"],
+    ["a node without a name", "", "Unknown"],
   ])("is %s", (_name, HostName, name) => {
     expect(decodeAt(hostAlert({ HostName })).identity.workload).toEqual({ kind: "Node", name });
   });
@@ -141,7 +141,7 @@ describe("source and resource", () => {
   const ALERTS = parseTable(`
     a started program | | | | | | /bin/bash | /usr/bin/apt
     a started program with its starter's arguments | | /bin/bash -c x | | /usr/bin/apt -y install curl | | /bin/bash | /usr/bin/apt
-    a path with a space, where the process name tells it | | | /opt/my app/run | /opt/my app/run --fast | | /bin/bash | /opt/my app/run
+    a path with a space, where the process name has it | | | /opt/my app/run | /opt/my app/run --fast | | /bin/bash | /opt/my app/run
     a process name that is another's: the path that ran, not the name | | | /usr/bin/dash | /bin/sh -c x | | /bin/bash | /usr/bin/dash
     a bare name | | | /usr/bin/bash | bash -l | | /bin/bash | /usr/bin/bash
     a process without a path | | | apt | /usr/bin/apt x | | /bin/bash | /usr/bin/apt

@@ -162,10 +162,10 @@ describe("what a journal took", () => {
       if (out.split("\n").length > 30) child.kill("SIGKILL");
     });
     await once(child, "close");
-    const told = Number(out.trimEnd().split("\n").at(-1));
+    const writtenMs = Number(out.trimEnd().split("\n").at(-1));
     const recovered = open().recovered;
     // One more may have been taken than it could report.
-    expect([told, told + 1]).toContain(recovered?.readUntilMs);
+    expect([writtenMs, writtenMs + 1]).toContain(recovered?.readUntilMs);
     const violations = recovered?.reports[0]?.layers[0]?.violations ?? [];
     expect(new Set(violations.map(({ occurrences }) => occurrences))).toEqual(new Set([recovered?.readUntilMs]));
     expect(violations).toHaveLength(50);

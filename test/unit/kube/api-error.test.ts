@@ -143,7 +143,7 @@ function createCodedError(code: string, message = code): Error {
 }
 
 const FAILURES: [title: string, error: unknown, code: string][] = [
-  ["nobody listens", createCodedError("ECONNREFUSED"), "Unavailable"],
+  ["no listener", createCodedError("ECONNREFUSED"), "Unavailable"],
   ["the name can't be resolved", createCodedError("ENOTFOUND"), "Unavailable"],
   ["no connection in time", createCodedError("UND_ERR_CONNECT_TIMEOUT"), "Unavailable"],
   ["a certificate of another name", createCodedError("ERR_TLS_CERT_ALTNAME_INVALID"), "Unavailable"],

@@ -248,17 +248,17 @@ test("an empty file in $KUBECONFIG is passed over", () => {
 });
 
 describe("the proxy", () => {
-  const proxyOf = (env: Record<string, string>, server?: string) =>
+  const findProxy = (env: Record<string, string>, server?: string) =>
     loadKubeConfig({ path: write("a", renderKubeconfig(server === undefined ? {} : { server })), env }).proxy;
 
   test("is that of the cluster, else that of the environment", () => {
     const text = renderKubeconfig().replace("certificate-authority:", "proxy-url: http://p:1, certificate-authority:");
     const env = { HTTPS_PROXY: "http://q:2" };
     expect(loadKubeConfig({ path: write("b", text), env }).proxy).toBe("http://p:1");
-    expect(proxyOf(env)).toBe("http://q:2");
-    expect(proxyOf({ https_proxy: "q:3" })).toBe("http://q:3");
-    expect(proxyOf({ HTTP_PROXY: "http://q:2" })).toBeUndefined();
-    expect(proxyOf({ HTTP_PROXY: "http://q:2" }, "http://one.example")).toBe("http://q:2");
+    expect(findProxy(env)).toBe("http://q:2");
+    expect(findProxy({ https_proxy: "q:3" })).toBe("http://q:3");
+    expect(findProxy({ HTTP_PROXY: "http://q:2" })).toBeUndefined();
+    expect(findProxy({ HTTP_PROXY: "http://q:2" }, "http://one.example")).toBe("http://q:2");
   });
 
   test.each([
@@ -275,7 +275,7 @@ describe("the proxy", () => {
     ["https://127.0.0.1:6443", "", true],
     ["https://localhost:6443", "", true],
   ])("of the environment for %s with NO_PROXY %s: direct is %s", (server, noProxy, isDirect) => {
-    const proxy = proxyOf({ HTTPS_PROXY: "http://q:2", NO_PROXY: noProxy }, server);
+    const proxy = findProxy({ HTTPS_PROXY: "http://q:2", NO_PROXY: noProxy }, server);
     expect(proxy === undefined).toBe(isDirect);
   });
 

@@ -20,7 +20,7 @@ describe("a leader that can't renew", () => {
     ["refuses", { error: unavailable }, "GET https://10.0.0.1: ECONNREFUSED"],
     ["loses every request", { lost: "request" }, "no answer in time"],
     ["answers too late", { answerMs: 30_000 }, "no answer in time"],
-  ] as const)("is told before its lease is over, when the server %s", async (_, weather, problem) => {
+  ] as const)("is informed before its lease is over, when the server %s", async (_, weather, problem) => {
     const a = await election.createLeader("a");
     await election.world.advance(4000);
     expect(election.record).toMatchObject({ renewTime: "2026-11-23T10:00:04.004000Z" });

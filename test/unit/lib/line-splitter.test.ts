@@ -5,14 +5,14 @@ import { expect, it } from "vitest";
 import { LineSplitter } from "../../../src/lib/line-splitter.ts";
 
 function split(chunks: string[], maxBytes = 8): string[] {
-  const told: string[] = [];
+  const split: string[] = [];
   const splitter = new LineSplitter(maxBytes, {
-    onLine: (line, number) => told.push(`${number} ${line.toString()}`),
-    onTooLong: (number) => told.push(`${number} TOO LONG`),
+    onLine: (line, number) => split.push(`${number} ${line.toString()}`),
+    onTooLong: (number) => split.push(`${number} TOO LONG`),
   });
   for (const chunk of chunks) splitter.push(Buffer.from(chunk));
   splitter.finish();
-  return told;
+  return split;
 }
 
 it.each<[string, string[], string[]]>([
@@ -36,10 +36,10 @@ it.each<[string, string[], string[]]>([
 });
 
 it("holds nothing of a line beyond the limit, however long it is", () => {
-  const told: string[] = [];
+  const split: string[] = [];
   const splitter = new LineSplitter(1024, {
-    onLine: (line, number) => told.push(`${number} ${line.toString()}`),
-    onTooLong: (number) => told.push(`${number} TOO LONG`),
+    onLine: (line, number) => split.push(`${number} ${line.toString()}`),
+    onTooLong: (number) => split.push(`${number} TOO LONG`),
   });
   // 1 GiB in all: the half of it could not hide.
   let mostBytes = 0;
@@ -48,6 +48,6 @@ it("holds nothing of a line beyond the limit, however long it is", () => {
     mostBytes = Math.max(mostBytes, process.memoryUsage().arrayBuffers);
   }
   splitter.push(Buffer.from("\nnext\n"));
-  expect(told).toEqual(["1 TOO LONG", "2 next"]);
+  expect(split).toEqual(["1 TOO LONG", "2 next"]);
   expect(mostBytes).toBeLessThan(512 * 1024 * 1024);
 });

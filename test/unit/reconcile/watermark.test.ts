@@ -17,7 +17,7 @@ describe("marks", () => {
     ["are none without annotations", { name: "p" }, []],
     ["are none among others", { name: "p", annotations: { note: "x" } }, []],
     [
-      "leave out what somebody's hand has spoilt",
+      "leave out what a person has spoilt",
       createMetadata("a b/ /3 c/x d/4 e/-1 f/1/2 g/1e3  h/99999999999999999"),
       ["d 4"],
     ],

@@ -21,10 +21,10 @@ function createAcceptance(name: string, match: object): Acceptance {
 
 /** The catalog of a namespace that has these. */
 function createCatalog(namespace: string, all: readonly Acceptance[]): AcceptanceCatalog {
-  return { of: (where, policy) => (where === namespace ? setOf(all, policy) : undefined) };
+  return { find: (where, policy) => (where === namespace ? createSet(all, policy) : undefined) };
 }
 
-function setOf(all: readonly Acceptance[], policy: string): AcceptanceSet | undefined {
+function createSet(all: readonly Acceptance[], policy: string): AcceptanceSet | undefined {
   const set = new AcceptanceSet(() => 0);
   for (const each of all) if (each.policy === policy) set.put(each, undefined);
   return set.isActive ? set : undefined;
@@ -133,7 +133,7 @@ describe("what is accepted", () => {
     };
     none(ALL, createCatalog("bank", [createAcceptance("all", {})]));
     none(ALL, createCatalog("shop", [createAcceptance("other", { policy: "other" })]));
-    const wherever = { of: () => setOf([createAcceptance("all", { policy: "host-files" })], "host-files") };
+    const wherever = { find: () => createSet([createAcceptance("all", { policy: "host-files" })], "host-files") };
     none([hostAlert()], wherever);
   });
 

@@ -16,7 +16,7 @@ function addStoredMetadata(report: Report): Report {
 }
 
 /** A report that lists `count` violations and omits none. */
-function reportOf(
+function createReport(
   count: number,
   change: (violation: Violation, index: number) => Partial<Violation> = () => ({}),
 ): Report {
@@ -134,12 +134,12 @@ test.each<[Partial<Violation>, string, boolean]>([
   [{ outcome: "Unknown", action: "Audit (Block)" }, "fail", true],
   [{ outcome: "Allowed", accepted: { by: "x" } }, "skip", true],
 ])("%j is a result %s, scored %s", (violation, status, scored) => {
-  const [result] = toResults(reportOf(1, () => violation));
+  const [result] = toResults(createReport(1, () => violation));
   expect([result?.result, result?.scored]).toEqual([status, scored]);
   const all = (value: "error") => ({ allowed: value, prevented: value, unknown: value, accepted: value });
   expect(
     toResults(
-      reportOf(1, () => violation),
+      createReport(1, () => violation),
       { results: all("error") },
     )[0]?.result,
   ).toBe("error");
@@ -147,7 +147,7 @@ test.each<[Partial<Violation>, string, boolean]>([
 
 describe("severity", () => {
   test("is never empty", () => {
-    const report = reportOf(1);
+    const report = createReport(1);
     report.policy = { name: "p", kind: "KubeArmorPolicy" };
     expect(toResults(report)[0]?.severity).toBe("medium");
     expect(toResults(report, { unknownSeverity: "info" })[0]?.severity).toBe("info");
@@ -155,22 +155,22 @@ describe("severity", () => {
 
   test("verb, severity, tags and message are those of the rule that matched, where it has its own", () => {
     const rule = { verb: "exec", severity: 9, tags: ["CIS"], message: "No shells" };
-    const [own] = toResults(reportOf(1, () => rule as object));
+    const [own] = toResults(createReport(1, () => rule as object));
     expect(own).toMatchObject({
       severity: "critical",
       category: "CIS",
       message: "No shells. Process exec /usr/bin/apt by /bin/bash in container wordpress was prevented.",
     });
-    const [none] = toResults(reportOf(1, () => ({ severity: 0, tags: [], message: "" }) as object));
+    const [none] = toResults(createReport(1, () => ({ severity: 0, tags: [], message: "" }) as object));
     expect(none).toMatchObject({ severity: "medium", category: "KubeArmorPolicy" });
     expect(none?.message).toMatch(/^Process /);
     const thresholds = { low: 1, medium: 2, high: 3, critical: 4 };
-    expect(toResults(reportOf(1), { thresholds })[0]?.severity).toBe("critical");
+    expect(toResults(createReport(1), { thresholds })[0]?.severity).toBe("critical");
   });
 });
 
 test("resultID is unique over reports that hold the same violation, and stays when the counts change", () => {
-  const one = reportOf(3);
+  const one = createReport(3);
   const other = { ...one, metadata: { ...one.metadata, name: "other" } };
   const elsewhere = { ...one, metadata: { ...one.metadata, namespace: "bank" } };
   const { namespace: _, ...clusterMeta } = one.metadata;
@@ -179,7 +179,7 @@ test("resultID is unique over reports that hold the same violation, and stays wh
     .flatMap((report) => toResults(report, { maxResults: 2 }))
     .map((each) => each.properties["resultID"]);
   expect(new Set(ids).size).toBe(8);
-  const later = reportOf(3, (violation) => ({
+  const later = createReport(3, (violation) => ({
     occurrences: violation.occurrences + 5,
     lastSeen: "2026-11-24T00:00:00.000000Z",
   }));
@@ -188,14 +188,14 @@ test("resultID is unique over reports that hold the same violation, and stays wh
 
 describe("message", () => {
   test("holds no count, time or pod, and stays while the violation repeats", () => {
-    const later = reportOf(1, () => ({ occurrences: 987, lastSeen: "2027-01-01T00:00:00.000000Z", pods: [] }));
-    const [before] = toResults(reportOf(1));
+    const later = createReport(1, () => ({ occurrences: 987, lastSeen: "2027-01-01T00:00:00.000000Z", pods: [] }));
+    const [before] = toResults(createReport(1));
     expect(before?.message).not.toMatch(/120|118|2026|2q9wf|aks-/);
     expect(toResults(later)[0]?.message).toBe(before?.message);
   });
 
   test("is one sentence where the policy has no message, and needs no container, source or resource", () => {
-    const report = reportOf(1, () => ({ container: "", source: "", resource: "" }));
+    const report = createReport(1, () => ({ container: "", source: "", resource: "" }));
     report.policy = { name: "p", kind: "DefaultPosture" };
     expect(toResults(report)[0]).toMatchObject({ message: "Process was prevented.", category: "DefaultPosture" });
   });
@@ -203,7 +203,7 @@ describe("message", () => {
 
 describe("limits", () => {
   const outcomes: Outcome[] = ["Allowed", "Prevented"];
-  const report = reportOf(150, (_, i) => ({ outcome: outcomes[i % 2] as Outcome, occurrences: 2 }));
+  const report = createReport(150, (_, i) => ({ outcome: outcomes[i % 2] as Outcome, occurrences: 2 }));
   const limited = (limits: Parameters<typeof toOpenReport>[2], mostThatFit?: number) =>
     toOpenReport(report, { ...OPTIONS, mostThatFit }, limits);
 
@@ -213,8 +213,8 @@ describe("limits", () => {
     expect(results[99]).toMatchObject({ rule: "omitted", properties: { violations: "51", occurrences: "102" } });
     expect(summary).toEqual({ pass: 0, fail: 50, warn: 50, error: 0, skip: 0 });
     expect(configuration).toBeUndefined();
-    expect(toResults(reportOf(100))).toHaveLength(100);
-    expect(toResults(reportOf(100)).at(-1)?.rule).toBe("Process");
+    expect(toResults(createReport(100))).toHaveLength(100);
+    expect(toResults(createReport(100)).at(-1)?.rule).toBe("Process");
   });
 
   test("those of the stored copy are kept and come first, above and below the default", () => {
@@ -229,7 +229,7 @@ describe("limits", () => {
   });
 
   test("a cut list is a result of a status that a violation can have, or none", () => {
-    const report = reportOf(2, () => ({ outcome: "Prevented" }));
+    const report = createReport(2, () => ({ outcome: "Prevented" }));
     report.omitted = { violations: 3, occurrences: 4 };
     const statuses = (...statusFilter: ResultStatus[]) =>
       toOpenReport(report, OPTIONS, { statusFilter }).results.map(({ rule, result }) => `${rule} ${result}`);
@@ -246,7 +246,7 @@ describe("limits", () => {
 
 test("occurrences are marked where they are a lower bound, and pods beyond three are others", () => {
   const pods = ["a", "b", "c", "d"].map((name) => ({ name, occurrences: 1, lastSeen: "2026-11-23T10:00:00.000000Z" }));
-  const report = reportOf(2, (_, i) => ({ pods, lowerBound: i === 1 }));
+  const report = createReport(2, (_, i) => ({ pods, lowerBound: i === 1 }));
   report.coverage = { gaps: 0, throttleNotices: 0, lowerBound: false };
   const [exact, atLeast] = toResults(report).map((each) => each.properties);
   expect(exact).toMatchObject({ occurrences: "120", pods: "a, b, c and others" });

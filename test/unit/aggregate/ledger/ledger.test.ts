@@ -30,7 +30,7 @@ function persist({ write }: Ledger): void {
 }
 
 /** Occurrences of a ledger by place: [committed and in flight, pending]. */
-function getPlaces(ledger: Ledger): [told: number, unwritten: number, sums: number] {
+function getPlaces(ledger: Ledger): [persisted: number, unwritten: number, sums: number] {
   let sum = 0;
   for (const { committed, inFlight, pending } of ledger.entries.values()) {
     for (const tally of [committed, inFlight, pending]) sum += tally?.occurrences ?? 0;

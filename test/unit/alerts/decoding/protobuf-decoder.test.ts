@@ -152,7 +152,7 @@ describe("describeBytes", () => {
     [encodeText(13, "hush"), "6 bytes that begin with field 13 of wire type 2"],
     [[0xff], "1 bytes that begin with no field number"],
     [[...encodeTag(1000, START_GROUP)], "2 bytes that begin with field 1000 of wire type 3"],
-  ])("tells no content: %j", (message, expected) => {
+  ])("has no content: %j", (message, expected) => {
     expect(describeBytes(Buffer.from(message))).toBe(expected);
   });
 });

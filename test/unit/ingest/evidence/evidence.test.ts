@@ -32,8 +32,8 @@ const LEFT_OUT: Record<string, string> = {
   Timestamp: "UpdatedTime is the same instant and finer; used where that is missing",
   OwnerNamespace: "says only whether the owner can be believed",
   Tags: "ATags is the same list; used where that is missing",
-  MaxAlertsPerSec: "set on throttle notices only, whose Event tells it",
-  DroppingAlertsInterval: "set on throttle notices only, whose Event tells it",
+  MaxAlertsPerSec: "set on throttle notices only, and in their Events",
+  DroppingAlertsInterval: "set on throttle notices only, and in their Events",
 };
 
 /** An alert in which each field holds a value that no other has. */
@@ -94,7 +94,7 @@ describe("command, source and resource", () => {
       { Source: "/bin/bash -c 'apt update'", Resource: "/usr/bin/apt update" },
       { command: "/usr/bin/apt update", source: "/bin/bash -c 'apt update'" },
     ],
-    ["whose starter is told as its path only", { Source: "/bin/bash" }, { command: "/usr/bin/apt update" }],
+    ["with the starter as a path only", { Source: "/bin/bash" }, { command: "/usr/bin/apt update" }],
     [
       "of an opened file",
       { Operation: "File", Source: "/bin/cat /proc/7/maps", ProcessName: "/bin/cat", Resource: "/proc/7/maps" },
@@ -110,13 +110,13 @@ describe("command, source and resource", () => {
       { Operation: "Network", Source: "/bin/nc", Resource: "b=1 a=2 fd=3" },
       { command: "/bin/nc", resource: "b=1 a=2 fd=3" },
     ],
-  ])("%s", (_name, mods, told) => {
+  ])("%s", (_name, mods, expected) => {
     const { command, source, resource } = violation(alert(mods)).evidence;
     expect({ command, source, resource }).toEqual({
       command: undefined,
       source: undefined,
       resource: undefined,
-      ...told,
+      ...expected,
     });
   });
 
@@ -146,13 +146,13 @@ describe("numbers", () => {
   it.each<[string, Partial<Alert>, object]>([
     ["zero is absent", { PID: 0, PPID: 0, HostPID: 0, HostPPID: 0, UID: 5 }, { uid: 5 }],
     ["root is a user where there was a process", { PID: 0, HostPID: 9, UID: 0 }, { hostPid: 9, uid: 0 }],
-    ["root is nobody where there was none", { PID: 0, HostPID: 0, UID: 0 }, {}],
+    ["root is left out where there was none", { PID: 0, HostPID: 0, UID: 0 }, {}],
     ["a negative uid is a large one", { PID: 0, HostPID: 0, UID: -2 }, { uid: -2 }],
     ["what no pid is, is absent", { PID: -1, PPID: 1.5, HostPID: 2 ** 31, HostPPID: Number.NaN, UID: 1e300 }, {}],
     ["the largest", { PID: 2 ** 31 - 1, HostPID: 0, UID: -(2 ** 31) }, { pid: 2_147_483_647, uid: -2_147_483_648 }],
-  ])("%s", (_name, mods, told) => {
+  ])("%s", (_name, mods, expected) => {
     const { pid, ppid, hostPid, hostPpid, uid } = violation(alert(mods)).evidence;
-    expect(JSON.parse(JSON.stringify({ pid, ppid, hostPid, hostPpid, uid }))).toEqual(told);
+    expect(JSON.parse(JSON.stringify({ pid, ppid, hostPid, hostPpid, uid }))).toEqual(expected);
   });
 });
 

@@ -13,7 +13,7 @@ describe("packed evidence", () => {
     ["of nothing but its time", { time: TIME }],
     ["of an alert", { time: TIME, pod: "web-1", process: "/bin/a", pid: 4, uid: 0, command: "/bin/a -x" }],
     ["with hashes", { time: TIME, hashes: { algorithm: "sha256", process: "ab" } }],
-    ["with an odd time, as somebody's hand may write it", { time: "2026-11-23T10:00:00Z", pid: 1 }],
+    ["with an odd time, as a person may write it", { time: "2026-11-23T10:00:00Z", pid: 1 }],
     ["with texts of two bytes a character", { time: TIME, pod: "日本", command: `${"a".repeat(99)}… 😀 é` }],
     ["with quotes and backslashes", { time: TIME, source: "\\…", data: '"\\u2026"' }],
   ])("%s is unpacked as it was", (_name, evidence) => {

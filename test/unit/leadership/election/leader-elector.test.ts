@@ -55,7 +55,7 @@ describe("a candidate", () => {
   });
 
   test.each(["1999-01-01T00:00:00.000000Z", "2077-01-01T00:00:00.000000Z"])(
-    "waits the holder's duration from when it saw the Lease, whatever time is in it (%s)",
+    "waits the holder's duration from when it saw the Lease, with any time in it (%s)",
     async (renewTime) => {
       const lease = createForeignLease("z", 60);
       election.server.set({ ...lease, spec: { ...lease.spec, renewTime } });
