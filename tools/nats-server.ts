@@ -24,7 +24,7 @@ export interface NatsServerOptions {
   config?: string;
   /** Default true. */
   hasJetStream?: boolean;
-  /** Of the server, unlike any other in its cluster. */
+  /** Name of the server, unlike any other in its cluster. */
   name?: string;
 }
 

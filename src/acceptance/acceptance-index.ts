@@ -10,7 +10,7 @@ import type { Acceptance } from "../report/acceptance.ts";
 import { AcceptanceSet } from "../report/acceptance-set.ts";
 import type { ReadAcceptance, RefusedAcceptance } from "./parse-acceptance.ts";
 
-/** Of one policy in one namespace, those that have effect; the others have a condition that says so. */
+/** Acceptances of one policy in one namespace that have effect; the others have a condition that says so. */
 export const MAX_PER_POLICY = 100;
 
 export interface IndexLimits {

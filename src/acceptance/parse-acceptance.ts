@@ -14,7 +14,7 @@ import { type Acceptance, compileAcceptance } from "../report/acceptance.ts";
 export interface RefusedAcceptance {
   /** A sentence on why it accepts nothing. */
   problem: string;
-  /** Of its condition. */
+  /** Reason of its condition. */
   reason: "NotUnderstood" | "Denied" | "TooMany";
 }
 

@@ -37,7 +37,7 @@ export interface StatusWriterOptions {
 /** Counts of one policy in one namespace. */
 interface Counted {
   sums: ReadonlyMap<string, Matched>;
-  /** Of the acceptances. */
+  /** Generation of the acceptances that were counted. */
   generation: number;
   atMs: number;
   /** True when the report was written since. */

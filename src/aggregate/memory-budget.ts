@@ -27,7 +27,7 @@ export interface MemoryLimits {
 
 /** Most violations have one pod at a time; past the bound an alert may cost what the first of its kind does. */
 const CELLS_PER_VIOLATION = 2;
-/** Of the memory for violations, what cells may take. */
+/** Share of the memory for violations that cells may take. */
 const CELLS_SHARE = 0.5;
 /** Violations evicted at once, so that a storm does not search for room with every alert. */
 const MAX_EVICTED = 256;

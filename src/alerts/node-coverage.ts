@@ -50,7 +50,7 @@ interface NodeState {
   wasConnected: boolean;
   /** Reason of the newest loss or failed connection. */
   problem: string;
-  /** Of its removal, or of the end of its start. */
+  /** Ends the timer of its removal, or of the end of its start. */
   cancelTimer: () => void;
 }
 

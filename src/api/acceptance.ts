@@ -14,9 +14,9 @@ export interface AcceptanceMatch {
   container?: string;
   operation?: string;
   verb?: string;
-  /** Of a Network or NetworkFirewall violation: the port of the side that listens. */
+  /** For a Network or NetworkFirewall violation: the port of the side that listens. */
   port?: number;
-  /** Of a Network or NetworkFirewall violation, in lower case: tcp, udp, icmp, … */
+  /** For a Network or NetworkFirewall violation, in lower case: tcp, udp, icmp, … */
   protocol?: string;
   /** A glob; "" for violations without a resource. */
   resource?: string;

@@ -189,7 +189,7 @@ export interface Violation {
   operation: string;
   /** The action itself, independent of the enforcer. Absent where the alert does not say. */
   verb?: string;
-  /** Of the rule that matched. Absent where it equals the policy's; 0 where the rule has none and the policy has one. */
+  /** Severity of the rule that matched. Absent where it equals the policy's; 0 where the rule has none and the policy has one. */
   severity?: number;
   /** Absent where they equal the policy's; empty where the rule has none and the policy has some. */
   tags?: string[];

@@ -51,7 +51,7 @@ export interface OperatorParts {
   replica: Replica | undefined;
 }
 
-/** Of the grace period, what is kept for Events and for closing. */
+/** Share of the grace period that is kept for Events and for closing. */
 export const CLOSING_SHARE = 0.2;
 
 export function createOperatorParts(settings: OperatorSettings, steps: StopSteps): OperatorParts {

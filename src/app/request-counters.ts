@@ -22,7 +22,7 @@ export class RequestCounters {
     unknown: 0,
     refused: 0,
   };
-  /** Of the newest connection to the relay; undefined without TLS. Milliseconds since the epoch. */
+  /** Expiry on the newest connection to the relay; undefined without TLS. Milliseconds since the epoch. */
   certificateExpiryMs: number | undefined;
   #onWrite: (durationMs: number) => void = () => {};
   readonly #api = new Map<string, { verb: string; code: string; count: number }>();

@@ -28,7 +28,7 @@ export const REJECTIONS = Object.keys(NONE) as readonly Rejection[];
 export class IngestCounters {
   /** Owners of pods and names of containers held now; a gauge. */
   names = 0;
-  /** Of those, evicted at the bound. */
+  /** Names evicted at the bound. */
   namesEvicted = 0;
   /** Violations that joined others once the owner of a pod or the name of a container was known. */
   joined = 0;

@@ -20,7 +20,7 @@ import type { SubjectNames } from "./violation/subject-names.ts";
 import type { Scope, ThrottleNotice } from "./violation/violation.ts";
 
 export interface IngestParts {
-  /** Of counted alerts and notices. */
+  /** Selects the tally of a counted alert or notice. */
   selector: TallySelector;
   /** Returns why no report may begin in a namespace, or of the cluster. */
   findRefusal: (namespace: string | undefined) => ReportRejection | undefined;

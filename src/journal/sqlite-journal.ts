@@ -15,7 +15,7 @@ import { BatchWriter } from "./journal-rows-out.ts";
 export interface SqliteOptions {
   /** The file; its directory must exist. Two more files appear beside it. */
   path: string;
-  /** Of the file; the log of changes beside it can be some megabytes. */
+  /** Bound of the file; the log of changes beside it can be some megabytes. */
   maxBytes: number;
 }
 

@@ -13,7 +13,7 @@ import type { LoadedKubeConfig } from "./kubeconfig.ts";
 export interface Prepared {
   dispatcher: Dispatcher;
   headers: Record<string, string | string[]>;
-  /** Of the credentials, for `renew`. */
+  /** Generation of the credentials, for `renew`. */
   generation: number;
 }
 

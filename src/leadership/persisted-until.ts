@@ -10,7 +10,7 @@ import type { Ledger } from "../aggregate/ledger/ledger.ts";
 export const UNKNOWN_MS = 0;
 
 export class PersistedUntil {
-  /** Of the reports that have something to write, since when at least. */
+  /** Time since when a report has something to write, at least; by report. */
   #since = new Map<string, number>();
   /** Time of the last look; pending counts that are not in `since` came after it. */
   #lookedMs = UNKNOWN_MS;

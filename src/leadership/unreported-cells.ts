@@ -16,7 +16,7 @@ export interface Cell {
   readonly violation: ViolationFacts;
   /** By how much a report's newest time must be older than an alert that is not in it. */
   readonly marginUs: EpochUs;
-  /** Of the newest. */
+  /** Evidence of the newest one. */
   latest: KeptEvidence;
   /** In the order of arrival; not empty. */
   times: EpochUs[];

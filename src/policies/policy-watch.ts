@@ -116,7 +116,7 @@ class PolicyIndex implements FollowObserver {
   readonly #resolveTried: () => void;
   #kept = createKept();
   #state: Knowledge = "unknown";
-  /** Of the list that is being read. */
+  /** Objects of the list that is being read. */
   #listing: Kept | undefined;
 
   constructor(kind: PolicyObjectKind, options: PolicyWatchOptions) {

@@ -25,7 +25,7 @@ const REFUSED_RETRY_MS = 15_000;
 
 export class ReportReconciler {
   readonly ledger: Ledger;
-  /** Of the stored object; undefined when there is none, or none was read. */
+  /** Metadata of the stored object; undefined when there is none, or none was read. */
   metadata: ObjectMeta | undefined;
   /** Reason why the report is refused, while it is. */
   refusal: string | undefined;

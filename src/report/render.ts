@@ -158,7 +158,7 @@ function isDefault({ low, medium, high, critical }: SeverityThresholds): boolean
   return low === usual.low && medium === usual.medium && high === usual.high && critical === usual.critical;
 }
 
-/** Of the list, what one workload may take while others wait; never fewer than so many violations. */
+/** Share of the list that one workload may take while others wait; MIN_SHARE violations at least. */
 const SHARE = 0.1;
 const MIN_SHARE = 30;
 

@@ -99,7 +99,7 @@ export interface MetricsSource {
     lastMessageMs: number;
     /** Counter: an outage counts once, however many attempts it takes. */
     disconnects: Counts;
-    /** Of the certificates of the newest connection; undefined without TLS. Milliseconds since the epoch. */
+    /** First expiry of the certificates of the newest connection; undefined without TLS. Milliseconds since the epoch. */
     certificateExpiryMs: number | undefined;
   };
   /** The journal; all 0 where none is configured. */

@@ -41,7 +41,7 @@ export interface Verdict {
   unknown: string[];
   /** Description of what was looked at, as a clause. */
   lookedAt: string;
-  /** Of when files are, as a clause; undefined for a cluster. */
+  /** Age of the files, as a clause; undefined for a cluster. */
   snapshot: string | undefined;
 }
 

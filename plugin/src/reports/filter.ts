@@ -90,7 +90,7 @@ export function parseFilter(flags: FilterFlags, nowMs: number): Filter {
   const matchesReport = (report: Report) => reportTests.every((test) => test(report));
   const isByOutcome = tests.length === 0;
   const withAccepted = flags.accepted === true;
-  /** Of these outcomes something is in the totals that no list shows, in the time asked for. */
+  /** True where the totals have some of these outcomes that no list shows, in the time asked for. */
   const hasUnlisted = (report: Report) =>
     matchesReport(report) &&
     outcomes.some((outcome) => (withAccepted ? countUnlisted : countUnlistedOpen)(report, outcome) > 0) &&

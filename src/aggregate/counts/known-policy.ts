@@ -12,7 +12,7 @@ class NewestValue<T> {
   value: T | undefined;
   us: EpochUs = 0;
 
-  /** Of two at the same microsecond the one that sorts last stays, in whichever order they arrive. */
+  /** Between two of the same microsecond the one that sorts last stays, in any order of arrival. */
   learn(value: T, us: EpochUs): void {
     if (us < this.us) return;
     if (us === this.us && this.value !== undefined && String(value) <= String(this.value)) return;

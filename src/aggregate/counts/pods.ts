@@ -55,7 +55,7 @@ export class Pods {
     }
   }
 
-  /** Of pods with the same time the one whose key sorts first is the least recent, so that their order has no say. */
+  /** Among pods with the same time the one with the key that sorts first is the least recent: their order has no say. */
   deleteLeastRecent(): void {
     const map = this.#map;
     if (!map) return;

@@ -20,7 +20,7 @@ export interface Totals {
   throttleNotices: number;
   /** Alerts that could not be read and may have belonged here. */
   rejected: number;
-  /** Of `occurrences`, those of which only the number is kept, because there was no memory for more. */
+  /** Part of `occurrences` of which only the number is kept, because there was no memory for more. */
   withoutDetails: number;
   /** Violations that left the list for their age; their occurrences stay in the counts. */
   expired: Readonly<Expired>;

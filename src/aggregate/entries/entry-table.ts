@@ -9,7 +9,7 @@ import type { Entry } from "./entry.ts";
 /** Slots at the start: a power of two, as every number of slots; at most half of them are used. */
 const FIRST_SLOTS = 8;
 export const MAX_SLOTS = 4096;
-/** Of a table in a branch: four times what it gets at first. */
+/** Slots of a table in a branch: four times what it gets at first. */
 const BRANCH_SLOTS = 512;
 const BRANCH_BITS = 4;
 const HASH_BITS = 32;

@@ -45,7 +45,7 @@ export interface ViolationRow {
 /** A set of counts, which one write of the report brings. */
 export interface LayerRow {
   seq: number;
-  /** Of the whole set, whichever of its violations are in the row. */
+  /** Totals of the whole set, also where the row has a part of its violations. */
   totals: Totals;
   policy: PolicyFacts;
   violations: ViolationRow[];
@@ -253,7 +253,7 @@ function toRow(entry: Entry, tally: Tally): ViolationRow {
   return { key: entry.key, occurrences, firstUs, lastUs, rule: rule.text, evidence, pods };
 }
 
-/** Of counts that are in a cell. */
+/** Makes the row of counts that are in a cell. */
 function toCellRow(entry: Entry, found: CountsInCell): ViolationRow {
   const { occurrences, firstUs, lastUs, journaledSecond } = found.counts;
   const { pod, podKey, node, rule } = found.facts;

@@ -18,7 +18,7 @@ import { type Entry, isWritten } from "../entries/entry.ts";
 import { PendingEntries } from "../entries/pending-entries.ts";
 import type { ChangeLog, CountsInCell, PendingCells } from "./change-log.ts";
 
-/** Of a report that no cell counts for. */
+/** Sums of a report that no cell counts for. */
 const NO_SUMS = -1;
 /** Cells of which the counts are taken in one step. */
 const CELLS_PER_STEP = 512;

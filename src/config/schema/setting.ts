@@ -28,10 +28,10 @@ export interface SettingFacts {
   defaultText?: string;
   /** `ms`, `bytes` or a plural noun; absent where the value has no unit. */
   unit?: string;
-  /** Of a number, both inclusive. */
+  /** Range of a number, both ends inclusive. */
   bounds?: { min: number; max: number };
   flag?: SettingFlag;
-  /** Of a closed list. */
+  /** Values of a closed list. */
   words?: readonly string[];
   /** True where a value may hold a secret: problems then never repeat it. */
   sensitive?: boolean;

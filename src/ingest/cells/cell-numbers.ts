@@ -10,7 +10,7 @@ const CHUNK_MASK = (1 << CHUNK_BITS) - 1;
 /** Numbers of one cell. */
 export const WIDTH = 8;
 export const PLACE = 0;
-/** Of the deciding bytes, and above LENGTH_MASK marks. */
+/** Length of the deciding bytes, and marks above LENGTH_MASK. */
 export const LENGTH = 1;
 export const LENGTH_MASK = 0xffff;
 export const RECORD = 2;
@@ -19,7 +19,7 @@ export const CONTAINER = 3;
 export const PREVIOUS_CELL = 4;
 export const NEXT_CELL = 5;
 export const HASH_LOW = 6;
-/** Of the pool of subjects. */
+/** Index in the pool of subjects. */
 export const SUBJECT = 7;
 
 /** Marks of a cell, above LENGTH_MASK. It was used of late. */

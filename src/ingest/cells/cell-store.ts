@@ -287,7 +287,7 @@ export class CellStore implements EvidenceSource {
     );
   }
 
-  /** Of two alerts of the same time the one with the bytes that sort last is kept, so that their order has no say. */
+  /** Between two alerts of the same time the one with the bytes that sort last is kept: their order has no say. */
   #sortsLater(cell: number, record: number, raw: RawAlert): boolean {
     if (this.#records.isSameAlert(record, raw)) return false;
     return messageText(raw) > this.#messages.getMessage(cell, record).toString("latin1");

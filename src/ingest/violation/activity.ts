@@ -47,7 +47,7 @@ interface Texts {
   parent: string;
 }
 
-/** Of a program that was started, ProcessName is that program, and the parent started it. */
+/** Where a program was started, ProcessName is that program, and the parent started it. */
 function executed(
   { Data }: Alert,
   { source, resource, process, parent }: Texts,

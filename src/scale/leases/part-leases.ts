@@ -9,7 +9,7 @@ import { parseEpochMs } from "../../lib/time.ts";
 import type { ListedLease } from "./members.ts";
 
 export interface PartLeasesOptions {
-  /** Of the Leases of all shards and partitions. */
+  /** Names of the Leases of all shards and partitions. */
   names: readonly string[];
   leaseDurationMs: number;
 }

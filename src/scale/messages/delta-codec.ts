@@ -17,9 +17,9 @@ const MAX_BUCKET = 100_000_000;
 /** What a message is. */
 export type DecodedDelta =
   | { kind: "delta"; delta: Delta }
-  /** Of another version of this program. */
+  /** A message of another version of this program. */
   | { kind: "version"; detail: string }
-  /** Of another program. */
+  /** A message of another program. */
   | { kind: "foreign"; detail: string };
 
 const count = z.number().int().min(0).max(Number.MAX_SAFE_INTEGER);

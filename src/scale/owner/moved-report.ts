@@ -38,7 +38,7 @@ export interface MovedSet {
   policy: PolicyFacts;
   totals: Totals;
   entries: readonly Counted[];
-  /** Of the stream, up to which these are all counts of the namespace. */
+  /** Position in the stream up to which these are all counts of the namespace. */
   position: number;
 }
 

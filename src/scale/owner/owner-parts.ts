@@ -26,7 +26,7 @@ import type { Bus } from "../stream/bus.ts";
 import type { MovedCounts } from "./moved-counts.ts";
 import type { PartitionCounters, PartitionState } from "./partition-state.ts";
 
-/** Of one partition: bounds over all reports are divided by the number of partitions. */
+/** Options of one partition: bounds over all reports are divided by the number of partitions. */
 export interface OwnerOptions {
   limits: ReportLimits;
   severity: SeverityThresholds;

@@ -11,7 +11,7 @@ export interface CopyState {
   readonly namespace: string | undefined;
   /** Name of the report. */
   readonly name: string;
-  /** Of the report, as watched. */
+  /** Version of the report, as watched. */
   reportVersion?: string | undefined;
   /** Version of the copy as this process wrote it; another version in a watch is a change from outside. */
   writtenVersion?: string | undefined;
@@ -20,7 +20,7 @@ export interface CopyState {
   /** Start of the last attempt; undefined before the first one. Milliseconds, monotonic. */
   triedMs?: number;
   isInFlight?: boolean;
-  /** Of the failures since the last success; undefined without one. */
+  /** Back-off of the failures since the last success; undefined without one. */
   retry?: RetryPolicy | undefined;
 }
 

@@ -112,7 +112,7 @@ export const STDIN_READERS = new Set(
     " ",
   ),
 );
-/** Of these, only with one of these words in the command line. */
+/** Those that read it only with one of these words in the command line. */
 export const READS_WITH: ReadonlyMap<string, RegExp> = new Map([
   ["sudo", /^-\w*S\w*$|^--stdin$/],
   ["docker", /^(?:--password-stdin|login|secret)$/],
