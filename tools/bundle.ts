@@ -26,7 +26,7 @@ const KEEP_APART: Plugin = {
   },
 };
 
-/** Texts that the licences of the bundled packages ask to be kept with copies of them. */
+/** Texts that the licenses of the bundled packages ask to be kept with copies of them. */
 const LICENSES_FILE = "third-party-licenses.txt";
 
 /** The packages that are in the bundle, as CycloneDX. */

@@ -22,8 +22,8 @@ function isServiceLink(name: string, value: string): boolean {
   return /_PORT$/.test(name) ? /^(tcp|udp|sctp):\/\//.test(value) : /_PORT_\d+_(TCP|UDP|SCTP)(_|$)/.test(name);
 }
 
-/** `PVO_CACHE` says where the tests keep their parts; it is a neighbour, no setting. */
-const NEIGHBOURS: ReadonlySet<string> = new Set(["PVO_CACHE"]);
+/** `PVO_CACHE` says where the tests keep their parts; it is a neighbor, no setting. */
+const NEIGHBORS: ReadonlySet<string> = new Set(["PVO_CACHE"]);
 
 /** Turns text into what the setting wants; text that can't be turned stays text, and validation complains. */
 function parseText(setting: Setting, text: string): unknown {
@@ -51,7 +51,7 @@ export function readEnvironment(env: Environment): Reading {
   const problems: Reading["problems"] = [];
   for (const name of Object.keys(env).sort()) {
     const text = env[name];
-    if (!name.startsWith(ENV_PREFIX) || text === undefined || NEIGHBOURS.has(name)) continue;
+    if (!name.startsWith(ENV_PREFIX) || text === undefined || NEIGHBORS.has(name)) continue;
     const setting = settingByEnv.get(name);
     if (setting === undefined) {
       if (!isServiceLink(name, text))

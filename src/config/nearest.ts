@@ -9,7 +9,7 @@ function foldCase(name: string): string {
   return name.toLowerCase().replace(/[-_]/g, "");
 }
 
-/** Levenshtein distance, where swapping two neighbours is one step too. */
+/** Levenshtein distance, where swapping two neighbors is one step too. */
 function computeDistance(a: string, b: string): number {
   let beforeLast: number[] = [];
   let last = Array.from({ length: b.length + 1 }, (_, j) => j);

@@ -31,7 +31,7 @@ export interface EventUpdate {
   operation: string;
   action: string;
   outcome: Outcome | "Throttled" | "StreamGap";
-  /** One stable sentence, already sanitised; cut to 1,024 bytes before it is sent. */
+  /** One stable sentence, already sanitized; cut to 1,024 bytes before it is sent. */
   note: string;
   count: number;
   /** Microseconds since the epoch. */

@@ -86,7 +86,7 @@ describe("the bundle", () => {
     await run(process.execPath, [join(ROOT, "tools/bundle.ts"), "--out", join(dir, "app")]);
   });
 
-  test("is one file, and one for NATS, beside source maps and the licences of what is in them", () => {
+  test("is one file, and one for NATS, beside source maps and the licenses of what is in them", () => {
     expect(readdirSync(join(dir, "app")).sort()).toEqual([
       "nats-bus.cjs",
       "nats-bus.cjs.map",
@@ -102,7 +102,7 @@ describe("the bundle", () => {
     }
   });
 
-  test("comes with a bill of materials: each package in it with version, licence and hash", () => {
+  test("comes with a bill of materials: each package in it with version, license and hash", () => {
     const { components, ...sbom } = JSON.parse(readFileSync(join(dir, "app/sbom.cdx.json"), "utf8")) as {
       components: { name: string; version: string; purl: string; licenses: unknown[]; hashes: { content: string }[] }[];
     };

@@ -167,7 +167,7 @@ describeReal("run", () => {
     await cluster.kubectl(["label", "pvr", name, "team=web"]);
     await cluster.kubectl(["annotate", "pvr", name, "note=seen"]);
     await node.flood({ alert: FLOOD, count: 5 });
-    await eventually("15 in the labelled report", async () => {
+    await eventually("15 in the labeled report", async () => {
       const found = await report(cluster, "default", name);
       return (
         found?.summary.occurrences === 15 &&

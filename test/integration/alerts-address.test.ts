@@ -42,7 +42,7 @@ describe("an address", () => {
     await expect.poll(() => peer.sockets.size, { timeout: 30_000 }).toBeLessThanOrEqual(1);
   });
 
-  it("of something that speaks another protocol is dialled again at each attempt", async () => {
+  it("of something that speaks another protocol is dialed again at each attempt", async () => {
     let dials = 0;
     const peer = await startTcpServer((socket) => {
       dials++;

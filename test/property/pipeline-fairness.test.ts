@@ -11,7 +11,7 @@ const QUIET = ["bank", "shop", "mail"];
 const FLOODED = 200;
 
 /** Digits would be folded away. */
-it("the flood of one tenant delays the writes of others by a turn, and by the ageing of their rank", async () => {
+it("the flood of one tenant delays the writes of others by a turn, and by the aging of their rank", async () => {
   const s = new Simulation({ options: { writesPerSecond: 5, writeBurst: 5 } });
   const written: string[] = [];
   const { write } = s.store;

@@ -44,7 +44,7 @@ interface Scenario {
   lateMs?: number;
 }
 
-/** `inOrder`: whether each replica gets the alerts in the order of their times, as from one node that serialises. */
+/** `inOrder`: whether each replica gets the alerts in the order of their times, as from one node that serializes. */
 function generateScenario(inOrder: boolean, maxStandbyLagMs = 300): fc.Arbitrary<Scenario> {
   const what = fc.record({
     // Out of order only where several alike are on their way at once.

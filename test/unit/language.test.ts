@@ -6,7 +6,15 @@
 import { globSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { DIALECT, getComments, isVerbFirst, listFunctionNames, measureComments, splitWords } from "./language.ts";
+import {
+  BRITISH,
+  DIALECT,
+  getComments,
+  isVerbFirst,
+  listFunctionNames,
+  measureComments,
+  splitWords,
+} from "./language.ts";
 import { getCode, ROOT, sourceFiles } from "./source-code.ts";
 
 const SRC = sourceFiles("src", "plugin/src", "headlamp/src");
@@ -38,17 +46,18 @@ describe("comments", () => {
     ["tools", sourceFiles("tools")],
     ["bench", sourceFiles("bench")],
     ["test", sourceFiles("test", "plugin/test", "headlamp/test")],
-  ])("in %s use the field's terms, state facts and ask no questions", (_name, files) => {
+  ])("in %s use the field's terms and American spelling, state facts and ask no questions", (_name, files) => {
     const { dialectPer1000, questionShare } = measureComments(files);
     expect(dialectPer1000).toBeLessThanOrEqual(1);
     expect(questionShare).toBeLessThanOrEqual(0.02);
+    expect(files.flatMap(getComments).filter((comment) => comment.match(BRITISH) !== null)).toEqual([]);
   });
 });
 
 describe("texts for users", () => {
-  it.each(FOR_USERS)("%s uses the field's terms", (path) => {
+  it.each(FOR_USERS)("%s uses the field's terms and American spelling", (path) => {
     const lines = readFileSync(join(ROOT, path), "utf8").split("\n");
-    expect(lines.filter((line) => line.match(DIALECT) !== null)).toEqual([]);
+    expect(lines.filter((line) => line.match(DIALECT) !== null || line.match(BRITISH) !== null)).toEqual([]);
   });
 
   it("in the source use the field's terms", () => {

@@ -9,6 +9,10 @@ import { getCode, type SourceFile } from "./source-code.ts";
 export const DIALECT =
   /\b(?:tells?|told|untold|deeds?|anew|nobody|somebody|whoever|whatever|whose|(?:became|come|came) of|stands? by|mend(?:ed|s)?|in step|for ever|so long|so many|gave way|let go|is no (?:form|time|pattern))\b/gi;
 
+/** British spellings of words that are used here. */
+export const BRITISH =
+  /\b(?:\w*(?:saniti|recogni|normali|seriali|organi|authori|initiali|summari|minimi|maximi|optimi|prioriti|synchroni)s(?:e|es|ed|ing|ation)|\w*(?:colour|behaviour|favour|honour|labour|neighbour)\w*|licences?|ageing|(?:label|model|travel|signal)l(?:ed|ing)|dial+led|catalogue|artefacts?|judgement|learnt|whilst)\b/gi;
+
 const QUESTION = /^(?:What|Which|How|Whether|Who|Whose|Why|Where|When)\b/;
 
 /** Every comment of a file: a block, or a run of line comments. Licenses and directives to tools are left out. */

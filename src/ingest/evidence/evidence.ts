@@ -2,7 +2,7 @@
 // Copyright The policy-violation-operator Authors
 
 // The newest alert of a violation, kept as evidence: every field that says something the violation does not.
-// Invariant: what is read is redacted, sanitised, bounded; a field that was empty in the alert is absent.
+// Invariant: what is read is redacted, sanitized, bounded; a field that was empty in the alert is absent.
 
 import type { Alert } from "../../api/alert.ts";
 import type { Evidence } from "../../api/v1alpha1.ts";
@@ -16,7 +16,7 @@ import { makeSafe, type Redact } from "./redact.ts";
 /** Evidence that can be read at any time. */
 export interface KeptEvidence {
   readonly timeUs: EpochUs;
-  /** Returns it, redacted and sanitised. The caller must not change it. */
+  /** Returns it, redacted and sanitized. The caller must not change it. */
   read(): Evidence;
   /** The bytes of the alert, one character for each, where it was received as bytes: orders alerts of the same time. */
   readonly text?: string | undefined;

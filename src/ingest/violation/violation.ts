@@ -2,7 +2,7 @@
 // Copyright The policy-violation-operator Authors
 
 // Types of the domain, and the identity of violations and reports.
-// Invariant: every string in here is sanitised, redacted and bounded.
+// Invariant: every string in here is sanitized, redacted and bounded.
 
 import type { Outcome, PolicyKind, Workload } from "../../api/v1alpha1.ts";
 import { assert } from "../../lib/assert.ts";
@@ -112,7 +112,7 @@ export interface Scope {
   namespace: string | undefined;
 }
 
-/** Separates parts of a key: a control character, which no sanitised text holds. */
+/** Separates parts of a key: a control character, which no sanitized text holds. */
 const SEPARATOR = "\u001f";
 /** Before the early container of a key. */
 const EARLY_MARK = "\u001e";

@@ -52,7 +52,7 @@ describe("get", () => {
   });
 });
 
-describe("ageing", () => {
+describe("aging", () => {
   it("lets no key starve behind urgent ones without end", async () => {
     const { clock, queue } = setUp({ ageMs: 1000 });
     queue.add("quiet/1", 2);
