@@ -108,7 +108,7 @@ function stopSignal(): AbortSignal {
 main(process.argv.slice(2)).then(
   (code) => {
     process.exitCode = code;
-    // What still has a timer or a socket open has nothing left to do.
+    // Timers and sockets that are still open have nothing left to do.
     process.stdout.write("", () => process.exit(code));
   },
   (error: unknown) => {

@@ -31,7 +31,7 @@ export const ACCEPTANCES_PATH = `/apis/${API_GROUP}/${API_VERSION}/acceptedviola
 const MAX_WAIT_MS = 3_600_000;
 /** Acceptances that expire at many different times are looked through at most this often. */
 const MIN_EXPIRY_MS = 250;
-/** When one leaves and others were left out, the list is read again, at most this often. */
+/** Pause before the list is read again, after one has left while others were left out. */
 const RELIST_MS = 60_000;
 /** Keys remembered of acceptances beyond the bounds. */
 const MAX_LEFT_OUT = 10_000;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// What the status of an AcceptedViolation says.
+// Status of an AcceptedViolation.
 // Invariant: pure; the same state gives the same status, and a condition's time moves only with its status.
 
 import type { AcceptanceCondition, AcceptanceConditionType, AcceptanceStatus } from "../api/acceptance.ts";
@@ -11,7 +11,7 @@ import type { ReadAcceptance, RefusedAcceptance } from "./parse-acceptance.ts";
 /** Reasons against an acceptance that could be read. */
 export interface Standing {
   nowUs: EpochUs;
-  /** What of the reports it matches; nothing of it when it has no effect. */
+  /** Matched parts of the reports; none when it has no effect. */
   matched: { violations: number; occurrences: number };
   /** Set where it has no effect, although it could be read. */
   refusal: RefusedAcceptance | undefined;
@@ -93,7 +93,7 @@ function createConditions({ conditions }: AcceptanceStatus): readonly Acceptance
   return Array.isArray(conditions) ? conditions.filter((each) => typeof each === "object" && each !== null) : [];
 }
 
-/** How much the stored status is behind: not, in numbers only, or in what it says. */
+/** Lag of the stored status: none, in numbers only, or in its conditions. */
 export function behind(stored: AcceptanceStatus, wanted: AcceptanceStatus): "no" | "numbers" | "words" {
   const words = ({ observedGeneration, conditions }: AcceptanceStatus) =>
     JSON.stringify([

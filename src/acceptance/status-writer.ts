@@ -20,7 +20,7 @@ import type { AcceptanceIndex, Place } from "./acceptance-index.ts";
 import { behind, createStatus } from "./conditions.ts";
 import { type ReadAcceptance, readAcceptance } from "./parse-acceptance.ts";
 
-/** What each acceptance of a policy matches in its report, by name; counted in slices. */
+/** Counts the matches of each acceptance of a policy in its report, by name; in slices. */
 export type MatchedCounts = Generator<undefined, ReadonlyMap<string, Matched>, undefined>;
 
 export interface StatusWriterOptions {
@@ -151,7 +151,7 @@ export class StatusWriter {
     this.#queue.addAfter(toObjectKey(read), 0, ms);
   }
 
-  /** What the acceptance matches; undefined where that is not known yet. */
+  /** Matches of the acceptance; undefined where they are not known yet. */
   async #toMatched(read: ReadAcceptance, signal: AbortSignal): Promise<Matched | undefined> {
     const { namespace, name, policy } = read;
     const set = policy === undefined ? undefined : this.#index.effective(namespace, policy);

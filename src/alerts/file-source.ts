@@ -128,7 +128,7 @@ async function* decompress(stream: Readable): AsyncGenerator<Buffer> {
 class Lines {
   readonly #listener: AlertListener;
   readonly #joiner: JsonLineJoiner;
-  /** What was wrong with the first line of a value that has not ended. */
+  /** Fault of the first line of a value that has not ended. */
   #detail = "";
 
   constructor(listener: AlertListener, maxBytes: number) {

@@ -7,7 +7,7 @@ import type { Occurrence } from "./occurrence.ts";
 import type { ThrottleNotice } from "./violation/violation.ts";
 
 export interface AlertTally {
-  /** Whether alerts of a cell that has an owner are counted in the cell; else each is to be added. */
+  /** True where alerts of a cell that has an owner are counted in the cell; else each is to be added. */
   readonly countsCells: boolean;
   /**
    * Counts one alert. `isDated` is false where its time is that of its arrival, not its own. Returns false where the

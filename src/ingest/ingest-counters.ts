@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// What came in and what became of it. The law: received = counted + duplicates + throttle notices + Σ rejected.
+// Counters of received alerts, by outcome. Always received = counted + duplicates + throttle notices + Σ rejected.
 // Invariant: each alert raises `received` and exactly one of the others.
 
 import type { SourceRejection } from "../api/alert-stream.ts";

@@ -59,7 +59,7 @@ export interface TakeoverParts {
   onGap: (gap: Gap) => void;
 }
 
-/** Where there may be other replicas. */
+/** Parts that are there where there may be other replicas. */
 interface Shared {
   standby: Standby;
   overlap: Overlap;
@@ -184,7 +184,7 @@ export class LeaderTakeover implements ControllerObserver {
     if (previous?.isSeparate) await this.#countAtOnce();
     while (!signal.aborted) {
       try {
-        // Where the restart is declared in every report, a fence has nothing to save.
+        // A fence saves nothing where the restart is declared in every report.
         await this.#loader.run(this.isCaughtUpWith(previous?.persistedUntilMs), signal);
         if (signal.aborted) return;
         await this.#continue(previous);

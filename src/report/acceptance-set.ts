@@ -11,12 +11,12 @@ import type { Work } from "../lib/glob.ts";
 import type { EpochUs } from "../lib/time.ts";
 import type { Acceptance } from "./acceptance.ts";
 
-/** What is matched; the object itself is the key of what is remembered. */
+/** A violation to match; the object itself is the key of what is remembered. */
 export interface Subject {
   readonly identity: Identity;
 }
 
-/** What an acceptance matches of the counts in a report. */
+/** Counts in a report that an acceptance matches. */
 export interface Matched {
   violations: number;
   occurrences: number;
@@ -24,7 +24,7 @@ export interface Matched {
 
 /** Steps of work, as globs count them, after which a slice ends: one or two milliseconds. */
 const SLICE_STEPS = 100_000;
-/** What it costs to make an identity and to look up what is remembered. */
+/** Cost of making an identity and of looking up what is remembered. */
 const SUBJECT_STEPS = 200;
 /** Small integers of V8 have 31 bits and a sign. */
 const BITS = 30;

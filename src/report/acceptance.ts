@@ -15,7 +15,7 @@ import { hasDotSegments, resolveDotSegments } from "../lib/path.ts";
 export interface Acceptance {
   name: string;
   policy: string;
-  /** Whether nothing but the policy narrows it. */
+  /** True where nothing but the policy narrows it. */
   isWide: boolean;
   /** Adds to `work` what it costs. */
   matches: (identity: Identity, work?: Work) => boolean;

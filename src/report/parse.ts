@@ -22,7 +22,7 @@ import { type EpochUs, parseMicroTime } from "../lib/time.ts";
 import { reportedKind } from "./provenance.ts";
 import { parseHistory, toCount } from "./render-history.ts";
 
-/** Whether it is the report of its policy; any other is not ours to continue. */
+/** True for the report of its policy; any other is not continued. */
 export function isNamedRight(report: Report): boolean {
   return report.metadata.name === reportName(report.policy.name);
 }
@@ -98,7 +98,7 @@ function parseEntries(namespace: string | undefined, report: Report): Entry[] {
   return (report.violations ?? []).map((violation) => parseEntry(namespace, report.policy, violation));
 }
 
-/** What makes a stored violation the one that it is. */
+/** Identity of a stored violation. */
 export function parseIdentity(violation: Violation): Identity {
   return {
     operation: violation.operation,

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// Which policy objects a report may be about.
+// Policy objects that a report may be about.
 // Invariant: what is not known is reported as unknown, not guessed; the same objects give the same bytes.
 
 import { DEFAULT_POSTURE } from "../api/names.ts";
 import type { Policy, PolicyKind, PolicyObject, PolicyObjectKind } from "../api/v1alpha1.ts";
 import { type EpochUs, parseMicroTime } from "../lib/time.ts";
 
-/** What is known of all objects of one kind: all of them, that there can be none, or nothing to rely on. */
+/** Knowledge of the objects of one kind: all are known, there can be none, or nothing is certain. */
 export type Knowledge = "known" | "unserved" | "unknown";
 
 /** The policy objects of the cluster as they are now. */

@@ -178,13 +178,13 @@ function* listed(
   room: number,
 ): Steps<List> {
   const { namespace, policyName } = ledger;
-  // What a namespace accepts is its own affair, and none of the cluster's.
+  // An acceptance of a namespace has no effect on the cluster report.
   const own = namespace === undefined ? undefined : acceptances?.find(namespace, policyName);
   const known = yield* listWritten(ledger.entries);
   const share = Math.max(MIN_SHARE, Math.floor(limits.maxViolations * SHARE));
   if (own) yield* own.refresh(known);
   const isAccepted = (entry: Entry) => own?.acceptedBy(entry) !== undefined;
-  // What is accepted takes no place from what is open.
+  // An accepted violation takes no place from an open one.
   const open = own ? known.values().filter((entry) => !isAccepted(entry)) : known;
   const best = yield* selectFairest(open, limits.maxViolations, share);
   const left = limits.maxViolations - best.length;

@@ -21,7 +21,7 @@ export interface RenderedViolation {
 }
 
 interface Known extends RenderedViolation {
-  /** What the rendering depends on, besides counts. */
+  /** Inputs of the rendering beside the counts. */
   facts: string;
   /** Every change of what is written changes this, but for another base. */
   occurrences: number;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// How far the writer of a stored report has counted, read from the times that the report shows.
+// Time until which the writer of a stored report has counted, read from the times in the report.
 // Invariant: never too early. An alert that the writer has counted is not later than what is answered for it, so that
 // who leaves out everything up to there counts nothing twice.
 
@@ -68,7 +68,7 @@ export class ReportedUntil {
    */
   until({ key, pod, podKey }: Pick<ViolationFacts, "key" | "podKey" | "pod">): EpochUs {
     const listed = this.listed.get(settledKey(key));
-    // What is not listed was never counted, unless the list is cut.
+    // A violation that is not listed was never counted, unless the list is cut.
     let untilUs = this.#isCut ? this.lastUs : NEVER;
     // Of a cut list, what the writer counted before it knew the names may be in a violation that is not listed.
     const mayBeEarly = this.#isCut && this.#isNamespaced && pod !== "";
@@ -132,7 +132,7 @@ function getUntil({ lastUs, pods, otherPodsUs }: ListedTimes, pod: string, key: 
   return pods.get(key) ?? otherPodsUs;
 }
 
-/** What all reports showed at one moment. */
+/** Times in all reports at one moment. */
 export class ReportedUntilIndex {
   readonly #maxPods: number;
   readonly #reports = new Map<string, ReportedUntil>();

@@ -130,7 +130,7 @@ describeReal("the history of a running operator", () => {
     const busy = await violations("readiness", "busy", "--window", "7d");
     expect(busy.code).toBe(1);
     expect(busy.stdout).toContain("blocking would have stopped at least 2 violations");
-    // What is left out of the list was in this time, or before it.
+    // Violations outside the list are of this time, or of before.
     expect((await violations("readiness", "busy", "--window", "36h")).code).toBe(1);
   });
 
@@ -175,7 +175,7 @@ describeReal("the history of a running operator", () => {
     expect(gate.stdout).toContain("the alert stream was down");
     const { code, stdout } = await violations("readiness", "quiet", "--window", "2s");
     expect({ code, stdout }).toEqual({ code: 3, stdout: expect.stringContaining("A gap has not ended.") });
-    // Where there is no report, the Lease says it.
+    // The Lease states it where there is no report.
     const empty = await eventually("a gap in the Lease", async () => {
       const found = await runViolations("default", "gate");
       return found.code === 3 && found;

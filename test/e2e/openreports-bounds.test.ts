@@ -32,7 +32,7 @@ function createStartAlert(path: string, mods: Partial<Alert>): WireAlert {
   return createWireAlert({ ProcessName: path, Resource: path, ...mods });
 }
 
-/** What the operator is sent: each line is a report, or part of one. */
+/** Alerts that are sent: each line is a report, or part of one. */
 function sendAll(): WireAlert[] {
   return [
     ...Array.from({ length: 305 }, (_, i) =>

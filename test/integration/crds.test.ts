@@ -159,7 +159,7 @@ describeReal("the CRDs", () => {
       ["policy.kind=KubeArmorPolicy", ["harden-wordpress-pkg-mngr-exec"]],
       ["policy.kind!=KubeArmorPolicy,summary.severity=critical", ["default-posture"]],
       ["policy.kind=Unknown", []],
-      // What the columns show.
+      // Values in the columns.
       ["summary.open.allowed!=0", ["default-posture", "harden-wordpress-pkg-mngr-exec"]],
       ["summary.open.allowed=0", []],
       ["summary.open.prevented=0", ["default-posture", "harden-wordpress-pkg-mngr-exec"]],

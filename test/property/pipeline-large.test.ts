@@ -41,7 +41,7 @@ function watchWork(s: Simulation): () => number {
   };
   vi.spyOn(s.clock, "turn").mockImplementation(() => {
     look();
-    // What is read meanwhile is counted once, also where it was forgotten a moment ago.
+    // Alerts that are read meanwhile are counted once, also of a ledger that was forgotten a moment ago.
     if (added < 5) s.send(newFile(added, 60_000), newFile(HELD + added++, 60_000));
     before = count();
     return Promise.resolve();

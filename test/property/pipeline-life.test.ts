@@ -116,7 +116,7 @@ describe("a start", () => {
     expect(s.pipeline.controller.refusals).toEqual([
       "the stored object is a report of another policy, Other; delete it to have it recreated",
     ]);
-    // Who may write in one namespace must not make the operator unready for all.
+    // A user of one namespace must not make the operator unready for all.
     expect(s.pipeline.controller.commonRefusal).toBe(undefined);
     expect(store.get("shop/mine")?.summary.occurrences).toBe(2);
     store.removeAsUser("shop/mine");

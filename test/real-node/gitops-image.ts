@@ -18,7 +18,7 @@ const ROOT = join(import.meta.dirname, "../..");
 /** The image's name; its tag is the chart's appVersion. */
 export const GITOPS_IMAGE = "localhost/policy-violation-operator-gitops";
 
-/** What this machine lacks to build the image; undefined for nothing. */
+/** Lacking parts for building the image; undefined for none. */
 export function findGitopsImageObstacle(): string | undefined {
   const why = findImageObstacle();
   const { status } = spawnSync("debootstrap", ["--version"], { env: { ...process.env, PATH: NODE_PATH } });

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// How the image runs the program, as the Dockerfile has it.
+// Settings with which the image runs the program, as the Dockerfile has them.
 
 import { readFileSync } from "node:fs";
 import { join } from "node:path";

@@ -38,7 +38,7 @@ export interface EntryGroup {
 interface Unpacked {
   readonly key: string;
   readonly id: string;
-  /** Where it was not packed yet. */
+  /** Absent where it was packed before. */
   readonly identity?: Identity;
   committed: Tally | undefined;
   inFlight: Tally | undefined;

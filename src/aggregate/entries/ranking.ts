@@ -15,7 +15,7 @@ const OUTCOME_RANK = { Allowed: 0, Unknown: 1, Prevented: 2 } as const;
 
 type LastSeen = (entry: Entry) => EpochUs;
 
-/** What the rank of an entry depends on, read once. */
+/** Values that the rank of an entry depends on, read once. */
 interface Ranked {
   readonly entry: Entry;
   readonly outcome: number;

@@ -96,7 +96,7 @@ export interface PendingSet {
  * what taking it costs, and in most cases the next alert comes first.
  */
 const EVIDENCE_EVERY_S = 10;
-/** Where the stored report has evidence, the journal needs its own when it is newer than that by this many seconds. */
+/** Seconds by which evidence must be newer than that of the stored report for the journal to take it. */
 const STORED_EVIDENCE_S = 60;
 
 export class ChangeLog {

@@ -7,7 +7,7 @@
 export interface PeerText {
   /** `the relay`. */
   name: string;
-  /** How to restart it, as a clause. */
+  /** Command that restarts it, as a clause. */
   restart: string;
   /** Against a certificate for other hosts. */
   ifOtherHost: string;

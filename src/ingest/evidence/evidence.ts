@@ -104,7 +104,7 @@ const TEXT_FIELDS = [
   ["kubearmorVersion", "KubeArmorVersion"],
 ] as const;
 
-/** What a process chose, and may have put a secret in. */
+/** Text that a process chose, and may have put a secret in. */
 const CHOSEN_FIELDS: ReadonlySet<string> = new Set(["ProcessName", "ParentProcessName", "Cwd"]);
 
 function textFields(alert: Alert, safe: (text: string) => string): Partial<Evidence> {
@@ -133,7 +133,7 @@ function isId(value: number): boolean {
   return isInt32(value) && value > 0;
 }
 
-/** Whether the API server will take the number: the schema refuses anything else. */
+/** True for a number that the API server takes: the schema refuses any other. */
 function isInt32(value: number): boolean {
   return (value | 0) === value;
 }

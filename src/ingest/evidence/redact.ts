@@ -29,7 +29,7 @@ export interface RedactionCounters {
   shortened: number;
 }
 
-/** What a configuration may add: names of flags or variables, and whole expressions. */
+/** Additions of the configuration: names of flags or variables, and whole expressions. */
 export interface RedactionOptions {
   names?: readonly string[];
   patterns?: readonly string[];
@@ -68,7 +68,7 @@ export function createRedactor(options: RedactionOptions = {}, counters: Redacti
   };
 }
 
-/** What every secret needs beside it: white space or a separator; or it is long itself. */
+/** Text without white space and separators, and too short to be a secret alone, has none. */
 const NEEDS_SEARCH = /[\s=:@]|[\w~.-]{16}/;
 
 /** Undefined where the budget does not suffice. */

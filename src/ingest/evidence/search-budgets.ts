@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// How much searching for secrets each workload may cause.
+// Budgets of each workload for searching for secrets.
 // Invariant: bounded in number and in steps; a workload that is forgotten begins with a full budget.
 
 import type { Alert } from "../../api/alert.ts";

@@ -10,7 +10,7 @@ const DNS_SUBDOMAIN = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0
 /** Kubernetes' bound on an object's name (apimachinery: DNS1123SubdomainMaxLength). */
 const MAX_NAME = 253;
 const DEFAULT_POSTURE_REPORT = "default-posture";
-/** What a made-up name ends in. There is a letter in it, so that a policy may be named after a date. */
+/** End of a made-up name. There is a letter in it, so that a policy may be named after a date. */
 const MADE_UP = /-(?=\d*[a-f])[0-9a-f]{8}$/;
 
 /**

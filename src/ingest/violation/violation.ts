@@ -43,7 +43,7 @@ export interface PolicyFacts {
 export interface SubjectFacts {
   /** Id of the container; "" in a node's alert. */
   containerId: string;
-  /** Whether the alert names the pod's owner, be it the pod itself. */
+  /** True where the alert names the pod's owner, also where that is the pod itself. */
   hasOwner: boolean;
 }
 
@@ -88,7 +88,7 @@ export interface ThrottleNotice {
 /** The name of a workload, or the kind of an owner, that the alert lacks. No object can have this name. */
 export const UNKNOWN = "Unknown";
 
-/** Why an alert is not counted. Each is a label of `policy_violation_alerts_rejected_total`. */
+/** Reason why an alert is not counted. Each is a label of `policy_violation_alerts_rejected_total`. */
 export type DecodeRejection = "no_policy";
 
 export type Decoded =
@@ -97,7 +97,7 @@ export type Decoded =
       violation: ViolationFacts;
       /** The time that counts. */
       timeUs: EpochUs;
-      /** What the alert itself said, however impossible; undefined when it said nothing. */
+      /** Value of the alert itself, also an impossible one; undefined when it has none. */
       ownUs: EpochUs | undefined;
       /** For its evidence. */
       activity: Activity;

@@ -58,7 +58,7 @@ export interface Try {
   onDeadline: () => void;
 }
 
-/** What a process says of itself in the Lease. */
+/** Facts about a process that it writes into the Lease. */
 export interface ClaimFacts {
   /** True while it could take over without a gap; else it lets others go first for a while. Default: always. */
   isWarm?: () => boolean;
@@ -139,7 +139,7 @@ export class LeaseClaim {
     const isWarm = this.facts.isWarm?.();
     if (holder !== "" && !this.#isExpired && !isSuccessor) {
       this.#priority.onHeld();
-      // Where every replica is warm, none needs to say so.
+      // No replica needs to state it where every one is warm.
       if (how.mayTake && standby === "" && isWarm) await this.#setStandby(this.#options.identity, how.nextCall());
       return undefined;
     }

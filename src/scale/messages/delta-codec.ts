@@ -14,7 +14,7 @@ export const DELTA_VERSION = 1;
 /** Days in the range of dates. */
 const MAX_BUCKET = 100_000_000;
 
-/** What a message is. */
+/** Outcome of decoding a message. */
 export type DecodedDelta =
   | { kind: "delta"; delta: Delta }
   /** A message of another version of this program. */

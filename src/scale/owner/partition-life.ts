@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// What an owner has in memory of a partition, from one load to the next, and how it is connected.
+// State of a partition in an owner's memory, from one load to the next, and its connections.
 
 import { Aggregator } from "../../aggregate/aggregator.ts";
 import type { ObjectMeta, Report } from "../../api/v1alpha1.ts";

@@ -178,7 +178,7 @@ export class PartitionOwner {
       const mark = parseMarks(report.metadata).find(({ id }) => id !== MOVED_ID)?.id;
       const writtenFrom = mark ?? findMovedStream(report.metadata);
       if (!writtenFrom?.startsWith("stream-") || writtenFrom === stream) continue;
-      // What the earlier stream held for this report can't be read any more.
+      // Messages for this report in the earlier stream can't be read any more.
       declareGap(ledger, { ...LOSS, fromUs: null, toUs: toEpochUs(nowMs) }, ledger.counts.all.lastUs);
       ledger.write.touch();
     }

@@ -47,7 +47,7 @@ const MAX_NOTICES = 500;
 
 export class ShardCounts implements AlertListener {
   readonly counters = new IngestCounters();
-  /** When all nodes of the shard were connected first. Milliseconds since the epoch. */
+  /** Time at which all nodes of the shard were connected first. Milliseconds since the epoch. */
   connectedMs: number | undefined;
   lastAlertMs = 0;
   readonly #parts: ShardCountsParts;

@@ -27,7 +27,7 @@ export type LastMessage = { seq: number; bytes: Uint8Array } | undefined;
 
 export interface StreamMessage {
   seq: number;
-  /** When the stream stored it. Milliseconds since the epoch. */
+  /** Time at which the stream stored it. Milliseconds since the epoch. */
   atMs: number;
   bytes: Uint8Array;
 }

@@ -252,7 +252,7 @@ export class KindPublisher {
     this.#options.logger.error({ namespace, report: name, answer }, "OpenReports write refused");
   }
 
-  /** What failed while the API was not served is tried again at once. */
+  /** Tries again at once what failed while the API was not served. */
   #onServed(): void {
     this.#options.logger.info({ kind: this.#pair.plural }, "publishing OpenReports");
     for (const key of this.#states.known) {

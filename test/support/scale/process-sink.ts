@@ -8,7 +8,7 @@ import type { ReportSink, WriteResult } from "../../../src/sinks/report-sink.ts"
 import type { FakeClock } from "../fake-clock.ts";
 import type { MemorySink } from "../memory-sink.ts";
 
-/** What all processes share. */
+/** State that all processes share. */
 export interface StoreWorld {
   readonly clock: FakeClock;
   isApiAway: boolean;

@@ -4,10 +4,10 @@
 // Programs that take secrets in short options or without a name, from their manuals.
 
 /**
- * How a program takes secrets. An option stands as in the manual, and after it what of its value is secret: nothing for
- * all of it, `+` for all of what is attached to it, or the character (or `pass:`) after which it begins. Words without a
- * dash are a command: `*` is any word, `$` a secret one, `...` the rest, `=` the value of each `name=value`. `after
- * WORD` limits what follows it to command lines with that word.
+ * Arguments in which a program takes secrets. An option stands as in the manual, and after it the secret part of its
+ * value: nothing for all of it, `+` for all of what is attached to it, or the character (or `pass:`) after which it
+ * begins. Words without a dash are a command: `*` is any word, `$` a secret one, `...` the rest, `=` the value of each
+ * `name=value`. `after WORD` limits what follows it to command lines with that word.
  */
 export interface Program {
   options: ReadonlyMap<string, string>;

@@ -188,7 +188,7 @@ function spacesAt(text: string, from: number): number {
   return count;
 }
 
-/** Whether another name with its separator stands where a value would: `password= user= x`. */
+/** True where another name with its separator stands in place of a value: `password= user= x`. */
 function isNameOfNext(text: string, from: number): boolean {
   return /^[\w.-]{1,32}[:=](?:\s|$)/.test(text.slice(from, from + 40));
 }

@@ -121,7 +121,7 @@ function markRun(marks: Marks, run: string, index: number): void {
   }
 }
 
-/** Where the token ends that begins at `at`; 0 where there is none. */
+/** Returns the end of the token that begins at `at`; 0 where there is none. */
 function shapeEnd(marks: Marks, run: string, at: number): number {
   const prefix = byFirst.get(run[at] as string)?.find((each) => run.startsWith(each, at));
   if (prefix !== undefined) {

@@ -10,7 +10,7 @@ import { baseName, type Word } from "./words.ts";
 /** Documents and strings in place of standard input that are looked at. */
 const MAX_HERES = 4;
 
-/** What a shell gives to a program that reads a secret (`echo x | sudo -S`, `<<< x`), or writes in a file for secrets. */
+/** Marks what a shell gives to a program that reads a secret (`echo x | sudo -S`, `<<< x`), or to a file of secrets. */
 export function markInput(marks: Marks, words: readonly Word[]): void {
   let segment = 0;
   let pipe = 0;
