@@ -103,6 +103,16 @@ wrangler netlify: --auth after secret --value
 aws: --secret-string --token-code after put-parameter --value
 az: after secret --value
 k3s: --token
+gcloud: activate-refresh-token * $
+swift: -K
+consul: -encrypt
+chamber: write * * $
+conjur: after set -v
+radtest: * $
+knife: -P -P+
+zerotier-cli: -T+
+frpc: -t
+powershell pwsh: convertto-securestring $
 elasticsearch-reset-password: -p
 `;
 

@@ -18,6 +18,7 @@ const SECRET_ENDINGS = [
   "pswd",
   "pwd",
   "psw",
+  "pw",
   "secret",
   "secrets",
   "token",
@@ -39,18 +40,7 @@ const SECRET_ENDINGS = [
   "webhook",
 ];
 /** Whole parts of a name. */
-const SECRET_WORDS = new Set([
-  "pw",
-  "rootpw",
-  "sudopw",
-  "psk",
-  "otp",
-  "authorization",
-  "signature",
-  "sig",
-  "masterauth",
-  "jaas",
-]);
+const SECRET_WORDS = new Set(["psk", "otp", "authorization", "signature", "sig", "masterauth", "jaas", "community"]);
 const NO_SECRET_WORDS = new Set(["bypass", "compass", "trespass", "surpass", "encompass", "askpass", "oldpwd"]);
 /** Words that make a key a secret; other keys are names of entries. */
 const KEY_KINDS = new Set(
