@@ -4,9 +4,9 @@
 // Changes of a ledger, drained for a journal.
 // Invariant: what is drained is in the journal's next batch or is taken back.
 
-import { runAtOnce } from "../lib/pacing/steps.ts";
 import { copyTotals } from "./counts/totals.ts";
-import type { LayerRow, ReportChange, ViolationRow } from "./ledger/change-log.ts";
+import type { ViolationRow } from "./entries/change-rows.ts";
+import type { LayerRow, ReportChange } from "./ledger/change-log.ts";
 import type { Ledger } from "./ledger/ledger.ts";
 
 /** Returns true where the journal lacks changes of the ledger. */
@@ -60,7 +60,8 @@ export function drainChanges(ledger: Ledger, budget: number): ReportChange | und
 export function revertDrain(ledger: Ledger, change: ReportChange): void {
   const keys = change.layers.flatMap(({ violations }) => violations.map(({ key }) => key));
   const entries = keys.map((key) => ledger.entries.get(key)).filter((entry) => entry !== undefined);
-  runAtOnce(ledger.sets.open().pending.counts.takeCells());
+  const { counts } = ledger.sets.open().pending;
+  for (const entry of entries) counts.takeOwnCells(entry);
   ledger.sets.log?.undo(change, entries);
 }
 

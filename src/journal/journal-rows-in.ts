@@ -7,7 +7,8 @@
 import type { DatabaseSync } from "node:sqlite";
 import { crc32 } from "node:zlib";
 import { emptyTotals, type Totals } from "../aggregate/counts/totals.ts";
-import type { LayerRow, ViolationRow } from "../aggregate/ledger/change-log.ts";
+import type { ViolationRow } from "../aggregate/entries/change-rows.ts";
+import type { LayerRow } from "../aggregate/ledger/change-log.ts";
 import type { Evidence } from "../api/v1alpha1.ts";
 import { isIdentityKey, type PolicyFacts } from "../ingest/violation/violation.ts";
 import type { Recovered, RecoveredReport } from "./journal.ts";

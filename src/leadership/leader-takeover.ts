@@ -15,6 +15,7 @@ import type { Clock } from "../lib/clock.ts";
 import type { Logger } from "../lib/logger.ts";
 import { RetryPolicy } from "../lib/pacing/retry-policy.ts";
 import { Slices } from "../lib/pacing/slices.ts";
+import type { Steps } from "../lib/pacing/steps.ts";
 import type { ControllerObserver } from "../reconcile/controller-observer.ts";
 import type { ReportController } from "../reconcile/report-controller.ts";
 import type { ReportQueue } from "../reconcile/report-queue.ts";
@@ -168,9 +169,9 @@ export class LeaderTakeover implements ControllerObserver {
    * Handles a late write of another replica that has become the base of `ledger`, with `more` occurrences than the one
    * before.
    */
-  onForeignBase(ledger: Ledger, report: Report, more: number): void {
+  *onForeignBase(ledger: Ledger, report: Report, more: number): Steps {
     this.#update("late_write");
-    if (this.#state === "overlap") this.#shared?.overlap.subtract(ledger, report, more);
+    if (this.#shared && this.#state === "overlap") yield* this.#shared.overlap.subtract(ledger, report, more);
   }
 
   /** From now on nothing is read any more. */

@@ -13,6 +13,7 @@ import type { Occurrence } from "../ingest/occurrence.ts";
 import { reportKey, type ThrottleNotice, type ViolationFacts } from "../ingest/violation/violation.ts";
 import type { Clock } from "../lib/clock.ts";
 import { Slices } from "../lib/pacing/slices.ts";
+import type { Steps } from "../lib/pacing/steps.ts";
 import { ReportedUntil, ReportedUntilIndex } from "../report/reported-until.ts";
 import { subtractReported } from "./subtract-reported.ts";
 import { type ReportTakeover, UNDATED_MARGIN_US } from "./unreported-alerts.ts";
@@ -109,20 +110,21 @@ export class Overlap implements AlertTally {
 
   /**
    * Subtracts from the pending counts of `ledger` those that `report` may have: a late write of the previous leader
-   * with `more` occurrences than were known.
+   * with `more` occurrences than were known. Steps as those of LedgerTransfer.revise.
    */
-  subtract(ledger: Ledger, report: Report, more: number): void {
+  *subtract(ledger: Ledger, report: Report, more: number): Steps {
     const { namespace, policyName } = ledger;
-    const shown = new ReportedUntil(report, this.#options.maxPodsPerViolation);
-    const { left, isCertain } = subtractReported(ledger, shown);
-    this.leftTotal += left;
-    const key = reportKey(namespace, policyName);
-    const yetToCome = (this.#yetToCome.get(key) ?? 0) + Math.max(0, more) - left;
-    this.#yetToCome.set(key, yetToCome);
-    if (!isCertain || yetToCome < 0) this.#parts.onMissing(namespace, policyName);
     // Alerts in it may still be on their way here.
     this.onTakenOver(report);
     this.#waitAgain();
+    const key = reportKey(namespace, policyName);
+    this.#yetToCome.set(key, (this.#yetToCome.get(key) ?? 0) + Math.max(0, more));
+    const shown = new ReportedUntil(report, this.#options.maxPodsPerViolation);
+    const { left, isCertain } = yield* subtractReported(ledger, shown);
+    this.leftTotal += left;
+    const yetToCome = (this.#yetToCome.get(key) ?? 0) - left;
+    this.#yetToCome.set(key, yetToCome);
+    if (!isCertain || yetToCome < 0) this.#parts.onMissing(namespace, policyName);
   }
 
   /** Before the times in the report at the takeover, and so either in it or lost with the previous leader. */

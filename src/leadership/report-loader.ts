@@ -68,7 +68,7 @@ export class ReportLoader {
         if (this.#loaded.has(key)) continue;
         this.#recordWriter(key, report);
         if (fences && this.#parts.standby()?.unreported.holds(key)) await this.#fenceSoon(key, report, signal);
-        else this.#hand(key, report);
+        else await this.#hand(key, report);
         await slices.spend(1 + report.violations.length);
       }
     } finally {
@@ -84,9 +84,9 @@ export class ReportLoader {
     if (isShared && parseMarks(metadata)[0]?.id !== writerId) restore.overtaken.add(key);
   }
 
-  #hand(key: string, report: Report): void {
+  async #hand(key: string, report: Report): Promise<void> {
     this.#loaded.add(key);
-    this.#parts.restore.adopt(report);
+    await this.#parts.restore.adopt(report);
     this.#parts.onReport(report);
   }
 
@@ -99,14 +99,14 @@ export class ReportLoader {
 
   async #fence(key: string, report: Report, signal: AbortSignal): Promise<void> {
     const { aggregator, writerId } = this.#parts;
-    if (writerId === undefined) return this.#hand(key, report);
+    if (writerId === undefined) return await this.#hand(key, report);
     const { metadata, policy } = report;
     const ledger = aggregator.ledger(metadata.namespace, policy.name);
     const createMark = (current: Report) => this.#createMark(current, writerId);
     const fenced = await writeFence(report, ledger, { ...this.#parts, createMark }, signal);
     if (signal.aborted) return;
     this.#fenced.add(key);
-    if (fenced) this.#hand(key, fenced);
+    if (fenced) await this.#hand(key, fenced);
   }
 
   /** Fences the loaded reports to which alerts have come since; returns false where there are none. */

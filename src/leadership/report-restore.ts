@@ -9,13 +9,16 @@ import type { Ledger } from "../aggregate/ledger/ledger.ts";
 import type { Report } from "../api/v1alpha1.ts";
 import { reportKey } from "../ingest/violation/violation.ts";
 import type { Journaling } from "../journal/journal-writer.ts";
+import type { Clock } from "../lib/clock.ts";
 import type { Slices } from "../lib/pacing/slices.ts";
+import { runInTurns } from "../lib/pacing/steps.ts";
 import { toEpochUs } from "../lib/time.ts";
 import type { ReportController } from "../reconcile/report-controller.ts";
 import type { ReportQueue } from "../reconcile/report-queue.ts";
 import { getLastSeenMs, StoredTimes, toGapUs } from "./stored-times.ts";
 
 export interface RestoreParts {
+  clock: Pick<Clock, "turn">;
   aggregator: Aggregator;
   journaling: Journaling | undefined;
   controller: ReportController;
@@ -46,9 +49,9 @@ export class ReportRestore {
   }
 
   /** Continues a stored report; a second time takes a later state of it. */
-  adopt(report: Report): void {
+  async adopt(report: Report): Promise<void> {
     const { metadata, policy } = report;
-    const ledger = this.#restore([metadata.namespace, policy.name], report);
+    const ledger = await this.#restore([metadata.namespace, policy.name], report);
     if (ledger === undefined) return;
     this.#ledgers.push(ledger);
     this.times.add(report);
@@ -57,7 +60,7 @@ export class ReportRestore {
   /** Continues what the journal holds of reports that are not stored. */
   async adoptUnclaimed(slices: Slices, entriesPerReport: number): Promise<void> {
     for (const { namespace, policyName } of this.#parts.journaling?.unclaimed ?? []) {
-      this.#restore([namespace, policyName], undefined);
+      await this.#restore([namespace, policyName], undefined);
       await slices.spend(entriesPerReport);
     }
   }
@@ -87,8 +90,8 @@ export class ReportRestore {
   }
 
   /** Returns the ledger where it is restored for the first time. */
-  #restore(name: ReportName, report: Report | undefined): Ledger | undefined {
-    const { aggregator, controller, journaling, queue } = this.#parts;
+  async #restore(name: ReportName, report: Report | undefined): Promise<Ledger | undefined> {
+    const { aggregator, clock, controller, journaling, queue } = this.#parts;
     const key = reportKey(...name);
     const ledger = aggregator.ledger(...name);
     const isFirst = !this.#restored.has(ledger);
@@ -96,7 +99,7 @@ export class ReportRestore {
     const { layers, isDamaged } = journaling?.claim(key) ?? { layers: [], isDamaged: false };
     // Another replica that wrote the report since has read for itself what this one did not come to write.
     const isLeft = layers.length > 0 && this.overtaken.has(key);
-    const recovered = controller.adopt(ledger, report, isLeft ? [] : layers);
+    const recovered = await runInTurns(controller.adopt(ledger, report, isLeft ? [] : layers), clock);
     if (isLeft) {
       ledger.sets.advance(Math.max(...layers.map(({ seq }) => seq)));
       this.leftToOther.push(name);

@@ -4,12 +4,20 @@
 // Subtraction of a report that another replica has written from a ledger's pending counts. Invariant: counts that stay
 // pending are later than anything like them in the report, so that nothing is reported twice.
 
-import { addToHistory, emptyHistory } from "../aggregate/counts/history.ts";
 import { Pods } from "../aggregate/counts/pods.ts";
 import type { Tally } from "../aggregate/counts/tally.ts";
-import { countOutcome, emptyTotals, subtractOutcomes, type Totals } from "../aggregate/counts/totals.ts";
+import {
+  countAlerts,
+  countOutcome,
+  emptyTotals,
+  mergeTotals,
+  subtractOutcomes,
+  type Totals,
+} from "../aggregate/counts/totals.ts";
 import type { Counted } from "../aggregate/entries/counted.ts";
 import type { Ledger } from "../aggregate/ledger/ledger.ts";
+import type { Keep } from "../aggregate/ledger/ledger-write.ts";
+import type { Steps } from "../lib/pacing/steps.ts";
 import type { EpochUs } from "../lib/time.ts";
 import type { ReportedUntil } from "../report/reported-until.ts";
 
@@ -21,28 +29,32 @@ export interface LeftOut {
   isCertain: boolean;
 }
 
-/** Subtracts from the pending counts of `ledger`, with the report as its base, those that the report may have. */
-export function subtractReported(ledger: Ledger, shown: ReportedUntil): LeftOut {
-  const { totals, entries } = ledger.transfer.drain();
+/**
+ * Subtracts from what `ledger` holds beyond its base, the report, those counts that the report may have; the others are
+ * pending after that. Steps as those of LedgerTransfer.revise.
+ */
+export function* subtractReported(ledger: Ledger, shown: ReportedUntil): Steps<LeftOut> {
   const cut = new Cut(shown);
-  const kept = entries.flatMap((counted) => cut.counted(counted));
-  ledger.transfer.absorb(cut.totals(totals, entries, kept), kept);
-  // Rows of what was left out are removed.
-  ledger.sets.resetLog();
+  yield* ledger.transfer.revise(cut);
   return { left: cut.left, isCertain: cut.isCertain };
 }
 
-class Cut {
+class Cut implements Keep {
   left = 0;
   isCertain = true;
   readonly #shown: ReportedUntil;
+  /** Of all violations, and of what was kept of them. */
+  readonly #listed = emptyTotals();
+  readonly #kept = emptyTotals();
 
   constructor(shown: ReportedUntil) {
     this.#shown = shown;
   }
 
-  counted({ key, identity, tally }: Counted): Counted[] {
+  /** Returns what is kept; undefined for nothing. */
+  tally({ key, identity, tally }: Counted): Tally | undefined {
     const { firstUs, lastUs } = tally;
+    countOutcome(this.#listed, identity.outcome, tally.occurrences, firstUs, lastUs);
     const pods = new Pods();
     let occurrences = 0;
     let rest = tally.occurrences;
@@ -60,29 +72,23 @@ class Cut {
       occurrences += rest;
       newestUs = lastUs;
     }
-    if (occurrences === 0) return [];
+    if (occurrences === 0) return undefined;
     const latest = tally.latest && tally.latest.timeUs <= newestUs ? tally.latest : undefined;
     const times = { firstUs: Math.min(firstUs, newestUs), lastUs: newestUs };
-    const kept: Tally = { occurrences, ...times, pods, latest, rule: tally.rule, journaledSecond: 0 };
-    return [{ key, identity, tally: kept }];
+    // The times of single alerts are not known any more.
+    countAlerts(this.#kept, identity.outcome, { occurrences, ...times });
+    return { occurrences, ...times, pods, latest, rule: tally.rule, journaledSecond: 0 };
   }
 
   /** Counts without a violation have the times of the whole only. */
-  totals(all: Totals, entries: readonly Counted[], kept: readonly Counted[]): Totals {
-    const rest = subtractEntries(all, entries);
+  totals(all: Totals): Totals {
+    const rest = subtractOutcomes(all, this.#listed);
     const isKept = rest.occurrences > 0 && this.#isKept(all.firstUs, all.lastUs, this.#shown.lastUs, rest.occurrences);
-    // The times of single alerts are not known any more.
-    const history = { ...emptyHistory(), isLowerBound: true };
-    const totals = isKept ? rest : { ...rest, ...COUNTS_OF_NOTHING };
-    for (const { identity, tally } of kept) {
-      countOutcome(totals, identity.outcome, tally.occurrences, tally.firstUs, tally.lastUs);
-      addToHistory(history, identity.outcome, tally.lastUs, tally.occurrences);
-    }
-    const isAll = this.left === 0;
+    const kept = mergeTotals(isKept ? rest : { ...rest, ...COUNTS_OF_NOTHING }, this.#kept);
     return {
-      ...totals,
-      history: isAll ? all.history : history,
-      withoutDetails: Math.min(all.withoutDetails, totals.occurrences),
+      ...kept,
+      history: this.left === 0 ? all.history : { ...this.#kept.history, isLowerBound: true },
+      withoutDetails: Math.min(all.withoutDetails, kept.occurrences),
     };
   }
 
@@ -97,10 +103,3 @@ class Cut {
 
 const { occurrences, prevented, allowed, unknown, firstUs, lastUs } = emptyTotals();
 const COUNTS_OF_NOTHING = { occurrences, prevented, allowed, unknown, firstUs, lastUs };
-
-/** The totals without what is counted in `entries`. */
-function subtractEntries(all: Totals, entries: readonly Counted[]): Totals {
-  const listed = emptyTotals();
-  for (const { identity, tally } of entries) countOutcome(listed, identity.outcome, tally.occurrences, 0, 0);
-  return subtractOutcomes(all, listed);
-}

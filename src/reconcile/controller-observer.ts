@@ -14,8 +14,8 @@ export interface ControllerObserver {
   onWritten?(ledger: Ledger, report: Report, takenMs: number): void;
   /** After onWritten and before the commit: work that takes longer, in steps. */
   recordWritten?: ((ledger: Ledger, report: Report) => Steps) | undefined;
-  /** A report that another writer wrote last became the base, with `more` occurrences than before. */
-  onForeignBase?(ledger: Ledger, report: Report, more: number): void;
+  /** A report that another writer wrote last became the base, with `more` occurrences than before; in steps. */
+  onForeignBase?(ledger: Ledger, report: Report, more: number): Steps;
   /** A stored report became the base of its ledger, before the start. */
   onAdopted?(ledger: Ledger, report: Report): void;
   /** The pending counts of a ledger are about to be taken. */

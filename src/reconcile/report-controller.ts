@@ -7,13 +7,13 @@
 import type { Aggregator } from "../aggregate/aggregator.ts";
 import type { LayerRow } from "../aggregate/ledger/change-log.ts";
 import type { Ledger } from "../aggregate/ledger/ledger.ts";
-import { recoverSet } from "../aggregate/ledger/recovered-counts.ts";
+import { recoverSets } from "../aggregate/ledger/recovered-counts.ts";
 import type { Report } from "../api/v1alpha1.ts";
 import { reportKey } from "../ingest/violation/violation.ts";
 import { unreachable } from "../lib/assert.ts";
 import type { Buffers } from "../lib/collections/buffer-use.ts";
 import { RetryPolicy } from "../lib/pacing/retry-policy.ts";
-import { runAtOnce, runInTurns, type Steps } from "../lib/pacing/steps.ts";
+import { runInTurns, type Steps } from "../lib/pacing/steps.ts";
 import { WorkLoop } from "../lib/pacing/work-loop.ts";
 import type { EpochUs } from "../lib/time.ts";
 import { rebaseOn } from "../report/parse.ts";
@@ -117,14 +117,14 @@ export class ReportController {
 
   /**
    * Takes a stored report as the base of its ledger, and the sets of an earlier process of this writer that the report
-   * does not hold; before start. Returns the occurrences of the latter.
+   * does not hold; before start. Returns the occurrences of the latter. Between the steps alerts may be added.
    */
-  adopt(ledger: Ledger, report: Report | undefined, layers: readonly LayerRow[]): number {
-    if (report) runAtOnce(rebaseOn(ledger, report));
+  *adopt(ledger: Ledger, report: Report | undefined, layers: readonly LayerRow[]): Steps<number> {
+    if (report) yield* rebaseOn(ledger, report);
     const seq = this.#writerId === undefined ? 0 : findPersistedSeq(report?.metadata, this.#writerId);
     ledger.sets.markPersisted(seq);
-    const open = layers.filter((layer) => layer.seq > seq).map(recoverSet);
-    ledger.transfer.recover(open);
+    const open = yield* recoverSets(layers.filter((layer) => layer.seq > seq));
+    yield* ledger.transfer.recover(open);
     const key = reportKey(ledger.namespace, ledger.policyName);
     this.#createItem(key, ledger).reconciler.resume(report?.metadata);
     if (report && this.#parts.sink.isMislabeled?.(report)) this.#queue.add(key, "coverage");
@@ -294,6 +294,6 @@ export class ReportController {
     yield* rebaseOn(ledger, report, deletedUs);
     if (!report || this.#writerId === undefined || !isWrittenByAnother(report.metadata, this.#writerId)) return;
     const more = ledger.counts.all.occurrences - ledger.counts.unwritten - before;
-    for (const observer of this.#observers) observer.onForeignBase?.(ledger, report, more);
+    for (const observer of this.#observers) yield* observer.onForeignBase?.(ledger, report, more) ?? [];
   }
 }

@@ -8,6 +8,7 @@ import { recoverSet } from "../../src/aggregate/ledger/recovered-counts.ts";
 import type { Report } from "../../src/api/v1alpha1.ts";
 import type { Recovered } from "../../src/journal/journal.ts";
 import { createSqliteJournal } from "../../src/journal/sqlite-journal.ts";
+import { runAtOnce } from "../../src/lib/pacing/steps.ts";
 import { parseMicroTime } from "../../src/lib/time.ts";
 import { findPersistedSeq } from "../../src/reconcile/watermark.ts";
 
@@ -42,7 +43,7 @@ export function countHeld(left: Recovered | undefined, reports: readonly Report[
     const stored = reports.find((r) => r.metadata.namespace === namespace && r.policy.name === policyName);
     const landed = findPersistedSeq(stored?.metadata, left?.writerId ?? "");
     for (const layer of layers) {
-      const { totals } = recoverSet(layer);
+      const { totals } = runAtOnce(recoverSet(layer));
       if (layer.seq > landed) add(toKey(namespace, policyName), totals.occurrences, totals.lastUs);
     }
   }

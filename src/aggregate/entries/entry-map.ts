@@ -11,6 +11,7 @@ import {
   violationId,
   workloadKey,
 } from "../../ingest/violation/violation.ts";
+import { SplitMap } from "../../lib/collections/split-map.ts";
 import { type CountingReport, Entry, leaveEvidence } from "./entry.ts";
 import { EntryTable } from "./entry-table.ts";
 import type { MemoryUsage } from "./memory-usage.ts";
@@ -22,7 +23,7 @@ const SHARE_BYTES = 420;
 export class EntryMap {
   readonly #meter: MemoryUsage;
   readonly #report: CountingReport;
-  readonly #shares = new Map<string, WorkloadShare>();
+  readonly #shares = new SplitMap<WorkloadShare>();
   #table = new EntryTable();
   #size = 0;
   readonly #early = new Set<Entry>();

@@ -48,15 +48,25 @@ interface Unpacked {
   writtenInSweep: number;
 }
 
+const NOTHING_OPEN = { inFlight: undefined, pending: undefined, pendingSince: 0 };
+
+/** Positions of a violation in lists. */
+class Listed {
+  /** In its group. */
+  position = 0;
+  /** Among those with a tally of pending counts. */
+  pendingPosition = 0;
+  /** Among those that the journal has yet to write. */
+  notedPosition = 0;
+}
+
 /** One violation of the report. Without counts in flight or pending in a tally it is packed: there are many of them. */
-export class Entry implements CellOwner {
+export class Entry extends Listed implements CellOwner {
   readonly outcome: Outcome;
   /** True when occurrences from before may be among those that are counted without a violation. */
   lowerBound: boolean;
   /** The first of the cells that count for it; 0 for none. */
   firstCell = 0;
-  /** Position in its group. */
-  position = 0;
   #group: EntryGroup | undefined;
   #unpacked: Unpacked | undefined;
   /** In the group's memory, where it is packed. */
@@ -66,12 +76,12 @@ export class Entry implements CellOwner {
 
   /** A violation of which nothing is counted yet; `key` is that of the identity, `id` that of the key. */
   constructor(key: string, identity: Identity, lowerBound: boolean, id: string = violationId(key)) {
+    super();
     this.outcome = identity.outcome;
     this.lowerBound = lowerBound;
     this.#group = undefined;
     this.#latest = undefined;
-    const none = { committed: undefined, inFlight: undefined, pending: undefined, pendingSince: 0 };
-    this.#unpacked = { key, id, identity, ...none, writtenInSweep: NO_SWEEP };
+    this.#unpacked = { key, id, identity, committed: undefined, ...NOTHING_OPEN, writtenInSweep: NO_SWEEP };
   }
 
   /** Undefined in no map. */
@@ -183,13 +193,7 @@ export class Entry implements CellOwner {
     const { committed, ...rest } = this.#memory.read(this.#place);
     this.#memory.release(this.#place);
     const latest = this.#latest;
-    const counts = {
-      committed: committed && { ...committed, latest },
-      inFlight: undefined,
-      pending: undefined,
-      pendingSince: 0,
-    };
-    this.#unpacked = { ...rest, ...counts };
+    this.#unpacked = { ...rest, committed: committed && { ...committed, latest }, ...NOTHING_OPEN };
     this.#place = -1;
     this.#latest = undefined;
     return this.#unpacked;

@@ -5,6 +5,7 @@
 // Invariant: the usage is the sum over all maps that share it. Each call visits a bounded number of workloads.
 
 import type { CellStore } from "../../ingest/cells/cell-store.ts";
+import { ListedSet } from "../../lib/collections/listed-set.ts";
 import { PackedEntries } from "./packed-entries.ts";
 import type { WorkloadShare } from "./workload-share.ts";
 
@@ -22,7 +23,7 @@ export class MemoryUsage {
   readonly cells: CellStore | undefined;
   #otherBytes = 0;
   /** Shares of which something can be evicted, by the length of their bytes in binary digits. */
-  readonly #byLength: Set<WorkloadShare>[] = Array.from({ length: 54 }, () => new Set());
+  readonly #byLength = Array.from({ length: 54 }, () => new ListedSet<"place", WorkloadShare>("place"));
 
   constructor(cells?: CellStore) {
     this.cells = cells;
@@ -58,7 +59,7 @@ export class MemoryUsage {
     const shares = this.#byLength.findLast(({ size }) => size > 0);
     let largest: WorkloadShare | undefined;
     let compared = 0;
-    for (const share of shares ?? []) {
+    for (const share of shares?.list ?? []) {
       if (++compared > MAX_COMPARED) break;
       if (!largest || share.bytes > largest.bytes) largest = share;
     }

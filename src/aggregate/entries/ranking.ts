@@ -5,10 +5,11 @@
 // content, so that neither the order of alerts nor of writes changes it; one workload takes no room from another that
 // has less.
 
+import { SplitMap } from "../../lib/collections/split-map.ts";
 import { compare } from "../../lib/compare.ts";
 import { type Steps, VISITS_PER_STEP, visitInSteps } from "../../lib/pacing/steps.ts";
 import type { EpochUs } from "../../lib/time.ts";
-import type { Entry, EntryGroup } from "./entry.ts";
+import type { Entry } from "./entry.ts";
 
 /** Allowed outlives Unknown, and that outlives Prevented. */
 const OUTCOME_RANK = { Allowed: 0, Unknown: 1, Prevented: 2 } as const;
@@ -72,10 +73,11 @@ class Best {
  */
 export function* selectFairest(entries: Iterable<Entry>, count: number, share: number): Steps<Entry[]> {
   if (count === 0) return [];
-  const groups = new Map<EntryGroup | undefined, Best>();
+  const groups = new SplitMap<Best>();
   yield* visitInSteps(entries, (entry) => {
-    let best = groups.get(entry.group);
-    if (!best) groups.set(entry.group, (best = new Best(count)));
+    const workload = entry.group?.workload ?? "";
+    let best = groups.get(workload);
+    if (!best) groups.set(workload, (best = new Best(count)));
     best.add(rank(entry, written));
   });
   const turns: Best[] = [];

@@ -16,6 +16,8 @@ export class WorkloadShare implements EntryGroup {
   bytes = 0;
   /** Length of `bytes` in binary digits, as MemoryUsage knows it; 0 where nothing can be evicted. */
   length = 0;
+  /** Position among those of this length. */
+  place = -1;
   /** True when the last search found too little in it to evict; until something in it changes. */
   isStuck = false;
   /** Position that is visited next. */

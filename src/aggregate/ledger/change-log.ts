@@ -7,40 +7,20 @@
 // with the first of them and then now and then, and not where the stored report's is new enough: what a death leaves of it
 // is older by EVIDENCE_EVERY_S at most, with a stored one by STORED_EVIDENCE_S.
 
-import type { Evidence } from "../../api/v1alpha1.ts";
-import { toSecond } from "../../ingest/cells/cell-counts.ts";
-import type { CellFacts } from "../../ingest/cells/cell-owner.ts";
-import type { HeldCounts } from "../../ingest/cells/cell-records.ts";
 import type { PolicyFacts } from "../../ingest/violation/violation.ts";
+import { ListedSet } from "../../lib/collections/listed-set.ts";
 import type { Steps } from "../../lib/pacing/steps.ts";
-import type { EpochUs } from "../../lib/time.ts";
-import type { Tally } from "../counts/tally.ts";
 import { emptyTotals, isSameState, type Totals } from "../counts/totals.ts";
+import {
+  type CountsInCell,
+  forgetWritten,
+  getCost,
+  toCellRow,
+  toRow,
+  type ViolationRow,
+} from "../entries/change-rows.ts";
 import type { Entry } from "../entries/entry.ts";
-
-/** One pod's part of a violation. */
-export interface PodRow {
-  key: string;
-  name: string;
-  node: string;
-  occurrences: number;
-  lastUs: EpochUs;
-}
-
-/** One violation's part of a set of counts. */
-export interface ViolationRow {
-  /** As identityKey makes it. */
-  key: string;
-  occurrences: number;
-  firstUs: EpochUs;
-  lastUs: EpochUs;
-  /** `text` of the rule that the newest of them matched. */
-  rule: string;
-  /** Undefined: the journal's is new enough. */
-  evidence: Evidence | undefined;
-  /** Those that have changed; the others stay as they are. */
-  pods: PodRow[];
-}
+import { EntryPass } from "../entries/entry-pass.ts";
 
 /** A set of counts, which one write of the report brings. */
 export interface LayerRow {
@@ -68,21 +48,13 @@ export interface OpenSet {
   totals: Totals;
 }
 
-/** Counts of one entry that are all in one cell. */
-export interface CountsInCell {
-  counts: HeldCounts;
-  facts: CellFacts;
-  /** Reads the newest alert, for the journal. */
-  readEvidence: () => Evidence;
-}
-
 /** Counts of a set, some of them in cells. */
 export interface PendingCells {
   readonly totals: Totals;
   /** Returns the counts of an entry where they are all in one cell; else has them in its tally. */
   readCell(entry: Entry): CountsInCell | undefined;
-  /** Has all of them in tallies. */
-  takeCells(): Steps;
+  /** Has all of an entry in its tally. */
+  takeOwnCells(entry: Entry): void;
 }
 
 /** The set that no write has taken. */
@@ -91,17 +63,16 @@ export interface PendingSet {
   counts: PendingCells;
 }
 
-/**
- * The evidence is journaled again when it is newer by this many seconds. Reading an alert whole costs about ten times
- * what taking it costs, and in most cases the next alert comes first.
- */
-const EVIDENCE_EVERY_S = 10;
-/** Seconds by which evidence must be newer than that of the stored report for the journal to take it. */
-const STORED_EVIDENCE_S = 60;
+/** A step of taking cells costs about as much as this number of rows. */
+const CELLS_COST = 128;
 
 export class ChangeLog {
-  #pending = new Set<Entry>();
-  #inFlight = new Set<Entry>();
+  #pending = new ListedSet<"notedPosition", Entry>("notedPosition");
+  #inFlight: Entry[] = [];
+  /** After a reset, through all that is in flight and all that is pending; before the latter these cells are taken. */
+  #inFlightPass = new EntryPass();
+  #pendingPass = new EntryPass();
+  #cells: Steps | undefined;
   /** The pending totals as the journal has them. */
   #writtenTotals: Totals = emptyTotals();
   #isInFlightWritten = true;
@@ -120,8 +91,9 @@ export class ChangeLog {
 
   /** Moves the pending changes in flight. */
   taken(): void {
-    this.#inFlight = this.#pending;
-    this.#pending = new Set();
+    this.#inFlight = [...this.#pending.list];
+    this.#inFlightPass = this.#pendingPass;
+    this.#forgetPending();
     this.#writtenTotals = emptyTotals();
     this.#isInFlightWritten = false;
   }
@@ -134,26 +106,35 @@ export class ChangeLog {
   /** Notes that the stored report holds the set in flight. */
   markPersisted(seq: number): void {
     this.#persistedSeq = seq;
-    this.#inFlight = new Set();
+    this.#inFlight = [];
+    this.#inFlightPass = new EntryPass();
     this.#isInFlightWritten = true;
   }
 
-  /** Has the journal remove all rows of the report and write again all that is open. */
-  reset(inFlight: Iterable<Entry>, pending: Iterable<Entry>): void {
-    this.#inFlight = new Set(inFlight);
-    this.#pending = new Set();
-    for (const entry of this.#inFlight) forgetWritten(entry.inFlight);
-    for (const entry of pending) {
-      forgetWritten(entry.pending);
-      this.note(entry);
-    }
+  /**
+   * Has the journal remove all rows of the report and write again all that is open: the entries, which are visited with the
+   * batches that they are in, and what is in cells.
+   */
+  reset(inFlight: readonly Entry[], pending: readonly Entry[], cells: Steps): void {
+    this.#inFlight = [];
+    this.#inFlightPass = new EntryPass(inFlight);
+    this.#forgetPending();
+    this.#pendingPass = new EntryPass(pending);
+    this.#cells = cells;
     this.#forgetTotals();
     this.#removesRows = true;
   }
 
-  /** Entries that wait to be written. */
+  #forgetPending(): void {
+    this.#pending = new ListedSet("notedPosition");
+    this.#pendingPass = new EntryPass();
+    this.#cells = undefined;
+  }
+
+  /** Entries that wait to be written, about: some may be counted twice. */
   get waiting(): number {
-    return this.#pending.size + this.#inFlight.size;
+    const inFlight = this.#inFlightPass.left + this.#inFlight.length;
+    return inFlight + (this.#cells ? 1 : 0) + this.#pendingPass.left + this.#pending.size;
   }
 
   hasChanges(pending: Totals): boolean {
@@ -195,12 +176,28 @@ export class ChangeLog {
   /** Returns changed violations of the set in flight, then of the pending one, in about `budget` rows. */
   drainViolations(budget: number, counts: PendingCells): { inFlight: ViolationRow[]; pending: ViolationRow[] } {
     const toInFlightRow = (entry: Entry) => entry.inFlight && toRow(entry, entry.inFlight);
-    const inFlight = toRows(this.#inFlight, toInFlightRow, budget);
+    const inFlight = toRows(() => this.#nextInFlight(), toInFlightRow, budget);
+    let left = budget - getCost(inFlight);
+    for (; left > 0 && this.#cells; left -= CELLS_COST) if (this.#cells.next().done) this.#cells = undefined;
     const toPendingRow = (entry: Entry) => {
       const inCell = counts.readCell(entry);
       return inCell ? toCellRow(entry, inCell) : entry.pending && toRow(entry, entry.pending);
     };
-    return { inFlight, pending: toRows(this.#pending, toPendingRow, budget - getCost(inFlight)) };
+    return { inFlight, pending: toRows(() => this.#nextPending(), toPendingRow, left) };
+  }
+
+  #nextInFlight(): Entry | undefined {
+    const again = this.#inFlightPass.next();
+    forgetWritten(again?.inFlight);
+    return again ?? this.#inFlight.pop();
+  }
+
+  #nextPending(): Entry | undefined {
+    const again = this.#pendingPass.next();
+    if (!again) return this.#pending.takeNext();
+    forgetWritten(again.pending);
+    this.#pending.delete(again);
+    return again;
   }
 
   /** Takes back a drained change that the journal could not take; `entries` are those of its violations. */
@@ -211,7 +208,7 @@ export class ChangeLog {
     for (const entry of entries) {
       forgetWritten(entry.inFlight);
       forgetWritten(entry.pending);
-      if (entry.inFlight) this.#inFlight.add(entry);
+      if (entry.inFlight) this.#inFlight.push(entry);
       if (entry.pending) this.note(entry);
     }
   }
@@ -222,66 +219,21 @@ export class ChangeLog {
   }
 }
 
-/** Takes entries off the list until their rows have used up the budget. */
+/** Takes entries until their rows have used up the budget. */
 function toRows(
-  entries: Set<Entry>,
+  next: () => Entry | undefined,
   createRow: (entry: Entry) => ViolationRow | undefined,
   budget: number,
 ): ViolationRow[] {
   const rows: ViolationRow[] = [];
   let left = budget;
-  for (const entry of entries) {
-    if (left <= 0) break;
-    entries.delete(entry);
+  while (left > 0) {
+    const entry = next();
+    if (!entry) break;
     const row = createRow(entry);
     if (!row) continue;
     rows.push(row);
     left -= 1 + row.pods.length;
   }
   return rows;
-}
-
-function toRow(entry: Entry, tally: Tally): ViolationRow {
-  const pods: PodRow[] = [];
-  for (const [podKey, pod] of tally.pods) {
-    if (pod.journaled === pod.occurrences) continue;
-    pod.journaled = pod.occurrences;
-    pods.push({ key: podKey, name: pod.name, node: pod.node, occurrences: pod.occurrences, lastUs: pod.lastUs });
-  }
-  const { occurrences, firstUs, lastUs, rule } = tally;
-  const evidence = takeNewEvidence(entry, tally);
-  return { key: entry.key, occurrences, firstUs, lastUs, rule: rule.text, evidence, pods };
-}
-
-/** Makes the row of counts that are in a cell. */
-function toCellRow(entry: Entry, found: CountsInCell): ViolationRow {
-  const { occurrences, firstUs, lastUs, journaledSecond } = found.counts;
-  const { pod, podKey, node, rule } = found.facts;
-  const isWanted = isEvidenceWanted(entry, lastUs, journaledSecond);
-  const evidence = isWanted ? found.readEvidence() : undefined;
-  const pods = pod === "" ? [] : [{ key: podKey, name: pod, node, occurrences, lastUs }];
-  return { key: entry.key, occurrences, firstUs, lastUs, rule: rule.text, evidence, pods };
-}
-
-function takeNewEvidence(entry: Entry, tally: Tally): Evidence | undefined {
-  const { latest, journaledSecond } = tally;
-  if (latest === undefined || !isEvidenceWanted(entry, latest.timeUs, journaledSecond)) return undefined;
-  tally.journaledSecond = toSecond(latest.timeUs);
-  return latest.read();
-}
-
-function isEvidenceWanted({ stored }: Entry, us: EpochUs, journaledSecond: number): boolean {
-  const second = toSecond(us);
-  if (journaledSecond > 0 && second - journaledSecond < EVIDENCE_EVERY_S) return false;
-  return stored?.latest === undefined || second - toSecond(stored.latest.timeUs) >= STORED_EVIDENCE_S;
-}
-
-/** Returns the number of rows. */
-export function getCost(rows: readonly ViolationRow[]): number {
-  return rows.reduce((sum, { pods }) => sum + 1 + pods.length, 0);
-}
-
-function forgetWritten(tally: Tally | undefined): void {
-  if (tally) tally.journaledSecond = 0;
-  for (const pod of tally?.pods.values() ?? []) pod.journaled = undefined;
 }

@@ -5,7 +5,7 @@
 // and of other ledgers.
 
 import { assert } from "../../lib/assert.ts";
-import type { Steps } from "../../lib/pacing/steps.ts";
+import { type Steps, visitInSteps } from "../../lib/pacing/steps.ts";
 import type { EpochUs } from "../../lib/time.ts";
 import { isDeletion } from "../counts/coverage-gap.ts";
 import { emptyTotals, mergeTotals, type Totals } from "../counts/totals.ts";
@@ -13,7 +13,7 @@ import { type Base, type Counted, type RecoveredSet, sumStored } from "../entrie
 import type { Entry } from "../entries/entry.ts";
 import type { Expiry } from "../entries/expiry.ts";
 import type { LedgerState } from "./ledger-state.ts";
-import type { LedgerWrite } from "./ledger-write.ts";
+import type { Keep, LedgerWrite } from "./ledger-write.ts";
 
 /** Each is removed from one report and added to another. */
 const ENTRIES_PER_STEP = 128;
@@ -28,8 +28,11 @@ export class LedgerTransfer {
     this.#write = write;
   }
 
-  /** Restores sets of an earlier process: the oldest in flight, as it may have been sent, the others pending. */
-  recover(recovered: readonly RecoveredSet[]): void {
+  /**
+   * Restores sets of an earlier process: the oldest in flight, as it may have been sent, the others pending. The totals are
+   * there with the first step. Between the steps alerts may be added, but nothing taken.
+   */
+  *recover(recovered: readonly RecoveredSet[]): Steps {
     const { policy, gaps, subjects, counts, sets, entries, unidentified } = this.#ledger;
     const [oldest, ...younger] = recovered;
     if (!oldest) return;
@@ -40,13 +43,24 @@ export class LedgerTransfer {
     sets.recover(oldest.seq);
     counts.inFlight = oldest.totals;
     gaps.recover(counts, () => sets.log?.noteInFlight());
-    unidentified.inFlight = oldest.totals.occurrences - entries.add(oldest.entries, "inFlight");
-    for (const { identity, tally } of oldest.entries) subjects.addTally(identity, tally);
+    unidentified.inFlight = countUnidentified(oldest);
     policy.take();
-    for (const { totals, entries: counted } of younger) this.absorb(totals, counted);
+    for (const set of younger) {
+      entries.pending.totals = mergeTotals(entries.pending.totals, set.totals);
+      unidentified.pending += countUnidentified(set);
+    }
     if (younger.length > 0) sets.resetLog();
+    const add = (where: "inFlight" | "pending") => (counted: Counted) => {
+      entries.add([counted], where);
+      subjects.addTally(counted.identity, counted.tally);
+    };
+    yield* visitInSteps(oldest.entries, add("inFlight"), ENTRIES_PER_STEP);
+    for (const set of younger) yield* visitInSteps(set.entries, add("pending"), ENTRIES_PER_STEP);
+    if (unidentified.all === before) return;
     // Any of the violations may be short of what was journaled without details.
-    if (unidentified.all > before) for (const entry of entries.map.values()) entry.lowerBound = true;
+    yield* visitInSteps(entries.map.values(), (entry) => {
+      entry.lowerBound = true;
+    });
   }
 
   /** Forgets violations that have no counts but committed ones, of a report that is about to lose all of these. */
@@ -80,7 +94,7 @@ export class LedgerTransfer {
     if (this.#ledger.counts.inFlight) this.#write.restore();
     const totals = this.#drainTotals();
     const drained: Counted[] = [];
-    for (const entry of entries.pending.take()) {
+    for (const entry of entries.pending.take().list) {
       const { key, identity, pending: tally } = entry;
       if (tally) drained.push({ key, identity, tally });
       entry.pending = undefined;
@@ -126,6 +140,14 @@ export class LedgerTransfer {
     return { ...totals, coverageGaps: totals.coverageGaps.filter((gap) => !isDeletion(gap)) };
   }
 
+  /** Forgets what `keep` leaves out of what no stored report holds. Steps as those of LedgerWrite.restoreInSteps. */
+  *revise(keep: Keep): Steps {
+    if (this.#ledger.counts.inFlight) yield* this.#write.restoreInSteps();
+    yield* this.#write.takeCells();
+    this.#write.take();
+    yield* this.#write.restoreInSteps(keep);
+  }
+
   /** Takes over what a ledger drained; the entries must be keyed for this one. */
   absorb(totals: Totals, counted: readonly Counted[]): void {
     const { subjects, entries, unidentified } = this.#ledger;
@@ -147,4 +169,8 @@ export class LedgerTransfer {
   moveCounts(from: Entry, to: Entry): void {
     this.#ledger.entries.moveCounts(from, to);
   }
+}
+
+function countUnidentified({ totals, entries }: RecoveredSet): number {
+  return entries.reduce((left, { tally }) => left - tally.occurrences, totals.occurrences);
 }

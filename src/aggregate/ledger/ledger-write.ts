@@ -6,9 +6,21 @@
 
 import { assert } from "../../lib/assert.ts";
 import { runAtOnce, type Steps } from "../../lib/pacing/steps.ts";
-import { isEmpty, mergeTotals } from "../counts/totals.ts";
+import type { Tally } from "../counts/tally.ts";
+import { isEmpty, mergeTotals, type Totals } from "../counts/totals.ts";
+import type { Counted } from "../entries/counted.ts";
 import type { Entry } from "../entries/entry.ts";
 import type { LedgerState } from "./ledger-state.ts";
+
+/** Counts that a write brings of what it was to bring. */
+export interface Keep {
+  /** Of a violation; undefined for nothing. */
+  tally(counted: Counted): Tally | undefined;
+  /** Of all; called after the violations. */
+  totals(all: Totals): Totals;
+}
+
+const KEEP_ALL: Keep = { tally: ({ tally }) => tally, totals: (all) => all };
 
 export class LedgerWrite {
   readonly #ledger: LedgerState;
@@ -33,7 +45,7 @@ export class LedgerWrite {
   }
 
   /** The entries of the write in flight, for Events. */
-  get entries(): ReadonlySet<Entry> {
+  get entries(): readonly Entry[] {
     return this.#ledger.entries.inFlight;
   }
 
@@ -78,11 +90,27 @@ export class LedgerWrite {
 
   /** The write is known not to have happened. */
   restore(): void {
-    const { counts, sets, entries } = this.#ledger;
+    runAtOnce(this.restoreInSteps());
+  }
+
+  /**
+   * Restores as restore does, but for what `keep` leaves out. Between the steps alerts may be added, but nothing taken or
+   * put back; a journal has some counts twice then, so that the stored report must be one that another writer has written.
+   */
+  *restoreInSteps(keep = KEEP_ALL): Steps {
+    const { counts, sets, entries, unidentified } = this.#ledger;
     assert(counts.inFlight, "restore follows take");
-    entries.pending.totals = mergeTotals(counts.inFlight, entries.pending.totals);
+    let identified = 0;
+    yield* entries.restore((counted) => {
+      const tally = keep.tally(counted);
+      identified += tally?.occurrences ?? 0;
+      return tally;
+    });
+    const kept = keep.totals(counts.inFlight);
+    unidentified.pending += kept.occurrences - identified;
+    unidentified.inFlight = 0;
+    entries.pending.totals = mergeTotals(kept, entries.pending.totals);
     this.#isAsked = true;
-    entries.restore();
     counts.inFlight = undefined;
     sets.resetLog();
   }

@@ -14,9 +14,10 @@ import type { EpochUs } from "../../lib/time.ts";
 import type { KnownPolicy } from "../counts/known-policy.ts";
 import { addAlert, addCounts, emptyTally, type Tally } from "../counts/tally.ts";
 import { countAlerts, emptyTotals, type Totals } from "../counts/totals.ts";
+import type { CountsInCell } from "../entries/change-rows.ts";
 import { type Entry, isWritten } from "../entries/entry.ts";
 import { PendingEntries } from "../entries/pending-entries.ts";
-import type { ChangeLog, CountsInCell, PendingCells } from "./change-log.ts";
+import type { ChangeLog, PendingCells } from "./change-log.ts";
 
 /** Sums of a report that no cell counts for. */
 const NO_SUMS = -1;
@@ -59,9 +60,8 @@ export class PendingCounts implements CellCounter, PendingCells {
     this.#totals = totals;
   }
 
-  /** Entries with counts, all of which are in tallies from now on. */
+  /** Entries with counts in tallies. */
   get entries(): PendingEntries {
-    runAtOnce(this.takeCells());
     return this.#entries;
   }
 
@@ -70,9 +70,10 @@ export class PendingCounts implements CellCounter, PendingCells {
     return this.#entries.newEntries > 0 || this.#hasNewCell;
   }
 
-  /** Gives away all counts. */
+  /** Gives away all counts, all of which are in tallies from now on. */
   take(): PendingEntries {
-    const { entries } = this;
+    runAtOnce(this.takeCells());
+    const entries = this.#entries;
     this.#totals = emptyTotals();
     this.#entries = new PendingEntries();
     this.#hasNewCell = false;
@@ -168,21 +169,19 @@ export class PendingCounts implements CellCounter, PendingCells {
     return { lastUs, cells };
   }
 
-  /** Takes the counts of all cells of an entry, and forgets it; its counts stay in the totals. */
-  remove(entry: Entry): void {
+  /** Takes the counts of all cells of an entry. */
+  takeOwnCells(entry: Entry): void {
     for (const cell of this.#listCells(entry)) this.takeCount(cell, entry);
-    this.#entries.delete(entry);
   }
 
-  /** Takes the counts of all cells. Between the steps others may begin to count, which the last step takes. */
+  /** Takes the counts of all cells; not of those that begin to count between the steps. */
   *takeCells(): Steps {
     const { cells } = this.#parts;
     if (!cells) return;
-    for (let left = this.#counting.length; left > CELLS_PER_STEP; left -= CELLS_PER_STEP) {
+    for (let left = this.#counting.length; left > 0; left -= CELLS_PER_STEP) {
       this.#takeCounts(this.#counting.splice(0, CELLS_PER_STEP), cells);
-      yield;
+      if (left > CELLS_PER_STEP) yield;
     }
-    this.#takeCounts(this.#counting.splice(0), cells);
   }
 
   #takeCounts(list: readonly number[], { counts, owners }: CellStore): void {

@@ -7,19 +7,32 @@
 import { storedEvidence } from "../../ingest/evidence/evidence.ts";
 import { parseRule } from "../../ingest/violation/rule.ts";
 import { type Identity, parseIdentityKey } from "../../ingest/violation/violation.ts";
+import { type Steps, visitInSteps } from "../../lib/pacing/steps.ts";
 import { Pods } from "../counts/pods.ts";
 import { addPod, type Tally } from "../counts/tally.ts";
 import { clearExpiry, countOutcome, emptyTotals, type Totals } from "../counts/totals.ts";
-import type { RecoveredSet } from "../entries/counted.ts";
-import type { LayerRow, ViolationRow } from "./change-log.ts";
+import type { ViolationRow } from "../entries/change-rows.ts";
+import type { Counted, RecoveredSet } from "../entries/counted.ts";
+import type { LayerRow } from "./change-log.ts";
+
+/** Rows that are read in one step: each takes some microseconds. */
+const ROWS_PER_STEP = 512;
+
+/** Reads sets back. */
+export function* recoverSets(layers: readonly LayerRow[]): Steps<RecoveredSet[]> {
+  const sets: RecoveredSet[] = [];
+  for (const layer of layers) sets.push(yield* recoverSet(layer));
+  return sets;
+}
 
 /** Reads one set back. */
-export function recoverSet(layer: LayerRow): RecoveredSet {
-  const entries = layer.violations.map((row) => ({
-    key: row.key,
-    identity: parseIdentityKey(row.key),
-    tally: toTally(row),
-  }));
+export function* recoverSet(layer: LayerRow): Steps<RecoveredSet> {
+  const entries: Counted[] = [];
+  yield* visitInSteps(
+    layer.violations,
+    (row) => entries.push({ key: row.key, identity: parseIdentityKey(row.key), tally: toTally(row) }),
+    ROWS_PER_STEP,
+  );
   return { seq: layer.seq, totals: readTotals(layer.totals, entries), policy: layer.policy, entries };
 }
 

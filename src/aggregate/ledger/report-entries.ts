@@ -6,7 +6,7 @@
 
 import type { Expired } from "../../api/v1alpha1.ts";
 import { type Identity, settledKey } from "../../ingest/violation/violation.ts";
-import { runAtOnce, type Steps, visitInSteps } from "../../lib/pacing/steps.ts";
+import { type Steps, visitInSteps } from "../../lib/pacing/steps.ts";
 import type { EpochUs } from "../../lib/time.ts";
 import type { KnownPolicy } from "../counts/known-policy.ts";
 import { mergeInto, type Tally } from "../counts/tally.ts";
@@ -56,7 +56,7 @@ export class ReportEntries implements CountingReport {
   readonly pending: PendingCounts;
   taken = 0;
   readonly #parts: ReportEntriesParts;
-  #inFlight = new Set<Entry>();
+  #inFlight: Entry[] = [];
   /** Occurrences that the stored report does not list, while a rebase on it is under way. */
   #newCommitted: number | undefined;
   /** Entries that a report written now would count. */
@@ -70,7 +70,7 @@ export class ReportEntries implements CountingReport {
     this.pending = new PendingCounts({ cells: meter.cells, policy, log, onCounting, updateBytes });
   }
 
-  get inFlight(): ReadonlySet<Entry> {
+  get inFlight(): readonly Entry[] {
     return this.#inFlight;
   }
 
@@ -90,7 +90,7 @@ export class ReportEntries implements CountingReport {
   /** Moves the counts of an entry to another, between writes. */
   moveCounts(from: Entry, to: Entry): void {
     if (from.stored && to.stored) this.#written--;
-    for (const entry of [from, to]) this.pending.remove(entry);
+    for (const entry of [from, to]) this.#removePending(entry);
     moveCounts(from, to);
     if (to.pending) this.pending.entries.add(to);
   }
@@ -108,9 +108,9 @@ export class ReportEntries implements CountingReport {
 
   /** Moves what is pending in flight; each entry moves its own when it is next looked at. */
   take(): void {
-    const entries = this.pending.take();
-    this.#inFlight = entries;
-    this.#written += entries.newEntries;
+    const { list, newEntries } = this.pending.take();
+    this.#inFlight = [...list];
+    this.#written += newEntries;
     this.#parts.unidentified.take();
     this.taken++;
   }
@@ -125,22 +125,25 @@ export class ReportEntries implements CountingReport {
       },
       CHANGES_PER_STEP,
     );
-    this.#inFlight = new Set();
+    this.#inFlight = [];
     this.#parts.unidentified.commit();
   }
 
-  /** Moves what is in flight back to what is pending. */
-  restore(): void {
-    runAtOnce(this.pending.takeCells());
-    for (const entry of this.#inFlight) {
-      const { inFlight } = entry;
-      if (inFlight) entry.pending = entry.pending ? mergeInto(inFlight, entry.pending) : inFlight;
+  /** Moves what `keep` returns of what is in flight back to what is pending, and forgets the rest. */
+  *restore(keep: (counted: Counted) => Tally | undefined): Steps {
+    const restore = (entry: Entry) => {
+      const { key, identity, inFlight } = entry;
+      const kept = inFlight && keep({ key, identity, tally: inFlight });
+      if (inFlight?.latest !== kept?.latest) inFlight?.latest?.leave();
+      if (kept) entry.pending = entry.pending ? mergeInto(kept, entry.pending) : kept;
       entry.inFlight = undefined;
       if (!entry.stored) this.#written--;
-      this.pending.entries.add(entry);
-    }
-    this.#inFlight = new Set();
-    this.#parts.unidentified.restore();
+      if (entry.pending) this.pending.entries.add(entry);
+      else if (!entry.stored && !this.#isPending(entry)) this.map.delete(key);
+      this.map.updateBytes(entry);
+    };
+    yield* visitInSteps(this.#inFlight, restore, CHANGES_PER_STEP);
+    this.#inFlight = [];
   }
 
   /** Adds counts from elsewhere to those in flight or pending; returns their occurrences. */
@@ -163,7 +166,7 @@ export class ReportEntries implements CountingReport {
     if (!isWritten(entry)) this.#written++;
     const isPending = this.pending.entries.delete(entry);
     entry.inFlight = tally;
-    this.#inFlight.add(entry);
+    this.#inFlight.push(entry);
     if (isPending) this.pending.entries.add(entry);
   }
 
@@ -224,9 +227,15 @@ export class ReportEntries implements CountingReport {
     this.map.updateBytes(entry);
   }
 
+  /** Takes the counts of all cells of an entry, and forgets it there; its counts stay in the totals. */
+  #removePending(entry: Entry): void {
+    this.pending.takeOwnCells(entry);
+    this.pending.entries.delete(entry);
+  }
+
   /** Removes an entry; returns its counts that no stored report holds. */
   remove(entry: Entry): Counted | undefined {
-    this.pending.remove(entry);
+    this.#removePending(entry);
     const { key, identity, inFlight, pending } = entry;
     const tally = inFlight && pending ? mergeInto(inFlight, pending) : (inFlight ?? pending);
     if (isWritten(entry)) this.#written--;
@@ -264,7 +273,7 @@ export class ReportEntries implements CountingReport {
 
   /** Evicts a violation that was last seen at `lastUs`; returns its occurrences. */
   #evict(entry: Entry, lastUs: EpochUs): number {
-    this.pending.remove(entry);
+    this.#removePending(entry);
     const occurrences = countAll(entry);
     const pending = entry.pending?.occurrences ?? 0;
     this.#parts.unidentified.pending += pending;

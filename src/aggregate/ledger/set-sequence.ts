@@ -61,9 +61,10 @@ export class SetSequence {
     this.resetLog();
   }
 
-  /** Has the journal delete the report's rows and write all that is pending again. */
+  /** Has the journal delete the report's rows and write all that is pending again, batch by batch. */
   resetLog(): void {
-    this.log?.reset(this.#entries.inFlight, this.#entries.pending.entries);
+    const { inFlight, pending } = this.#entries;
+    this.log?.reset(inFlight, pending.entries.list, pending.takeCells());
   }
 
   /** Numbers what goes in flight, and what is pending from now on. */

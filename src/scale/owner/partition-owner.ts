@@ -13,6 +13,7 @@
 import type { Report } from "../../api/v1alpha1.ts";
 import { reportKey } from "../../ingest/violation/violation.ts";
 import { RetryPolicy } from "../../lib/pacing/retry-policy.ts";
+import { runAtOnce } from "../../lib/pacing/steps.ts";
 import { toEpochUs } from "../../lib/time.ts";
 import { findPersistedSeq, parseMarks } from "../../reconcile/watermark.ts";
 import { SinkError } from "../../sinks/report-sink.ts";
@@ -174,7 +175,7 @@ export class PartitionOwner {
     const nowMs = this.#parts.clock.nowMs();
     for (const report of stored) {
       const ledger = life.aggregator.ledger(report.metadata.namespace, report.policy.name);
-      life.controller.adopt(ledger, report, []);
+      runAtOnce(life.controller.adopt(ledger, report, []));
       const mark = parseMarks(report.metadata).find(({ id }) => id !== MOVED_ID)?.id;
       const writtenFrom = mark ?? findMovedStream(report.metadata);
       if (!writtenFrom?.startsWith("stream-") || writtenFrom === stream) continue;

@@ -5,15 +5,20 @@
 
 import { afterEach, expect, it, vi } from "vitest";
 import { Aggregator } from "../../../src/aggregate/aggregator.ts";
+import { SetNumbers } from "../../../src/aggregate/counts/set-numbers.ts";
 import { touchEarlyReports } from "../../../src/aggregate/early-entries.ts";
 import { Entry } from "../../../src/aggregate/entries/entry.ts";
 import { EntryMap } from "../../../src/aggregate/entries/entry-map.ts";
+import { drainChanges } from "../../../src/aggregate/journal-changes.ts";
 import { SubjectCounts } from "../../../src/aggregate/ledger/distinct-subjects.ts";
-import type { Ledger } from "../../../src/aggregate/ledger/ledger.ts";
+import { Ledger } from "../../../src/aggregate/ledger/ledger.ts";
+import { recoverSet } from "../../../src/aggregate/ledger/recovered-counts.ts";
 import { recordEventUpdates } from "../../../src/events/event-updates.ts";
-import type { Steps } from "../../../src/lib/pacing/steps.ts";
+import { subtractReported } from "../../../src/leadership/subtract-reported.ts";
+import { runAtOnce, type Steps } from "../../../src/lib/pacing/steps.ts";
 import { buildReport } from "../../../src/reconcile/write-attempt.ts";
 import { renderInSteps, renderReport } from "../../../src/report/render.ts";
+import { ReportedUntil } from "../../../src/report/reported-until.ts";
 import { alert, formatTimeAt, MEMORY, renderOptions, throttleNotice, toLetters, violation } from "../../support/gen.ts";
 import { add } from "../ingest/fold-alerts.ts";
 
@@ -24,12 +29,14 @@ const MOST = 6 * 1024;
 afterEach(() => vi.restoreAllMocks());
 
 /** Digits would be folded away. */
-function fill(workloads: number): { aggregator: Aggregator; ledger: Ledger } {
-  const aggregator = new Aggregator(MEMORY, () => {});
-  for (let i = 0; i < HELD; i++) {
-    const mods = { OwnerName: `w-${toLetters(i % workloads)}`, Operation: "File", Resource: `/x/${toLetters(i)}` };
-    add(aggregator, alert({ ...mods, UpdatedTime: formatTimeAt(i) }));
-  }
+function toAlert(i: number, workloads: number): ReturnType<typeof alert> {
+  const mods = { OwnerName: `w-${toLetters(i % workloads)}`, Operation: "File", Resource: `/x/${toLetters(i)}` };
+  return alert({ ...mods, UpdatedTime: formatTimeAt(i) });
+}
+
+function fill(workloads: number, journal?: ConstructorParameters<typeof Aggregator>[2]) {
+  const aggregator = new Aggregator(MEMORY, () => {}, journal);
+  for (let i = 0; i < HELD; i++) add(aggregator, toAlert(i, workloads));
   return { aggregator, ledger: [...aggregator.ledgers.values()][0] as Ledger };
 }
 
@@ -92,6 +99,83 @@ it("what is pending is taken, and looked at for new violations, without a visit 
   expect([entry?.inFlight?.occurrences, entry?.pending?.occurrences]).toEqual([1, 1]);
   expect(ledger.write.hasNewViolation).toBe(false);
 });
+
+it("a late write of another replica is subtracted in steps, and what is counted meanwhile is pending", () => {
+  const { aggregator, ledger } = fill(3);
+  const other = new Ledger("shop", "p");
+  for (let i = 0; i < 3; i++) other.add(violation(toAlert(i, 3)), true);
+  other.write.take();
+  const shown = new ReportedUntil(buildReport(other, renderReport(other, renderOptions()), undefined, undefined), 10);
+  ledger.write.take();
+  for (let i = 0; i < HELD; i += 2) add(aggregator, toAlert(i, 3));
+  const looks = vi.spyOn(ReportedUntil.prototype, "until");
+  const steps = subtractReported(ledger, shown);
+  const { most, value } = measure(
+    (function* () {
+      for (;;) {
+        const { done, value: result } = steps.next();
+        if (done) return result;
+        add(aggregator, alert({ OwnerName: "w-q", UpdatedTime: formatTimeAt(2 * HELD) }));
+        yield;
+      }
+    })(),
+    () => looks.mock.calls.length,
+  );
+  expect(most).toBeLessThanOrEqual(2 * 256);
+  // Of the three violations that the other replica has in its report two were seen twice here.
+  expect(value).toEqual({ left: 5, isCertain: true });
+  const kept = ledger.counts.all.occurrences;
+  expect(kept).toBeGreaterThan(HELD + HELD / 2 - 5);
+  expect(renderSum(ledger)).toBe(kept);
+});
+
+it("a journal begins again without a visit to any violation, and gets all rows batch by batch", () => {
+  const { aggregator, ledger } = fill(3, { numbers: new SetNumbers() });
+  while (drainChanges(ledger, 1000)?.layers.length);
+  ledger.write.take();
+  for (let i = 0; i < 100; i++) add(aggregator, toAlert(i, 3));
+  while (drainChanges(ledger, 1000)?.layers.length);
+  const reads = countReads();
+  const before = reads();
+  ledger.sets.resetLog();
+  expect(reads() - before).toBe(0);
+  const rows = new Map<string, number>();
+  let added = 0;
+  for (let change = drainChanges(ledger, 250); change?.layers.length; change = drainChanges(ledger, 250)) {
+    for (const { seq, violations } of change.layers)
+      for (const { key, pods, evidence } of violations) {
+        expect([pods.length, evidence === undefined]).toEqual([1, false]);
+        rows.set(`${seq} ${key}`, (rows.get(`${seq} ${key}`) ?? 0) + 1);
+      }
+    expect(change.layers.flatMap(({ violations }) => violations).length).toBeLessThanOrEqual(250);
+    if (added < 20) add(aggregator, toAlert(HELD + added++, 3));
+  }
+  expect([rows.size, ledger.sets.log?.waiting]).toEqual([HELD + 100 + 20, 0]);
+});
+
+it("rows of a journal become counts in steps", () => {
+  const { ledger } = fill(3, { numbers: new SetNumbers() });
+  const layers = drainChanges(ledger, Number.POSITIVE_INFINITY)?.layers ?? [];
+  const next = new Aggregator(MEMORY, () => {});
+  const weighed = vi.spyOn(EntryMap.prototype, "begin");
+  const begun = next.ledger("shop", "p");
+  const sets = layers.map((layer) => runAtOnce(recoverSet(layer)));
+  const first = begun.transfer.recover(sets);
+  first.next();
+  expect([begun.counts.unwritten, begun.entries.size]).toEqual([HELD, 128]);
+  const { most } = measure(first, () => weighed.mock.calls.length);
+  expect(most).toBeLessThanOrEqual(128);
+  expect(renderSum(begun)).toBe(HELD);
+});
+
+/** Occurrences that a report written now lists and leaves out. */
+function renderSum(ledger: Ledger): number {
+  if (ledger.write.isInFlight) ledger.write.commit();
+  ledger.write.take();
+  ledger.write.commit();
+  const { violations, omitted } = renderReport(ledger, renderOptions());
+  return violations.reduce((sum, { occurrences }) => sum + occurrences, omitted?.occurrences ?? 0);
+}
 
 it("what is added between the steps of a commit is pending, and nothing is counted twice", () => {
   const { aggregator, ledger } = fill(3);

@@ -4,7 +4,8 @@
 // Builders of what a journal takes, and what the next process finds.
 
 import { emptyTotals } from "../../../src/aggregate/counts/totals.ts";
-import type { LayerRow, ReportChange, ViolationRow } from "../../../src/aggregate/ledger/change-log.ts";
+import type { ViolationRow } from "../../../src/aggregate/entries/change-rows.ts";
+import type { LayerRow, ReportChange } from "../../../src/aggregate/ledger/change-log.ts";
 import { getRule } from "../../../src/ingest/violation/rule.ts";
 import { identityKey } from "../../../src/ingest/violation/violation.ts";
 import type { Batch, Journal, Recovered } from "../../../src/journal/journal.ts";

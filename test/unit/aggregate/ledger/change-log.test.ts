@@ -2,8 +2,9 @@
 // Copyright The policy-violation-operator Authors
 
 import { expect, it } from "vitest";
+import type { ViolationRow } from "../../../../src/aggregate/entries/change-rows.ts";
 import { drainChanges } from "../../../../src/aggregate/journal-changes.ts";
-import { ChangeLog, type ViolationRow } from "../../../../src/aggregate/ledger/change-log.ts";
+import { ChangeLog } from "../../../../src/aggregate/ledger/change-log.ts";
 import { Ledger } from "../../../../src/aggregate/ledger/ledger.ts";
 import { alert, formatTimeAt, violation } from "../../../support/gen.ts";
 

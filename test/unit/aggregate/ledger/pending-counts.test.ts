@@ -4,8 +4,8 @@
 // Counts that stay in cells until a write takes them: what totals and the journal show of them meanwhile.
 
 import { expect, it, vi } from "vitest";
+import type { ViolationRow } from "../../../../src/aggregate/entries/change-rows.ts";
 import { drainChanges, revertDrain } from "../../../../src/aggregate/journal-changes.ts";
-import type { ViolationRow } from "../../../../src/aggregate/ledger/change-log.ts";
 import type { Ledger } from "../../../../src/aggregate/ledger/ledger.ts";
 import { formatTimeAt } from "../../../support/gen.ts";
 import { createBed } from "../../ingest/cell-bed.ts";
