@@ -15,10 +15,10 @@ const PLAIN = /^[\x20-\x7e]*$/;
 const WHITE_SPACE = /[\t\n\v\f\r\x85\u2028\u2029]+|(?! )\p{Zs}/gu;
 /**
  * Everything that Unicode calls "other" (controls, direction and zero-width marks, tags, surrogates, private and
- * unassigned characters) or ignorable by default (variation selectors, joiners, fillers), marks that enclose, the blank
- * Braille pattern, the musical null note head and the object replacement character.
+ * unassigned characters) or ignorable by default (variation selectors, joiners, fillers), marks that enclose, the object
+ * replacement character, and what prints as nothing: a Braille pattern, a note head, two hieroglyphs, a Khitan filler.
  */
-const UNSAFE = /[\p{C}\p{Default_Ignorable_Code_Point}\p{Me}\u2800\u{1d159}\ufffc]/gu;
+const UNSAFE = /[\p{C}\p{Default_Ignorable_Code_Point}\p{Me}\ufffc\u2800\u{1d159}\u{13441}\u{13442}\u{16fe4}]/gu;
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();

@@ -34,6 +34,7 @@ describe("sanitize", () => {
     ["variation selectors", "a\ufe0f\ufe00\u{e0100}\u180b\u180fb", `a${BAD.repeat(5)}b`],
     ["joiners that print as nothing", "a\u034f\u17b4\u17b5\u{1d173}b", `a${BAD.repeat(4)}b`],
     ["a blank Braille pattern", "a\u2800b", `a${BAD}b`],
+    ["blank hieroglyphs and a Khitan filler", "a\u{13441}\u{13442}\u{16fe4}b", `a${BAD.repeat(3)}b`],
     ["a musical null note head", "a\u{1d159}b", `a${BAD}b`],
     ["marks that enclose, and objects", "a\u20e3\ufff9\ufffcb", `a${BAD.repeat(3)}b`],
     ["letters and accents of the world", "e\u0301 \u05d0\u0627", "e\u0301 \u05d0\u0627"],
