@@ -178,7 +178,7 @@ const ANSWERED: Record<ApiErrorCode | "OK" | "NotInstalled", string> = {
   Throttled: "the API server asked for patience",
   TooLarge: "the object or the answer is beyond a limit",
   Invalid: "the API server understood and refused",
-  Expired: "a list took too long and is begun again",
+  Expired: "a list took too long and starts again",
   Unavailable: "nothing was carried out: no connection, or the server can't now",
   NotAnswered: "no answer; what was asked may have happened",
   Unknown: "anything else",

@@ -55,7 +55,7 @@ export class Aggregator {
     this.#numbers = journal?.numbers ?? new SetNumbers();
   }
 
-  /** Counts one alert; false where there may be no report more. */
+  /** Counts one alert; false where there is no room for its report. */
   add(occurrence: Occurrence): boolean {
     const { violation, timeUs, cell } = occurrence;
     const key = reportKey(violation.namespace, violation.policyName);
@@ -88,7 +88,7 @@ export class Aggregator {
     this.#onDirty(reportKey(ledger.namespace, ledger.policyName), "counters");
   }
 
-  /** Adds counts that another process has counted; false where there may be no report more. */
+  /** Adds counts that another process has counted; false where there is no room for its report. */
   absorb(counts: DrainedCounts): boolean {
     const { namespace, policyName } = counts;
     const key = reportKey(namespace, policyName);

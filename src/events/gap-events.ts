@@ -20,11 +20,11 @@ export interface GapEventsParts {
   describe?: (seconds: number, kind: Gap["kind"]) => string;
 }
 
-const WHAT = {
+const DESCRIPTIONS = {
   StreamDown: "KubeArmor's alert stream is down",
   StreamEnded: "KubeArmor ended the alert stream and it could not be opened again",
   NodeDown: "nodes of the cluster are not read",
-  Stalled: "the operator stood still",
+  Stalled: "the operator was stalled",
   NotRunning: "no operator ran",
   Handover: "one replica took over from another",
   JournalUnavailable: "the journal could not be kept",
@@ -94,7 +94,7 @@ export class GapEvents {
 
 function describeGap(seconds: number, kind: Gap["kind"]): string {
   return (
-    `No alert was read for more than ${seconds} s: ${WHAT[kind]}. Alerts of that time are in no report; ` +
+    `No alert was read for more than ${seconds} s: ${DESCRIPTIONS[kind]}. Alerts of that time are in no report; ` +
     "reports that may miss alerts have coverage.lowerBound true and list the gap."
   );
 }

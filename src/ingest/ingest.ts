@@ -133,7 +133,7 @@ export class Ingest {
     const { namespace, policyName } = occurrence.violation;
     const reason = this.#parts.findRefusal(namespace) ?? "too_many_reports";
     counters.rejected[reason]++;
-    const detail = `no report more is begun: ${namespace ?? "the cluster"}, ${policyName}`;
+    const detail = `no room for another report: ${namespace ?? "the cluster"}, ${policyName}`;
     this.#parts.onRejected(reason, detail, line, null);
   }
 }

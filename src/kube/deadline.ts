@@ -8,7 +8,7 @@ import type { Clock } from "../lib/clock.ts";
 
 /**
  * Until when a write that succeeded is a right to lead: over as soon as its timer rings OR the clock says so. The timer
- * sees through a clock that was set back; the clock sees through a process that stood still and is late for its timers.
+ * sees through a clock that was set back; the clock sees through a process that was stalled and is late for its timers.
  */
 export class Deadline {
   readonly #clock: Clock;

@@ -24,7 +24,7 @@ export class PersistedUntil {
     this.#lookedMs = ms;
   }
 
-  /** A write has landed that left out no count from before `takenMs`. */
+  /** Notes a write that left out no count from before `takenMs`. */
   markPersisted(key: string, takenMs: number): void {
     this.#since.set(key, Math.max(takenMs, this.#since.get(key) ?? this.#lookedMs));
   }

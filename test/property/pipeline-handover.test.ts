@@ -301,11 +301,11 @@ describe("a leader that dies at any moment", () => {
   ])(
     "counts nothing twice when its last write arrives after the takeover, where alerts come %s",
     async (_, inOrder) => {
-      let landed = 0;
+      let arrived = 0;
       await checkAllAsync(80, [generateLateWrites(inOrder)], async (how) => {
         const world = new World({});
         await world.run(how);
-        landed += world.late.filter((kind) => kind === "written").length;
+        arrived += world.late.filter((kind) => kind === "written").length;
         const sent = countSent(how.sent);
         for (const { metadata, summary, coverage } of world.store.reports) {
           const key = `${metadata.namespace ?? ""}/${metadata.name}`;
@@ -317,7 +317,7 @@ describe("a leader that dies at any moment", () => {
         expect(findBackwardSteps(world.store.history, true)).toEqual([]);
         expect(world.standby.counters.counted).toBe(how.sent.length);
       });
-      expect(landed).toBeGreaterThan(0);
+      expect(arrived).toBeGreaterThan(0);
     },
   );
 });

@@ -11,7 +11,7 @@ import { type ClockStep, findProblems, runScript, Simulation } from "./pipeline-
 
 const COMMON = ["foreign_labels", "too_large", "unknown_before", "retry_before", "refused"] as const;
 
-// A write that landed unseen, and whose object is then deleted, leaves no trace: no writer can know, so these two kinds
+// A write that was stored unseen, and whose object is then deleted, leaves no trace: no writer can know, so these two kinds
 // of trouble are tried apart.
 const FAMILIES: readonly (readonly [string, readonly Fault[]])[] = [
   [

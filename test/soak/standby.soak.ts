@@ -55,7 +55,7 @@ async function replaceLeader(
   await standby.waitForLog("leading");
   if (how !== "frozen") return;
   leader.child.kill("SIGCONT");
-  await eventually("the end of the process that stood still", () => leader.child.exitCode !== null);
+  await eventually("the end of the process that was stalled", () => leader.child.exitCode !== null);
 }
 
 test(`${ROUNDS} changes of leaders at ${RATE} alerts/s: nothing lost, nothing twice, nothing declared`, async () => {

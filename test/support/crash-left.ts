@@ -41,10 +41,10 @@ export function countHeld(left: Recovered | undefined, reports: readonly Report[
   }
   for (const { namespace, policyName, layers } of left?.reports ?? []) {
     const stored = reports.find((r) => r.metadata.namespace === namespace && r.policy.name === policyName);
-    const landed = findPersistedSeq(stored?.metadata, left?.writerId ?? "");
+    const persistedSeq = findPersistedSeq(stored?.metadata, left?.writerId ?? "");
     for (const layer of layers) {
       const { totals } = runAtOnce(recoverSet(layer));
-      if (layer.seq > landed) add(toKey(namespace, policyName), totals.occurrences, totals.lastUs);
+      if (layer.seq > persistedSeq) add(toKey(namespace, policyName), totals.occurrences, totals.lastUs);
     }
   }
   return held;

@@ -16,7 +16,7 @@ interface Rejected {
   count: number;
   /** Those of `count` without a known time. */
   undated: number;
-  episode: GapBuilder;
+  dated: GapBuilder;
 }
 
 /** Rejections that the reports of a scope get. */
@@ -53,16 +53,16 @@ export class Rejections {
     const rejected = this.#getRejected(scope);
     rejected.count++;
     if (us === undefined) rejected.undated++;
-    else rejected.episode.add(us);
+    else rejected.dated.add(us);
   }
 
   /** Everything since the last call; the undated ones were raised somewhere between the two times of `span`. */
   take(span: () => readonly [EpochUs, EpochUs]): TakenRejections[] {
     const taken: TakenRejections[] = [];
     for (const rejected of this.#byScope.values()) {
-      const { scope, count, undated, episode } = rejected;
+      const { scope, count, undated, dated } = rejected;
       if (count === 0) continue;
-      taken.push({ scope, count, coverageGaps: [...toUndatedGap(undated, span), ...episode.take()] });
+      taken.push({ scope, count, coverageGaps: [...toUndatedGap(undated, span), ...dated.take()] });
       rejected.count = 0;
       rejected.undated = 0;
     }
@@ -74,7 +74,7 @@ export class Rejections {
     let rejected = this.#byScope.get(key);
     // The scope that was used last is the last of the map.
     if (rejected) this.#byScope.delete(key);
-    rejected ??= { scope, count: 0, undated: 0, episode: new GapBuilder("Rejected") };
+    rejected ??= { scope, count: 0, undated: 0, dated: new GapBuilder("Rejected") };
     this.#byScope.set(key, rejected);
     return rejected;
   }

@@ -66,6 +66,6 @@ export interface PipelineParts {
   /** Nodes that are read directly; returns undefined where the relay is read. Default: the relay. */
   nodes?: (() => CoveredNodes | undefined) | undefined;
   onWriteResult?: ReportControllerParts["onResult"];
-  /** Called after each report that has landed. */
+  /** Called after each report that was written. */
   onReport?: (report: Report) => void;
 }

@@ -163,7 +163,7 @@ export class LeaderElector {
       if (giveUp.aborted) this.#updateState("stopped");
       if (!this.#isTrying) break;
       const deadline = await this.#tryClaim(giveUp);
-      // A process that stood still may get the answer when it is worth nothing any more.
+      // A process that was stalled may get the answer when it is worth nothing any more.
       if (deadline !== undefined && !deadline.isOver && !giveUp.aborted) return this.#lead(deadline);
       deadline?.cancel();
       await this.#pause(giveUp);
@@ -250,7 +250,7 @@ export class LeaderElector {
     const { renewDeadlineMs, retryPeriodMs } = this.#options;
     const why =
       term.deadline.leftMs < -retryPeriodMs
-        ? "this process stood still, or its clock was set"
+        ? "this process was stalled, or its clock was set"
         : (this.#access.problem ?? "the API server has not answered in time");
     this.#endTerm("expired", `the Lease ${this.#lease} was not renewed for ${renewDeadlineMs / 1000} s: ${why}`);
   }

@@ -29,7 +29,7 @@ function persist(ledger: Ledger): EventUpdate[] {
   return reported;
 }
 
-describe("a landed write", () => {
+describe("a write that was stored", () => {
   it("has each pod's activity, count and time", () => {
     const reported = createUpdates([
       alert({ UpdatedTime: formatTimeAt(0), Message: "denied" }),

@@ -68,7 +68,7 @@ describe("a leader that can't renew", () => {
     const b = election.startCandidate("b");
     await election.world.advance(1000);
     a.connection.weather = () => ({ error: unavailable });
-    // b tries as soon as the Lease has stood still for 15 s.
+    // b tries as soon as the Lease was not renewed for 15 s.
     await election.world.advance(13_900);
     expect([a.elector.isLeader, b.elector.isLeader]).toEqual([false, false]);
     await election.world.advance(200);
@@ -77,7 +77,7 @@ describe("a leader that can't renew", () => {
   });
 });
 
-describe("a leader that stood still", () => {
+describe("a leader that was stalled", () => {
   test.each(["timer", "answer"] as const)(
     "longer than its lease knows by its clock alone that it leads no more, if %ss come first",
     async (first) => {
@@ -94,7 +94,7 @@ describe("a leader that stood still", () => {
       await election.world.advance(0);
       expect(a.elector.isLeader).toBe(false);
       expect(a.terms[0]?.reason).toBe(
-        "the Lease security/operator was not renewed for 10 s: this process stood still, or its clock was set",
+        "the Lease security/operator was not renewed for 10 s: this process was stalled, or its clock was set",
       );
       expect(a.connection.requests).toHaveLength(3);
       await election.world.advance(60_000);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// A process that stood still must not write by a Lease that is over, though no timer has fired yet.
+// A process that was stalled must not write by a Lease that is over, though no timer has fired yet.
 
 import { expect, test } from "vitest";
 import { MISSING_SINCE_ANNOTATION } from "../../../src/api/names.ts";

@@ -89,20 +89,20 @@ it("a coverageGap is shown with what is known of it, and read back", () => {
   expect(parseCoverageGap({ kind: "Throttled", from: "yesterday" })).toBeUndefined();
 });
 
-it("an episode is one coverageGap with a count until a minute is quiet", () => {
-  const episode = new GapBuilder("MemoryLimit");
-  expect(episode.take()).toEqual([]);
-  episode.add(START_US);
-  episode.add(START_US + 60 * SECOND);
+it("alerts close together are one coverage gap with a count until a minute is quiet", () => {
+  const builder = new GapBuilder("MemoryLimit");
+  expect(builder.take()).toEqual([]);
+  builder.add(START_US);
+  builder.add(START_US + 60 * SECOND);
   const first = createCoverageGap("MemoryLimit", START_US, { toUs: START_US + 60 * SECOND, count: 2 });
-  expect(episode.take()).toEqual([first]);
-  expect(episode.take()).toEqual([]);
+  expect(builder.take()).toEqual([first]);
+  expect(builder.take()).toEqual([]);
   // Older than the newest, and then more than a minute later.
-  episode.add(START_US + 1);
-  expect(episode.take()).toEqual([{ ...first, count: 3 }]);
-  episode.add(START_US + 121 * SECOND);
+  builder.add(START_US + 1);
+  expect(builder.take()).toEqual([{ ...first, count: 3 }]);
+  builder.add(START_US + 121 * SECOND);
   const second = createCoverageGap("MemoryLimit", START_US + 121 * SECOND, { toUs: START_US + 121 * SECOND, count: 1 });
-  expect(episode.take()).toEqual([second]);
+  expect(builder.take()).toEqual([second]);
 });
 
 describe("rejections", () => {
