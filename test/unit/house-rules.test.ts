@@ -217,6 +217,21 @@ it("every file that ARCHITECTURE.md names exists", () => {
   expect(named.filter((name) => !all.some((path) => `/${path}`.endsWith(`/${name}`)))).toEqual([]);
 });
 
+it.each(["package.json", "plugin/package.json", "headlamp/package.json"])(
+  "ARCHITECTURE.md says what each package of %s is for",
+  (path) => {
+    const named = [...readFileSync(join(ROOT, "ARCHITECTURE.md"), "utf8").matchAll(/`([^`\s]+)`/g)].map(
+      ([, name = ""]) => name,
+    );
+    const { dependencies, devDependencies, optionalDependencies } = JSON.parse(readFileSync(join(ROOT, path), "utf8"));
+    const packages = Object.keys({ ...dependencies, ...devDependencies, ...optionalDependencies });
+    expect(packages.length).toBeGreaterThan(5);
+    const isNamed = (name: string) =>
+      named.includes(name) || (name.startsWith("@") && named.includes(name.replace(/[^/]+$/, "*")));
+    expect(packages.filter((name) => !isNamed(name))).toEqual([]);
+  },
+);
+
 describe("time, chance and the process", () => {
   it.each<[string, RegExp, SourceFile[]]>([
     ["Date.now", /\bDate\.now\b/, excludeFiles("src/lib/clock.ts")],
