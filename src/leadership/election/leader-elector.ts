@@ -14,23 +14,13 @@ import type { Logger } from "../../lib/logger.ts";
 import { type ElectorEvent, type ElectorState, NEXT_ELECTOR_STATE } from "./elector-states.ts";
 import { type LeaseCall, LeaseStore } from "./lease.ts";
 import { LeaseAccess } from "./lease-access.ts";
-import { type ClaimFacts, LeaseClaim } from "./lease-claim.ts";
+import { type ClaimFacts, LeaseClaim, type LeaseClaimOptions } from "./lease-claim.ts";
 import { JITTER_FACTOR } from "./warm-priority.ts";
 
-export interface LeaderElectorOptions {
+export interface LeaderElectorOptions extends Omit<LeaseClaimOptions, "onFree" | "onHolder"> {
   /** Namespace and name of the Lease; the Lease is created, its namespace is not. */
   namespace: string;
   name: string;
-  /** The holder's name in the Lease; not empty. */
-  identity: string;
-  /** Time that other replicas wait for a sign of life; the Lease holds it in seconds, rounded up. */
-  leaseDurationMs: number;
-  /** Time that a leader continues after its last successful renewal; less than leaseDurationMs. */
-  renewDeadlineMs: number;
-  /** Time between two tries; 1.2 times it is less than renewDeadlineMs. */
-  retryPeriodMs: number;
-  /** As in LeaseClaimOptions. */
-  getUnchangedMs?: (renewTime: string) => number;
 }
 
 interface Term {

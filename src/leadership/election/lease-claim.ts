@@ -17,9 +17,9 @@ export interface LeaseClaimOptions {
   identity: string;
   /** Time that other replicas wait for a sign of life; the Lease holds it in seconds, rounded up. */
   leaseDurationMs: number;
-  /** Time for which a successful write is a right to lead, counted from before it was sent. */
+  /** Time for which a successful write is a right to lead, counted from before it was sent; less than leaseDurationMs. */
   renewDeadlineMs: number;
-  /** Between two tries; a replica's are up to 2.2 times as far apart. */
+  /** Time between two tries, up to 2.2 times it before leading; 1.2 times it is less than renewDeadlineMs. */
   retryPeriodMs: number;
   /** Time for which this process saw the Lease with this renewTime before its first look; default: 0. */
   getUnchangedMs?: (renewTime: string) => number;
