@@ -89,11 +89,10 @@ export class AcceptanceWatch implements AcceptanceCatalog, FollowObserver {
 
   async #follow(signal: AbortSignal): Promise<void> {
     const { client, clock, absentRetryMs } = this.#options;
-    const options = { client, clock, path: ACCEPTANCES_PATH };
     while (!signal.aborted) {
       this.#relist = new AbortController();
       await follow(
-        absentRetryMs === undefined ? options : { ...options, absentRetryMs },
+        { client, clock, absentRetryMs, path: ACCEPTANCES_PATH },
         this,
         AbortSignal.any([signal, this.#relist.signal]),
       );

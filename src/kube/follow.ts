@@ -41,14 +41,14 @@ export interface FollowOptions {
   /** The collection, as in `/apis/GROUP/VERSION/PLURAL`. */
   path: string;
   /** Label selector, as in `key=value`; default: all objects. */
-  labelSelector?: string;
-  isMetadataOnly?: boolean;
+  labelSelector?: string | undefined;
+  isMetadataOnly?: boolean | undefined;
   /** Objects per page of a list at most; default 500. */
-  pageSize?: number;
+  pageSize?: number | undefined;
   /** As ListRequest.pageBytes. */
-  pageBytes?: number;
+  pageBytes?: number | undefined;
   /** Milliseconds until an API that is not served, or not allowed, is tried again; default 30,000. */
-  absentRetryMs?: number;
+  absentRetryMs?: number | undefined;
 }
 
 /** As client-go: the server ends a watch after 5 to 10 minutes, so that all do not come back at once. */

@@ -6,25 +6,18 @@
 // without objects.
 
 import type { PolicyObject, PolicyObjectKind } from "../api/v1alpha1.ts";
-import type { ApiRequester, ApiStreamer } from "../kube/client.ts";
-import { type FollowObserver, type FollowProblem, follow } from "../kube/follow.ts";
-import type { Clock } from "../lib/clock.ts";
+import { type FollowObserver, type FollowOptions, type FollowProblem, follow } from "../kube/follow.ts";
 import type { Logger } from "../lib/logger.ts";
 import { parseObjectKey, toObjectKey } from "../lib/object-key.ts";
 import type { Knowledge, PolicyCatalog } from "../report/provenance.ts";
 import { parsePolicyObject } from "./source.ts";
 
-export interface PolicyWatchOptions {
-  client: ApiRequester & ApiStreamer;
-  clock: Clock;
+export interface PolicyWatchOptions extends Pick<FollowOptions, "client" | "clock" | "absentRetryMs" | "pageSize"> {
   logger: Logger;
   /** Policies of these names may be other ones now; undefined: of any name. */
   onChange: (names: ReadonlySet<string> | undefined) => void;
   /** Objects kept per kind; default 10,000. */
   maxPerKind?: number;
-  /** As in FollowOptions. */
-  absentRetryMs?: number;
-  pageSize?: number;
 }
 
 /** Numbers of followed objects, for metrics. */
@@ -63,14 +56,7 @@ export class PolicyWatch implements PolicyCatalog {
     const { client, clock, absentRetryMs, pageSize } = this.#options;
     const each = [...this.#kinds].map(([kind, index]) =>
       follow(
-        {
-          client,
-          clock,
-          path: `${POLICIES_PATH}/${PLURALS[kind]}`,
-          isMetadataOnly: true,
-          ...(absentRetryMs === undefined ? {} : { absentRetryMs }),
-          ...(pageSize === undefined ? {} : { pageSize }),
-        },
+        { client, clock, absentRetryMs, pageSize, path: `${POLICIES_PATH}/${PLURALS[kind]}`, isMetadataOnly: true },
         index,
         signal,
       ),

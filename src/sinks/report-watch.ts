@@ -41,9 +41,8 @@ export function createReportWatch(options: ReportWatchOptions): ReportWatch {
           labelSelector: SELECTOR,
           pageBytes: PAGE_BYTES,
           absentRetryMs: ABSENT_RETRY_MS,
-          ...(pageSize === undefined ? {} : { pageSize }),
         };
-        await follow({ client, clock, ...collection }, kind.observe(observer), signal);
+        await follow({ client, clock, pageSize, ...collection }, kind.observe(observer), signal);
         kind.problem = NOT_YET;
       });
       await Promise.all(each);

@@ -9,9 +9,7 @@
 import type { OpenReport, OpenReportLimits } from "../../api/openreports.ts";
 import type { Report } from "../../api/v1alpha1.ts";
 import { ApiError } from "../../kube/api-error.ts";
-import type { ApiRequester, ApiStreamer } from "../../kube/client.ts";
-import { type FollowObserver, type FollowProblem, follow } from "../../kube/follow.ts";
-import type { Clock } from "../../lib/clock.ts";
+import { type FollowObserver, type FollowOptions, type FollowProblem, follow } from "../../kube/follow.ts";
 import type { Logger } from "../../lib/logger.ts";
 import { toObjectKey } from "../../lib/object-key.ts";
 import { RetryPolicy } from "../../lib/pacing/retry-policy.ts";
@@ -29,9 +27,7 @@ export interface OpenReportMapping {
   map(report: Report, limits: OpenReportLimits | undefined, mostThatFit: number | undefined): OpenReport;
 }
 
-export interface OpenReportPublisherOptions {
-  client: ApiRequester & ApiStreamer;
-  clock: Clock;
+export interface OpenReportPublisherOptions extends Pick<FollowOptions, "client" | "clock" | "absentRetryMs"> {
   logger: Logger;
   mapping: OpenReportMapping;
   /** Warns when the cluster does not serve OpenReports; without it that is expected. */
@@ -42,8 +38,6 @@ export interface OpenReportPublisherOptions {
   maxReports: number;
   /** Read before each write. */
   isLeader: () => boolean;
-  /** Default 30,000: how soon CRDs that were not there are looked for again. Milliseconds. */
-  absentRetryMs?: number;
 }
 
 const RETRY = { minMs: 1000, maxMs: 60_000 };
@@ -88,13 +82,7 @@ export class KindPublisher {
     for (const key of this.#states.known) this.#forget(key);
     this.#copies.clear();
     this.#signal = signal;
-    const common = {
-      client,
-      clock,
-      labelSelector: SELECTOR,
-      isMetadataOnly: true,
-      ...(absentRetryMs === undefined ? {} : { absentRetryMs }),
-    };
+    const common = { client, clock, absentRetryMs, labelSelector: SELECTOR, isMetadataOnly: true };
     const served = Promise.withResolvers<void>();
     const copies = follow({ ...common, path: this.#pair.openReportsPath }, this.#observeCopies(served.resolve), signal);
     // Reports are followed only where there is something to copy them to.
