@@ -2,6 +2,7 @@
 // Copyright The policy-violation-operator Authors
 
 import { describe, expect, test } from "vitest";
+import type { Report } from "../../src/api/v1alpha1.ts";
 import { ApiError } from "../../src/kube/api-error.ts";
 import type { ApiRequester } from "../../src/kube/client.ts";
 import { FakeClock } from "../../test/support/fake-clock.ts";
@@ -111,39 +112,34 @@ describe("gate --wait", () => {
   const shut = report("p", [violation()]);
   const flags = ["gate", "-n", "shop", "--all"];
 
+  /** Reports that are counted as they are looked at. */
+  function createLooks(look: (looks: number) => Report) {
+    const reports = { ...createMemoryReports([]), looks: 0 };
+    return Object.assign(reports, {
+      async *list() {
+        yield look(++reports.looks);
+      },
+    });
+  }
+
   test("passes as soon as the reports show the acceptance", async () => {
     const clock = new FakeClock(NOW_MS);
-    let looks = 0;
-    const reports = {
-      ...createMemoryReports([]),
-      async *list() {
-        looks++;
-        yield looks < 3 ? shut : report("p", [violation({ accepted: { by: "known" } })]);
-      },
-    };
+    const accepted = report("p", [violation({ accepted: { by: "known" } })]);
+    const reports = createLooks((looks) => (looks < 3 ? shut : accepted));
     const gate = runPlugin([...flags, "--wait", "1m"], { reports, clock });
     await clock.advance(60_000);
-    expect((await gate).code).toBe(0);
-    expect(looks).toBe(3);
+    expect({ code: (await gate).code, looks: reports.looks }).toEqual({ code: 0, looks: 3 });
   });
 
   test("fails when the time is over, and looks once without it", async () => {
     const clock = new FakeClock(NOW_MS);
-    let looks = 0;
-    const reports = {
-      ...createMemoryReports([]),
-      async *list() {
-        looks++;
-        yield shut;
-      },
-    };
+    const reports = createLooks(() => shut);
     const gate = runPlugin([...flags, "--wait", "5s"], { reports, clock });
     await clock.advance(60_000);
-    expect({ code: (await gate).code, looks }).toEqual({ code: 1, looks: 4 });
+    expect({ code: (await gate).code, looks: reports.looks }).toEqual({ code: 1, looks: 4 });
     expect((await runPlugin(flags, { reports, clock })).code).toBe(1);
-    expect(looks).toBe(5);
-    const wrong = await runPlugin([...flags, "--wait", "long"], { reports, clock });
-    expect(wrong.code).toBe(2);
+    expect(reports.looks).toBe(5);
+    expect((await runPlugin([...flags, "--wait", "long"], { reports, clock })).code).toBe(2);
   });
 });
 

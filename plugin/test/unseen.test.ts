@@ -23,6 +23,9 @@ import {
 
 const NONE = /\bNo (?:open )?violations found|There is none|None matches/;
 
+const LEFT = /2 violations with 5 occurrences left the list for their age/i;
+const UNRECEIVED = /alerts are known to be missing in 1 report \(shop\/files\)/i;
+
 const EXPIRED = report("files", [violation()], {
   expired: { violations: 2, occurrences: 5 },
   summary: { occurrences: 8, allowed: 5, violations: 3 },
@@ -44,24 +47,17 @@ describe("nothing found", () => {
   const commands = [["list"], ["timeline"], ["audit"], ["audit", "--format", "markdown"]];
   const flags = ["--outcome", "allowed", "--workload", "*"];
 
-  test.each(commands.map((command) => [command]))(
-    "is not none where violations left the list for their age: %j",
-    async (command) => {
-      const { text } = await runEverywhere([...command, ...flags], { reports: [EXPIRED] });
-      expect(text).not.toMatch(NONE);
-      expect(text).toContain("No listed violation matches");
-      expect(text).toMatch(/2 violations with 5 occurrences left the list for their age/i);
-    },
-  );
-
-  test.each(commands.map((command) => [command]))(
-    "is not none where alerts are known to be missing: %j",
-    async (command) => {
-      const { text } = await runEverywhere([...command, ...flags], { reports: [MISSING] });
-      expect(text).not.toMatch(NONE);
-      expect(text).toMatch(/alerts are known to be missing in 1 report \(shop\/files\)/i);
-    },
-  );
+  test.each(
+    commands.flatMap((command) => [
+      { command, name: "violations left the list for their age", reports: [EXPIRED], why: LEFT },
+      { command, name: "alerts are known to be missing", reports: [MISSING], why: UNRECEIVED },
+    ]),
+  )("is not none where $name: $command", async ({ command, reports, why }) => {
+    const { text } = await runEverywhere([...command, ...flags], { reports });
+    expect(text).not.toMatch(NONE);
+    expect(text).toContain("No listed violation matches");
+    expect(text).toMatch(why);
+  });
 
   test.each([[SILENT], [CUT_OFF], [{ state: "unknown", why: "no Lease" } as const]])(
     "is no claim of the audit with an operator that may not count: %j",
