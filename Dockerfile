@@ -39,9 +39,7 @@ LABEL org.opencontainers.image.title="policy-violation-operator" \
 # One arena for malloc saves 14 MB and costs a single-threaded program nothing. The thresholds, once set, no longer grow
 # with what the start allocated, so that it goes back to the system: 10 MB. Of V8's young generation, whose own size goes
 # with the machine's memory, 8 MB save 100 MB with 100,000 violations; less saves nothing more, and costs up to a third of
-# the processor time: each of its collections copies what is still in use. V8 keeps the pages of the largest heap that it
-# ever had, so ENTRYPOINT has the heap grow by half between collections and not fourfold: 120 MB. NODE_OPTIONS does not
-# take that flag.
+# the processor time: each of its collections copies what is still in use.
 ENV NODE_ENV=production \
     MALLOC_ARENA_MAX=1 \
     MALLOC_TRIM_THRESHOLD_=65536 \
@@ -55,5 +53,5 @@ COPY --from=build /src/dist ./
 # A number, so that Kubernetes can check runAsNonRoot; 65532 is `nonroot` of the distroless images.
 USER 65532:65532
 EXPOSE 8080 8081
-ENTRYPOINT ["node", "--heap-growing-percent=50", "/app/policy-violation-operator.cjs"]
+ENTRYPOINT ["node", "/app/policy-violation-operator.cjs"]
 CMD ["run"]

@@ -5,6 +5,7 @@
 // The second argument is the journal's file, and empty for none; a third one leaves the writer off.
 
 import { createRelaySource } from "../../src/alerts/relay-source.ts";
+import { limitHeapGrowth } from "../../src/app/heap-limits.ts";
 import { Pipeline } from "../../src/app/pipeline/pipeline.ts";
 import { toPipelineOptions } from "../../src/app/pipeline/pipeline-options.ts";
 import { parseConfig } from "../../src/config/config.ts";
@@ -15,6 +16,7 @@ import { silentLogger } from "../../src/lib/logger.ts";
 import { InstantSink } from "./instant-sink.ts";
 import { type Command, followCommands, printLine } from "./meter.ts";
 
+limitHeapGrowth();
 const [address = "", path = "", reader] = process.argv.slice(2);
 // The path of a leader; a standby takes another.
 const env = { ...process.env, PVO_LEADER_ELECTION_ENABLED: "false" };

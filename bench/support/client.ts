@@ -6,7 +6,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { readImageSettings } from "../../test/support/image-settings.ts";
+import { readImageEnv } from "../../test/support/image-env.ts";
 import type { AlertSource, SendOptions } from "./alert-source.ts";
 import { JsonProcess, type JsonProcessOptions } from "./json-process.ts";
 
@@ -88,11 +88,10 @@ export class BenchClient {
 }
 
 function getCommand(kind: ClientKind, address: string, program: string, dir: string): JsonProcessOptions {
-  const { flags, env } = readImageSettings();
   const runPipeline = (...args: string[]) => ({
     file: process.execPath,
-    args: [...flags, "--expose-gc", join(CLIENTS, "pipeline.ts"), address, ...args],
-    env,
+    args: ["--expose-gc", join(CLIENTS, "pipeline.ts"), address, ...args],
+    env: readImageEnv(),
   });
   switch (kind) {
     case "bare":

@@ -7,7 +7,7 @@
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { eventually } from "../../test/support/eventually.ts";
-import { readImageSettings } from "../../test/support/image-settings.ts";
+import { readImageEnv } from "../../test/support/image-env.ts";
 import { OperatorProcess } from "../../test/support/operator.ts";
 import type { AlertSource } from "./alert-source.ts";
 import { KubeApi } from "./kube-api.ts";
@@ -60,14 +60,13 @@ export class BenchOperator {
     const loopFile = join(bench.dir, "loop-delay.json");
     // As the chart has it.
     const journal = join(mkdtempSync(join(bench.dir, "operator-")), "journal.db");
-    const image = readImageSettings();
     const process = new OperatorProcess({
       kubeconfig: cluster.kubeconfigPath,
       relay: source.address,
-      program: [...image.flags, "--import", PRELOAD, await bench.bundle()],
+      program: ["--import", PRELOAD, await bench.bundle()],
       env: {
         PVO_JOURNAL_PATH: journal,
-        ...image.env,
+        ...readImageEnv(),
         ...options.env,
         ...(options.loopDelay ? { BENCH_LOOP_FILE: loopFile } : {}),
       },

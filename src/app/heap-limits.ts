@@ -19,7 +19,7 @@ const VIOLATIONS_SHARE = 0.5;
  */
 export function limitHeapGrowth(): void {
   setFlagsFromString("--heap-growing-percent=50");
-  // Threads that share the work on a young generation of 4 MiB take more processor time than they save: 5 to 20 % of
+  // Threads that share the work on a small young generation take more processor time than they save: 5 to 20 % of
   // what an alert costs with 100,000 violations.
   setFlagsFromString("--no-parallel-scavenge");
 }

@@ -50,7 +50,7 @@ describe("the Dockerfile", () => {
 
   test("runs the bundle without root, with `run` as the default", () => {
     expect(of("USER")).toEqual(["65532:65532"]);
-    expect(of("ENTRYPOINT")).toEqual([`["node", "--heap-growing-percent=25", "/app/${BUNDLE}"]`]);
+    expect(of("ENTRYPOINT")).toEqual([`["node", "/app/${BUNDLE}"]`]);
     expect(of("CMD")).toEqual(['["run"]']);
   });
 

@@ -14,7 +14,7 @@ import { readMemory } from "../../bench/support/process-stat.ts";
 import { bundle } from "../../tools/bundle.ts";
 import { type Cluster, startCluster } from "../../tools/cluster/cluster.ts";
 import { eventually } from "../support/eventually.ts";
-import { readImageSettings } from "../support/image-settings.ts";
+import { readImageEnv } from "../support/image-env.ts";
 import { findMemoryCgroupObstacle, MemoryCgroup } from "../support/memory-cgroup.ts";
 import { OperatorProcess, readReconciledCounters } from "../support/operator.ts";
 
@@ -51,12 +51,11 @@ describe.skipIf(missing !== undefined)(`in a container's memory (${missing ?? "a
       await makeNamespaces(api, NAMESPACES);
       api.close();
       const group = new MemoryCgroup(`pvo-${process.pid}-${mib}`, mib * 2 ** 20);
-      const image = readImageSettings();
       operator = new OperatorProcess({
         kubeconfig: cluster.kubeconfigPath,
         relay: source.address,
-        program: [ENTER_CGROUP, group.dir, ...image.flags, join(dir, "operator.cjs")],
-        env: { ...image.env, PVO_JOURNAL_PATH: join(dir, "journal.db"), PVO_FEED_RELAY_TLS_MODE: "off" },
+        program: [ENTER_CGROUP, group.dir, join(dir, "operator.cjs")],
+        env: { ...readImageEnv(), PVO_JOURNAL_PATH: join(dir, "journal.db"), PVO_FEED_RELAY_TLS_MODE: "off" },
       });
       let peakRss = 0;
       const look = setInterval(() => {

@@ -15,7 +15,7 @@ import type { KubeArmorNode } from "../../tools/kubearmor-node/node.ts";
 import { startNode } from "../../tools/kubearmor-node/server.ts";
 import { countHeld, type Held, readJournal } from "./crash-left.ts";
 import { eventually } from "./eventually.ts";
-import { readImageSettings } from "./image-settings.ts";
+import { readImageEnv } from "./image-env.ts";
 import { OperatorProcess } from "./operator.ts";
 import { createRandom } from "./random.ts";
 import { listReports, sumOccurrences } from "./reports.ts";
@@ -255,7 +255,7 @@ export class CrashRun {
       kubeconfig: this.#cluster.kubeconfigPath,
       relay: node.address,
       env: {
-        ...readImageSettings().env,
+        ...readImageEnv(),
         PVO_JOURNAL_PATH: this.#journalPath,
         PVO_REPORTS_MIN_INTERVAL_MS: "200",
         PVO_REPORTS_MAX_INTERVAL_MS: "1000",
