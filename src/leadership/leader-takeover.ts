@@ -33,6 +33,8 @@ import type { UnreportedLimits } from "./unreported-alerts.ts";
 export interface PreviousLeader {
   /** Everything that it counted was read before this process began to read: nothing can be counted twice. */
   isSeparate?: boolean;
+  /** It has released the Lease: it had written its counts, or had left them to its journal; undefined: not known. */
+  isReleased?: boolean;
   /** Everything that it counted before this time is in the stored reports; undefined: not known. */
   persistedUntilMs: number | undefined;
 }
@@ -228,20 +230,20 @@ export class LeaderTakeover implements ControllerObserver {
     const nowMs = clock.nowMs();
     const fromMs = previous?.persistedUntilMs;
     const isCaughtUp = this.isCaughtUpWith(fromMs);
-    const isRestart = !isCaughtUp && (times.count > 0 || journaled?.mayHaveLost);
+    const mayHaveLost = journaled?.mayHaveLost || previous?.isReleased === false;
+    const isRestart = !isCaughtUp && (times.count > 0 || mayHaveLost);
     const lastMs = fromMs || journaled?.readUntilMs || times.lastSeenMs || nowMs;
     this.#handover = { kind: "Handover", fromMs: Math.min(fromMs ?? nowMs, nowMs), toMs: nowMs };
     await this.#restore.declareGaps(isRestart ? lastMs : nowMs, slices);
-    if (isRestart) await this.#declareRestart(lastMs, slices);
+    if (isRestart) await this.#declareRestart(lastMs, mayHaveLost, slices);
     if (isCaughtUp) coverage.continueFrom(times.newestStartMs);
     for (const name of this.#restore.leftToOther) this.#declareHandover(...name);
     journaling?.markGapRecorded();
     const takenOver = await this.#takeOver(fromMs ?? UNKNOWN_MS);
     const sinceMs = times.count > 0 ? (fromMs ?? UNKNOWN_MS) : (coverage.continuousSinceMs ?? nowMs);
     this.#persistedUntil.begin(sinceMs);
-    const fields = { reports: times.count, gap: this.#gap !== undefined };
     const taken = takenOver === undefined ? {} : { takenOver, ...this.counters };
-    logger.info({ ...fields, ...taken }, "stored reports loaded");
+    logger.info({ reports: times.count, gap: this.#gap !== undefined, ...taken }, "stored reports loaded");
   }
 
   /** Adds what a standby held; from here on alerts are compared with what the reports show now. */
@@ -256,12 +258,11 @@ export class LeaderTakeover implements ControllerObserver {
   }
 
   /** Declares that no operator ran: in every report that is continued, and where counts may be lost in all others. */
-  async #declareRestart(lastMs: number, slices: Slices): Promise<void> {
-    const { aggregator, coverage, journaling, onGap } = this.#parts;
+  async #declareRestart(lastMs: number, isOfAll: boolean, slices: Slices): Promise<void> {
+    const { aggregator, coverage, onGap } = this.#parts;
     this.#gap = coverage.addNotRunning(lastMs);
     onGap(this.#gap);
     const gap = toGapUs(this.#gap);
-    const isOfAll = journaling?.previous.mayHaveLost ?? false;
     if (isOfAll) aggregator.gaps.addGapTo(undefined, gap);
     for (const ledger of aggregator.ledgers.values()) {
       // Others have begun while the stored reports were being loaded.

@@ -86,7 +86,8 @@ export class Replica {
     if (!predecessor) return undefined;
     const { holder, isSelf, persistedUntilMs } = predecessor;
     // One that released the Lease had stopped reading before.
-    return { isSeparate: isSelf || (holder === "" && this.#ledBeforeReading), persistedUntilMs };
+    const isReleased = holder === "";
+    return { isSeparate: isSelf || (isReleased && this.#ledBeforeReading), isReleased, persistedUntilMs };
   }
 
   /** Follows the leader until this replica leads; returns as LeaderElector.acquire does. */

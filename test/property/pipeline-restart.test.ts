@@ -13,7 +13,7 @@ import type { Fault, Kill } from "../support/fault-sink.ts";
 import { createFolder } from "../support/folder.ts";
 import { alert, formatTimeAt, START_MS } from "../support/gen.ts";
 import { MemorySink } from "../support/memory-sink.ts";
-import { Simulation } from "./pipeline-simulation.ts";
+import { Simulation, startSimulation } from "./pipeline-simulation.ts";
 
 const STORED = "shop/no-package-managers";
 const DOWN_MS = 5000;
@@ -155,5 +155,27 @@ describe("after a kill", () => {
       expect(report?.coverage, name).toMatchObject({ gaps: 1, lowerBound: true });
       expect(getGaps(report).filter((gap) => isCovering(gap, killedMs))).toHaveLength(1);
     }
+  });
+});
+
+describe("without the journal of a leader that ended", () => {
+  it.each([
+    ["in order", true, { gaps: 0, lowerBound: false }],
+    ["by a kill", false, { gaps: 1, lowerBound: true }],
+  ])("%s, a report that begins later says whether counts of it may be lost", async (_how, isReleased, coverage) => {
+    const first = await startSimulation({ store });
+    send(first);
+    await first.clock.advance(10_000);
+    if (isReleased) await first.stop();
+    else send(first, "later");
+    const clock = new FakeClock(first.clock.nowMs() + DOWN_MS);
+    const second = new Simulation({ store, clock });
+    const previous = { isReleased, persistedUntilMs: first.clock.nowMs() - 1000 };
+    await second.settleWhile(second.pipeline.load(new AbortController().signal, previous));
+    second.pipeline.onConnected();
+    second.pipeline.controller.start();
+    send(second, "later");
+    await second.clock.advance(60_000);
+    expect(store.get("shop/later")).toMatchObject({ summary: { occurrences: 1 }, coverage });
   });
 });
