@@ -3,6 +3,7 @@
 
 import { beforeEach, describe, expect, test } from "vitest";
 import { AcceptanceWatch } from "../../../src/acceptance/acceptance-watch.ts";
+import { Denials } from "../../../src/acceptance/denials.ts";
 import { silentLogger } from "../../../src/lib/logger.ts";
 import { FakeClock } from "../../support/fake-clock.ts";
 
@@ -11,7 +12,11 @@ let warnings: string[];
 
 beforeEach(() => {
   warnings = [];
-  watch = new AcceptanceWatch({
+  watch = createWatch();
+});
+
+function createWatch(denials?: Denials): AcceptanceWatch {
+  return new AcceptanceWatch({
     client: { request: () => Promise.reject(new Error("no server")), stream: async function* () {} },
     clock: new FakeClock(),
     logger: { ...silentLogger, warn: (_fields, message) => warnings.push(message) },
@@ -21,8 +26,9 @@ beforeEach(() => {
     mayWrite: () => false,
     onChange() {},
     max: 2,
+    ...(denials && { denials }),
   });
-});
+}
 
 function createAcceptance(name: string, generation = 1): unknown {
   const match = { policy: "p" };
@@ -37,6 +43,14 @@ function list(...names: readonly string[]): void {
   for (const name of names) watch.onObject(createAcceptance(name));
   watch.onListed();
 }
+
+test("what the configuration denies has no effect", () => {
+  list("a");
+  expect(watch.find("shop", "p")?.names).toEqual(["a"]);
+  watch = createWatch(new Denials({ deniedPolicies: ["p"], deniedNamespaces: [] }));
+  list("a");
+  expect([watch.size, watch.find("shop", "p")]).toEqual([1, undefined]);
+});
 
 describe("acceptances beyond the bounds", () => {
   test("are counted once each, however often they are reported", () => {
