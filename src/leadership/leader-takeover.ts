@@ -35,8 +35,10 @@ export interface PreviousLeader {
   isSeparate?: boolean;
   /** It has released the Lease: it had written its counts, or had left them to its journal; undefined: not known. */
   isReleased?: boolean;
-  /** Everything that it counted before this time is in the stored reports; undefined: not known. */
+  /** Everything that it counted before this time, by this process's clock, is in the stored reports; undefined: not known. */
   persistedUntilMs: number | undefined;
+  /** The same by its own clock, where that is no later than now: in that case a gap can be declared from there on. */
+  ownPersistedUntilMs?: number | undefined;
 }
 
 export interface StandbyOptions extends UnreportedLimits {
@@ -68,7 +70,7 @@ interface Shared {
   overlap: Overlap;
 }
 
-/** For clocks of two nodes that differ, and for alerts that reach one replica later than the other. */
+/** For alerts that reach one replica later than the other. */
 const CAUGHT_UP_MS = 5000;
 
 export class LeaderTakeover implements ControllerObserver {
@@ -86,6 +88,9 @@ export class LeaderTakeover implements ControllerObserver {
   #handover: (Gap & { toMs: number }) | undefined;
   #isHandoverCounted = false;
   #wasCaughtUp = false;
+  /** Monotonic. */
+  #readSinceMs = Number.POSITIVE_INFINITY;
+  /** Monotonic. */
   #readUntilMs = Number.POSITIVE_INFINITY;
 
   constructor({ standby, writerId }: TakeoverOptions, parts: TakeoverParts) {
@@ -140,11 +145,23 @@ export class LeaderTakeover implements ControllerObserver {
     this.#shared?.standby.keep(addAgain);
   }
 
-  /** True where all that a leader with this `persistedUntilMs` has not written was read here as well. */
+  /**
+   * True where all that a leader has not written was read here as well. `persistedUntilMs` is by this process's clock as it
+   * is set now.
+   */
   isCaughtUpWith(persistedUntilMs: number | undefined): boolean {
-    const { continuousSinceMs } = this.#parts.coverage;
-    if (continuousSinceMs === undefined || persistedUntilMs === undefined) return false;
-    return continuousSinceMs + CAUGHT_UP_MS <= persistedUntilMs;
+    if (this.#parts.coverage.continuousSinceMs === undefined || persistedUntilMs === undefined) return false;
+    return this.#readSinceMs + CAUGHT_UP_MS <= this.#toMonotonic(persistedUntilMs);
+  }
+
+  /** From now on all alerts are read. */
+  onReadingBegins(): void {
+    this.#readSinceMs = this.#parts.clock.monotonicMs();
+  }
+
+  #toMonotonic(ms: number): number {
+    const { clock } = this.#parts;
+    return clock.monotonicMs() - (clock.nowMs() - ms);
   }
 
   /** Handles the leader's new persistedUntilMs. */
@@ -160,7 +177,9 @@ export class LeaderTakeover implements ControllerObserver {
   get persistedUntilMs(): number | undefined {
     if (this.listing !== undefined) return undefined;
     const { aggregator, clock } = this.#parts;
-    return Math.min(this.#persistedUntil.look(aggregator.ledgers, clock.nowMs()), this.#readUntilMs);
+    const nowMs = clock.monotonicMs();
+    const untilMs = Math.min(this.#persistedUntil.look(aggregator.ledgers, nowMs), this.#readUntilMs);
+    return untilMs === UNKNOWN_MS ? 0 : clock.nowMs() - (nowMs - untilMs);
   }
 
   onWritten({ namespace, policyName }: Ledger, _report: Report, takenMs: number): void {
@@ -178,7 +197,7 @@ export class LeaderTakeover implements ControllerObserver {
 
   /** From now on nothing is read any more. */
   onReadingEnds(): void {
-    this.#readUntilMs = Math.min(this.#readUntilMs, this.#parts.clock.nowMs());
+    this.#readUntilMs = Math.min(this.#readUntilMs, this.#parts.clock.monotonicMs());
   }
 
   /** Lists the stored reports and continues their counts; tried until it works or the signal aborts. */
@@ -228,8 +247,8 @@ export class LeaderTakeover implements ControllerObserver {
     const slices = new Slices(clock, VIOLATIONS_PER_STEP);
     await this.#restore.adoptUnclaimed(slices, VIOLATIONS_PER_STEP);
     const nowMs = clock.nowMs();
-    const fromMs = previous?.persistedUntilMs;
-    const isCaughtUp = this.isCaughtUpWith(fromMs);
+    const fromMs = previous?.ownPersistedUntilMs ?? previous?.persistedUntilMs;
+    const isCaughtUp = this.isCaughtUpWith(previous?.persistedUntilMs);
     const mayHaveLost = journaled?.mayHaveLost || previous?.isReleased === false;
     const isRestart = !isCaughtUp && (times.count > 0 || mayHaveLost);
     const lastMs = fromMs || journaled?.readUntilMs || times.lastSeenMs || nowMs;
@@ -239,9 +258,9 @@ export class LeaderTakeover implements ControllerObserver {
     if (isCaughtUp) coverage.continueFrom(times.newestStartMs);
     for (const name of this.#restore.leftToOther) this.#declareHandover(...name);
     journaling?.markGapRecorded();
-    const takenOver = await this.#takeOver(fromMs ?? UNKNOWN_MS);
-    const sinceMs = times.count > 0 ? (fromMs ?? UNKNOWN_MS) : (coverage.continuousSinceMs ?? nowMs);
-    this.#persistedUntil.begin(sinceMs);
+    const persistedMs = previous?.persistedUntilMs === undefined ? UNKNOWN_MS : this.#toMonotonic(previous.persistedUntilMs);
+    const takenOver = await this.#takeOver(persistedMs);
+    this.#persistedUntil.begin(times.count > 0 ? persistedMs : Math.min(this.#readSinceMs, clock.monotonicMs()));
     const taken = takenOver === undefined ? {} : { takenOver, ...this.counters };
     logger.info({ reports: times.count, gap: this.#gap !== undefined, ...taken }, "stored reports loaded");
   }

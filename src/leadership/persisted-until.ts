@@ -2,12 +2,12 @@
 // Copyright The policy-violation-operator Authors
 
 // Time before which everything that this process counted is in the stored reports; a leader publishes it to its
-// successor. Invariant: never too late. Time is that of the arrival of alerts, by this process's clock.
+// successor. Invariant: never too late. Time is that of the arrival of alerts, and monotonic.
 
 import type { Ledger } from "../aggregate/ledger/ledger.ts";
 
 /** Unknown: earlier than anything. */
-export const UNKNOWN_MS = 0;
+export const UNKNOWN_MS = Number.NEGATIVE_INFINITY;
 
 export class PersistedUntil {
   /** Time since when a report has something to write, at least; by report. */

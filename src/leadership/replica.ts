@@ -84,10 +84,28 @@ export class Replica {
   get previousLeader(): PreviousLeader | undefined {
     const { predecessor } = this.#parts.elector.leaderStatus;
     if (!predecessor) return undefined;
-    const { holder, isSelf, persistedUntilMs } = predecessor;
+    const { holder, isSelf, persistedUntilMs: ownMs = 0, persistedHereMs } = predecessor;
+    const persistedUntilMs = this.#toEpoch(persistedHereMs);
+    // By a clock that is wrong it is later than now, or earlier than is known here; 0 is not known.
+    const isBelieved = ownMs > 0 && ownMs <= this.#parts.clock.nowMs() && ownMs >= (persistedUntilMs ?? ownMs);
     // One that released the Lease had stopped reading before.
     const isReleased = holder === "";
-    return { isSeparate: isSelf || (isReleased && this.#ledBeforeReading), isReleased, persistedUntilMs };
+    return {
+      isSeparate: isSelf || (isReleased && this.#ledBeforeReading),
+      isReleased,
+      persistedUntilMs,
+      ownPersistedUntilMs: isBelieved ? ownMs : undefined,
+    };
+  }
+
+  /** The leader's persistedUntilMs by this process's clock as it is set now. */
+  get #persistedUntilMs(): number | undefined {
+    return this.#toEpoch(this.#parts.elector.leaderStatus.persistedHereMs);
+  }
+
+  #toEpoch(monotonicMs: number | undefined): number | undefined {
+    const { clock } = this.#parts;
+    return monotonicMs === undefined ? undefined : clock.nowMs() - (clock.monotonicMs() - monotonicMs);
   }
 
   /** Follows the leader until this replica leads; returns as LeaderElector.acquire does. */
@@ -109,11 +127,11 @@ export class Replica {
 
   /** Time since which alerts may be in no report: none arrive, or the reports can't be listed or written. */
   get #missingSinceMs(): number | undefined {
-    const { clock, controller, coverage, elector, takeover } = this.#parts;
+    const { clock, controller, coverage, takeover } = this.#parts;
     const { missingSinceMs } = coverage;
     const isUnlisted = takeover.listing !== undefined && takeover.listing !== NOT_TRIED;
     if (!isUnlisted && !controller.isFailing) return missingSinceMs;
-    const unwrittenMs = takeover.persistedUntilMs ?? elector.leaderStatus.persistedUntilMs ?? clock.nowMs();
+    const unwrittenMs = takeover.persistedUntilMs ?? this.#persistedUntilMs ?? clock.nowMs();
     return Math.min(unwrittenMs, missingSinceMs ?? unwrittenMs);
   }
 
@@ -132,8 +150,7 @@ export class Replica {
 
   /** True where this replica could take over from the leader without a gap. */
   get isCaughtUp(): boolean {
-    const { elector, takeover } = this.#parts;
-    return takeover.isCaughtUpWith(elector.leaderStatus.persistedUntilMs);
+    return this.#parts.takeover.isCaughtUpWith(this.#persistedUntilMs);
   }
 
   /** Reason for which a takeover would leave a gap now; undefined when it would not. */
@@ -156,10 +173,10 @@ export class Replica {
   }
 
   async #keepUp(until: AbortSignal): Promise<void> {
-    const { clock, config, elector, takeover } = this.#parts;
+    const { clock, config, takeover } = this.#parts;
     while (!until.aborted) {
       if (this.isCaughtUp) this.#caughtUpMs = clock.monotonicMs();
-      takeover.onLeaderProgress(elector.leaderStatus.persistedUntilMs);
+      takeover.onLeaderProgress(this.#persistedUntilMs);
       await clock.sleep(config.leaderElection.retryPeriodMs, until);
     }
   }

@@ -17,7 +17,7 @@ import type { ReportObserver } from "../sinks/report-sink.ts";
 import { type ReportTakeover, UnreportedAlerts, type UnreportedLimits } from "./unreported-alerts.ts";
 
 export interface StandbyParts {
-  clock: Pick<Clock, "nowMs">;
+  clock: Pick<Clock, "nowMs" | "monotonicMs">;
   /** Records a throttle notice in the reports; called at a takeover. */
   addThrottleNotice: (notice: ThrottleNotice) => void;
 }
@@ -64,7 +64,7 @@ export class Standby implements AlertTally, ReportObserver {
 
   /** Keeps a notice for a takeover, unless the leader has persisted it by then. */
   keep(addAgain: () => void): void {
-    this.#notices.push({ addAgain, atMs: this.#parts.clock.nowMs() });
+    this.#notices.push({ addAgain, atMs: this.#parts.clock.monotonicMs() });
     if (this.#notices.length > MAX_NOTICES) this.#notices = this.#notices.slice(MAX_NOTICES / 2);
   }
 
@@ -98,7 +98,7 @@ export class Standby implements AlertTally, ReportObserver {
     if (!this.#isOver) this.unreported.settle();
   }
 
-  /** Ends: returns what it holds and `shown` lacks, and adds the notices since `sinceMs` again. */
+  /** Ends: returns what it holds and `shown` lacks, and adds the notices since `sinceMs` (monotonic) again. */
   handOver(shown: ReportedUntilIndex, sinceMs: number): Iterable<ReportTakeover> {
     this.#isOver = true;
     // A notice twice says no more than once; a notice that is missing would hide that numbers are too low.

@@ -10,7 +10,7 @@ import { runInTurns, type Steps } from "../lib/pacing/steps.ts";
 
 /** PORT: learns how stored reports and ledgers come together. Must not throw. */
 export interface ControllerObserver {
-  /** A write was stored; called before its commit. Every count before `takenMs` is in it. */
+  /** A write was stored; called before its commit. Every count before `takenMs` (monotonic) is in it. */
   onWritten?(ledger: Ledger, report: Report, takenMs: number): void;
   /** After onWritten and before the commit: work that takes longer, in steps. */
   recordWritten?: ((ledger: Ledger, report: Report) => Steps) | undefined;

@@ -24,7 +24,7 @@ export interface ReconcilerParts {
   rebase: (ledger: Ledger, report: Report | undefined, deletedUs?: EpochUs) => Steps;
   /** Called before the pending counts are taken. */
   onTaking: () => void;
-  /** Awaited before the commit; every count before `takenMs` is in the write. */
+  /** Awaited before the commit; every count before `takenMs` (monotonic) is in the write. */
   onWritten: (ledger: Ledger, report: Report, takenMs: number) => Promise<void>;
   /** Called where another process wrote the report (`known`: before); with a result it is left alone. */
   onOvertaken?: ((found: Report, known?: ObjectMeta) => ReconcileResult | undefined) | undefined;

@@ -71,7 +71,7 @@ export class ReportReconciler {
     await runInTurns(this.ledger.write.takeCells(), this.#parts.clock);
     this.#parts.onTaking();
     this.ledger.write.take();
-    this.#takenMs = this.#parts.clock.nowMs();
+    this.#takenMs = this.#parts.clock.monotonicMs();
   }
 
   /** Sends the attempt once; returns undefined when it is to be sent again at once. */

@@ -68,6 +68,7 @@ export class Pipeline implements AlertListener {
 
   onConnected(ended?: { nodes: number }): void {
     const nowMs = this.#parts.clock.nowMs();
+    if (this.coverage.continuousSinceMs === undefined) this.takeover.onReadingBegins();
     const gaps = this.coverage.connected(nowMs);
     for (const { kind } of gaps) this.#stages.gapEvents.endGap(kind);
     this.#stages.gaps.end(gaps, nowMs, ended?.nodes);
@@ -86,6 +87,7 @@ export class Pipeline implements AlertListener {
     const { clock, logger } = this.#parts;
     const gap = this.coverage.addStall(ms, clock.nowMs());
     if (!gap) return;
+    this.takeover.onReadingBegins();
     logger.warn({ seconds: Math.round(ms / 1000) }, "event loop stalled, alerts may be lost");
     if (this.takeover.isStandingBy) return;
     this.#stages.gapEvents.startGap(gap);

@@ -89,7 +89,7 @@ export class LeaderElector {
   }
 
   /** Facts in the Lease about the leader, and about the one before this process. */
-  get leaderStatus(): Pick<LeaseClaim, "predecessor" | "persistedUntilMs"> {
+  get leaderStatus(): Pick<LeaseClaim, "predecessor" | "persistedHereMs"> {
     return this.#claim;
   }
 

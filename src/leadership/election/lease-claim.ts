@@ -9,6 +9,7 @@ import { ApiError, type ApiErrorCode } from "../../kube/api-error.ts";
 import { Deadline } from "../../kube/deadline.ts";
 import type { Clock } from "../../lib/clock.ts";
 import { formatEpochMs, parseEpochMs } from "../../lib/time.ts";
+import { LeaderProgress } from "./leader-progress.ts";
 import { isSameRecord, type LeaseCall, type LeaseRecord, type LeaseStore, type StoredLease } from "./lease.ts";
 import { MAX_TIMER_MS, WarmPriority } from "./warm-priority.ts";
 
@@ -35,8 +36,10 @@ export interface Predecessor {
   holder: string;
   /** True where it was an earlier process of this replica. */
   isSelf: boolean;
-  /** Everything that it counted before this time is persisted. Milliseconds since the epoch; undefined when unknown. */
+  /** Everything that it counted before this time is persisted, by its clock. Milliseconds; undefined when unknown. */
   persistedUntilMs: number | undefined;
+  /** As LeaderProgress.persistedMs. */
+  persistedHereMs: number | undefined;
 }
 
 const RELEASE_TRIES = 3;
@@ -86,6 +89,7 @@ export class LeaseClaim {
   #isExpired = false;
   #cancelExpiry: () => void = () => {};
   #predecessor: Predecessor | undefined;
+  #progress = new LeaderProgress();
   /** The acquireTime of the record that this process wrote, or may have written. */
   #acquireTime: string | undefined;
 
@@ -101,9 +105,9 @@ export class LeaseClaim {
     return this.#last?.holder || undefined;
   }
 
-  /** The holder's persisted time as last seen in the Lease; undefined when the Lease was not seen, or has none. */
-  get persistedUntilMs(): number | undefined {
-    return this.#last === undefined ? undefined : parseEpochMs(this.#last.unwrittenSince);
+  /** As LeaderProgress.persistedMs, of the holder. */
+  get persistedHereMs(): number | undefined {
+    return this.#progress.persistedMs;
   }
 
   /** Previous holder of the Lease that was taken; undefined where there was none, or none was taken. */
@@ -204,6 +208,7 @@ export class LeaseClaim {
     this.#isExpired = false;
     this.#isCurrent = false;
     this.#last = undefined;
+    this.#progress = new LeaderProgress();
   }
 
   async #write(how: Try): Promise<Deadline> {
@@ -241,6 +246,7 @@ export class LeaseClaim {
           holder: last.holder,
           isSelf: last.holder === identity,
           persistedUntilMs: parseEpochMs(last.unwrittenSince),
+          persistedHereMs: this.#progress.persistedMs,
         };
       return deadline;
     } catch (error) {
@@ -261,6 +267,7 @@ export class LeaseClaim {
     this.#cancelExpiry();
     this.#isExpired = false;
     if (this.#isMine(record)) return;
+    this.#progress.observe(record, this.#clock.monotonicMs());
     // A claim that is still on its way is based on a version that is no more.
     this.#acquireTime = undefined;
     if (record.holder === "") return;

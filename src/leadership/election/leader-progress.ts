@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// How much of what the leader counted is persisted, by this process's clock, from the changes of its Lease. Invariant:
+// never too late, however far the clocks of two processes differ and whichever of them is set.
+// - Each change says how old the oldest count is that is in no report: the difference of two times of one clock.
+// - A change is based on the one before. So it was made after that one, and this after the Lease was last seen with an
+//   earlier one: after the end of the look that had found the third change before it.
+
+import { parseEpochMs } from "../../lib/time.ts";
+import type { LeaseRecord } from "./lease.ts";
+
+/** Changes that a change was surely made after, with the look that found the first of them. */
+const CHANGES_BEFORE = 3;
+
+export class LeaderProgress {
+  /** Everything that the leader counted before this monotonic time is persisted; undefined where that is not known. */
+  persistedMs: number | undefined;
+  /** Monotonic times at which the last changes were seen. */
+  #seenMs: number[] = [];
+  #acquireTime = "";
+  /** Time that a new holder took over from the one before, by whose clock it is. */
+  #copied = "";
+
+  /** Handles a change of the Lease, which was seen at the monotonic time `nowMs`. */
+  observe({ holder, acquireTime, renewTime, unwrittenSince }: LeaseRecord, nowMs: number): void {
+    // A holder that frees the Lease changes the time as well.
+    if (acquireTime !== this.#acquireTime && holder !== "") this.#copied = unwrittenSince;
+    this.#acquireTime = acquireTime;
+    const beforeMs = this.#seenMs.length < CHANGES_BEFORE ? undefined : this.#seenMs[0];
+    this.#seenMs = [...this.#seenMs, nowMs].slice(-CHANGES_BEFORE);
+    const [leaderMs, persistedMs] = [parseEpochMs(renewTime), parseEpochMs(unwrittenSince)];
+    if (beforeMs === undefined || leaderMs === undefined || persistedMs === undefined) return;
+    if (unwrittenSince === this.#copied) return;
+    const untilMs = beforeMs - Math.max(0, leaderMs - persistedMs);
+    this.persistedMs = Math.max(this.persistedMs ?? untilMs, untilMs);
+  }
+}
