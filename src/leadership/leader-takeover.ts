@@ -186,6 +186,11 @@ export class LeaderTakeover implements ControllerObserver {
     this.#persistedUntil.markPersisted(reportKey(namespace, policyName), takenMs);
   }
 
+  onMoving({ namespace, policyName }: Ledger): void {
+    const nowMs = this.#parts.clock.monotonicMs();
+    this.#persistedUntil.move(reportKey(namespace, policyName), reportKey(undefined, policyName), nowMs);
+  }
+
   /**
    * Handles a late write of another replica that has become the base of `ledger`, with `more` occurrences than the one
    * before.
@@ -258,7 +263,8 @@ export class LeaderTakeover implements ControllerObserver {
     if (isCaughtUp) coverage.continueFrom(times.newestStartMs);
     for (const name of this.#restore.leftToOther) this.#declareHandover(...name);
     journaling?.markGapRecorded();
-    const persistedMs = previous?.persistedUntilMs === undefined ? UNKNOWN_MS : this.#toMonotonic(previous.persistedUntilMs);
+    const persistedMs =
+      previous?.persistedUntilMs === undefined ? UNKNOWN_MS : this.#toMonotonic(previous.persistedUntilMs);
     const takenOver = await this.#takeOver(persistedMs);
     this.#persistedUntil.begin(times.count > 0 ? persistedMs : Math.min(this.#readSinceMs, clock.monotonicMs()));
     const taken = takenOver === undefined ? {} : { takenOver, ...this.counters };

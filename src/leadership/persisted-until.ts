@@ -14,6 +14,8 @@ export class PersistedUntil {
   #since = new Map<string, number>();
   /** Time of the last look; pending counts that are not in `since` came after it. */
   #lookedMs = UNKNOWN_MS;
+  /** Counts of other reports that were moved to a report: since when at least they wait, and when they were moved. */
+  readonly #moved = new Map<string, { sinceMs: number; atMs: number }>();
 
   /**
    * Starts from stored reports that have everything from before `ms`, from any replica; UNKNOWN_MS where that is not
@@ -26,7 +28,21 @@ export class PersistedUntil {
 
   /** Notes a write that left out no count from before `takenMs`. */
   markPersisted(key: string, takenMs: number): void {
+    // A write that was taken before has nothing of what was moved.
+    if (takenMs >= (this.#moved.get(key)?.atMs ?? takenMs)) this.#moved.delete(key);
     this.#since.set(key, Math.max(takenMs, this.#since.get(key) ?? this.#lookedMs));
+  }
+
+  /** Handles counts of one report that another one takes over at `nowMs`. */
+  move(from: string, to: string, nowMs: number): void {
+    const sinceMs = Math.min(this.#findSinceMs(from), this.#moved.get(to)?.sinceMs ?? nowMs);
+    this.#moved.set(to, { sinceMs, atMs: nowMs });
+    this.#moved.delete(from);
+  }
+
+  #findSinceMs(key: string): number {
+    const sinceMs = this.#since.get(key) ?? this.#lookedMs;
+    return Math.min(sinceMs, this.#moved.get(key)?.sinceMs ?? sinceMs);
   }
 
   /** Looks at every ledger: costs little enough for every few seconds. */
@@ -35,9 +51,8 @@ export class PersistedUntil {
     let oldestMs = nowMs;
     for (const [key, ledger] of ledgers) {
       if (!ledger.write.isNeeded && !ledger.write.isInFlight) continue;
-      const ms = this.#since.get(key) ?? this.#lookedMs;
-      since.set(key, ms);
-      oldestMs = Math.min(oldestMs, ms);
+      since.set(key, this.#since.get(key) ?? this.#lookedMs);
+      oldestMs = Math.min(oldestMs, this.#findSinceMs(key));
     }
     this.#since = since;
     this.#lookedMs = nowMs;

@@ -18,6 +18,8 @@ export interface ControllerObserver {
   onForeignBase?(ledger: Ledger, report: Report, more: number): Steps;
   /** A stored report became the base of its ledger, before the start. */
   onAdopted?(ledger: Ledger, report: Report): void;
+  /** The pending counts of a ledger of a gone namespace are about to go to the cluster report of its policy. */
+  onMoving?(ledger: Ledger): void;
   /** The pending counts of a ledger are about to be taken. */
   onTaking?(ledger: Ledger): void;
 }

@@ -253,6 +253,7 @@ export class ReportController {
     // The pace stays: pods of a namespace that is being deleted may go on for a while.
     this.#queue.recordWrite(key, fresh);
     const { aggregator, leaveNamespace, clock } = this.#parts;
+    for (const observer of this.#observers) observer.onMoving?.(ledger);
     if (leaveNamespace) leaveNamespace(key);
     else await runInTurns(aggregator.moveToCluster(key), clock);
   }

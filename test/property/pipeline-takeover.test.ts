@@ -5,9 +5,10 @@
 
 import { expect, it } from "vitest";
 import type { Alert } from "../../src/api/alert.ts";
+import type { Report } from "../../src/api/v1alpha1.ts";
 import { Pipeline } from "../../src/app/pipeline/pipeline.ts";
 import { silentLogger } from "../../src/lib/logger.ts";
-import { SinkError } from "../../src/sinks/report-sink.ts";
+import { SinkError, type WriteResult } from "../../src/sinks/report-sink.ts";
 import { FakeClock } from "../support/fake-clock.ts";
 import { alert, createPipelineOptions, formatTimeAt, LIMITS, START_MS } from "../support/gen.ts";
 import { MemorySink } from "../support/memory-sink.ts";
@@ -202,4 +203,32 @@ it("a gap that lasted when its process died ends when the next one takes over", 
   await next.clock.advance(3_600_000);
   const { recent = [], gaps } = store.get("shop/a")?.coverage ?? {};
   expect([recent.filter(({ to }) => to === undefined), gaps]).toEqual([[], 2]);
+});
+
+/** Takes no reports while they are held back, and none of a namespace that is gone. */
+class HeldSink extends MemorySink {
+  isHeld = true;
+
+  override async write(report: Report, signal: AbortSignal): Promise<WriteResult> {
+    const isGone = this.goneNamespaces.has(report.metadata.namespace ?? "");
+    if (this.isHeld && !isGone) return { kind: "retry", message: "held back" };
+    return await super.write(report, signal);
+  }
+}
+
+it("counts that were moved to a cluster report are published as persisted once that report has them", async () => {
+  const held = new HeldSink();
+  const s = await startSimulation({ store: held, options: { standby: STANDBY } });
+  await s.clock.advance(20_000);
+  const { takeover } = s.pipeline;
+  const sentMs = s.clock.nowMs();
+  s.pipeline.onAlert(alert({ UpdatedTime: formatTimeAt(sentMs - START_MS) }), 0);
+  for (let i = 0; i < 60; i++) {
+    if (i === 20) held.goneNamespaces.add("shop");
+    await s.clock.advance(1000);
+    expect(takeover.persistedUntilMs).toBeLessThanOrEqual(sentMs);
+  }
+  held.isHeld = false;
+  await s.clock.advance(60_000);
+  expect([held.occurrences, takeover.persistedUntilMs]).toEqual([1, s.clock.nowMs()]);
 });

@@ -149,7 +149,9 @@ export class ScaleWorld {
   giveShard(index: number, { reader, leases }: ReaderProcess): void {
     const storedUntilMs = this.#storedUntil.get(index);
     const predecessor =
-      storedUntilMs === undefined ? undefined : { holder: "", isSelf: false, persistedUntilMs: storedUntilMs, persistedHereMs: undefined };
+      storedUntilMs === undefined
+        ? undefined
+        : { holder: "", isSelf: false, persistedUntilMs: storedUntilMs, persistedHereMs: undefined };
     leases.set(
       index,
       this.#hold(index, predecessor, (part) => this.#holdShard(index, reader, part)),
