@@ -65,7 +65,7 @@ class Operator {
     const { pipeline, replica, source } = this.#parts;
     const end = new AbortController();
     const until = AbortSignal.any([stop, end.signal]);
-    until.addEventListener("abort", () => pipeline.takeover.onReadingEnds(), { once: true });
+    until.addEventListener("abort", () => pipeline.takeover.persistedUntil.onReadingEnds(), { once: true });
     const standingBy = replica ? replica.runStandby(until) : Promise.resolve(NEVER);
     await this.#waitForFirstLook(until);
     const reading = source.run(pipeline, until);

@@ -166,13 +166,10 @@ export class Journaling {
     this.#arm(isDone ? Math.max(HEARTBEAT_MS, this.#soonMs) : this.#soonMs);
   }
 
-  /** Opens the journal where it is closed; else tries what it had no room for. */
+  /** Tries what the journal had no room for, or opens it where it is closed. */
   #recover(): void {
     this.#delayRetry();
-    if (this.#journal) {
-      if (this.#writePersisted(this.#journal)) this.#write(this.#journal, BATCH);
-      return;
-    }
+    if (this.#journal && this.#resume(this.#journal)) return;
     const journal = this.#open();
     if (!journal) return;
     const own = { writerId: this.writerId, startMs: this.#startMs, logger: this.#parts.logger };
@@ -239,12 +236,21 @@ export class Journaling {
     return isAll;
   }
 
-  /** Frees a full volume: removes rows of counts that the reports hold by now. */
-  #writePersisted(journal: Journal): boolean {
+  /**
+   * Frees a full volume: removes rows of counts that the reports hold by now. Returns false where there is no room even for
+   * that, so that the journal was discarded.
+   */
+  #resume(journal: Journal): boolean {
     const changes = this.#changes.collectPersisted();
-    const isDone = this.#send(journal, { removed: [], changes, readUntilMs: this.#protectedUntilMs });
-    if (!isDone) this.#changes.undo(changes);
-    return isDone;
+    if (this.#send(journal, { removed: [], changes, readUntilMs: this.#protectedUntilMs })) {
+      this.#write(journal, BATCH);
+      return true;
+    }
+    this.#changes.undo(changes);
+    if (!this.#journal || changes.length === 0) return true;
+    this.#journal = undefined;
+    journal.discard();
+    return false;
   }
 
   #send(journal: Journal, batch: Pick<Batch, "removed" | "changes" | "readUntilMs">, isLast = false): boolean {

@@ -82,6 +82,8 @@ export interface Journal {
   /** Throws JournalError. */
   write(batch: Batch): void;
   close(): void;
+  /** Closes it and deletes what it holds, as far as that is possible. */
+  discard(): void;
 }
 
 /** Opens the journal; throws JournalError. */

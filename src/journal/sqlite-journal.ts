@@ -21,6 +21,8 @@ export interface SqliteOptions {
 
 const VERSION = 2;
 const PAGE_BYTES = 4096;
+/** The file and those beside it. */
+const FILES = ["", "-wal", "-shm"];
 
 /** Each row ends in the checksum of its values; evidence has one of its own, because it is written more rarely. */
 const SCHEMA = `
@@ -54,7 +56,7 @@ function reopen(options: SqliteOptions, why: string): Journal {
   const { path } = options;
   try {
     renameSync(path, `${path}.broken`);
-    for (const part of ["-wal", "-shm"]) rmSync(path + part, { force: true });
+    for (const part of FILES) rmSync(path + part, { force: true });
     return new SqliteJournal(options, `${path} is broken (${why}) and was put aside as ${path}.broken`);
   } catch (error) {
     throw toJournalError(error, path);
@@ -127,6 +129,16 @@ class SqliteJournal implements Journal {
       this.#db.close();
     } catch (error) {
       // Of a volume that is gone there is nothing to close.
+      if (!(error instanceof Error)) throw error;
+    }
+  }
+
+  discard(): void {
+    this.close();
+    try {
+      for (const part of FILES) rmSync(this.#path + part, { force: true });
+    } catch (error) {
+      // The next process to open it finds out.
       if (!(error instanceof Error)) throw error;
     }
   }

@@ -4,65 +4,24 @@
 // Start of counting: from the stored reports, and from the alerts that were read while another replica led. Invariant:
 // where it is uncertain that this replica has read all that the previous leader had not written, every report says so.
 
-import type { Aggregator } from "../aggregate/aggregator.ts";
-import type { Gap, StreamCoverage } from "../aggregate/gaps/stream-coverage.ts";
+import type { Gap } from "../aggregate/gaps/stream-coverage.ts";
 import type { Ledger } from "../aggregate/ledger/ledger.ts";
 import type { Report } from "../api/v1alpha1.ts";
 import type { AlertTally } from "../ingest/alert-tally.ts";
 import { reportKey } from "../ingest/violation/violation.ts";
-import type { Journaling } from "../journal/journal-writer.ts";
-import type { Clock } from "../lib/clock.ts";
-import type { Logger } from "../lib/logger.ts";
 import { RetryPolicy } from "../lib/pacing/retry-policy.ts";
 import { Slices } from "../lib/pacing/slices.ts";
 import type { Steps } from "../lib/pacing/steps.ts";
 import type { ControllerObserver } from "../reconcile/controller-observer.ts";
-import type { ReportController } from "../reconcile/report-controller.ts";
-import type { ReportQueue } from "../reconcile/report-queue.ts";
-import { type ReportObserver, type ReportSink, SinkError } from "../sinks/report-sink.ts";
+import { type ReportObserver, SinkError } from "../sinks/report-sink.ts";
 import { Overlap } from "./overlap.ts";
 import { PersistedUntil, UNKNOWN_MS } from "./persisted-until.ts";
 import { NOT_TRIED, ReportLoader, VIOLATIONS_PER_STEP } from "./report-loader.ts";
 import { ReportRestore } from "./report-restore.ts";
 import { Standby, type StandbyCounters } from "./standby.ts";
 import { toGapUs } from "./stored-times.ts";
+import type { PreviousLeader, StandbyOptions, TakeoverOptions, TakeoverParts } from "./takeover-parts.ts";
 import { NEXT, type TakeoverEvent, type TakeoverState } from "./takeover-states.ts";
-import type { UnreportedLimits } from "./unreported-alerts.ts";
-
-/** The leader before this one, as its Lease described it last. */
-export interface PreviousLeader {
-  /** Everything that it counted was read before this process began to read: nothing can be counted twice. */
-  isSeparate?: boolean;
-  /** It has released the Lease: it had written its counts, or had left them to its journal; undefined: not known. */
-  isReleased?: boolean;
-  /** Everything that it counted before this time, by this process's clock, is in the stored reports; undefined: not known. */
-  persistedUntilMs: number | undefined;
-  /** The same by its own clock, where that is no later than now: in that case a gap can be declared from there on. */
-  ownPersistedUntilMs?: number | undefined;
-}
-
-export interface StandbyOptions extends UnreportedLimits {
-  /** As OverlapOptions.overlapMs. */
-  overlapMs: number;
-}
-
-export interface TakeoverOptions {
-  /** Undefined where there is no other replica. */
-  standby: StandbyOptions | undefined;
-  writerId: string | undefined;
-}
-
-export interface TakeoverParts {
-  sink: ReportSink;
-  clock: Clock;
-  logger: Logger;
-  aggregator: Aggregator;
-  coverage: StreamCoverage;
-  controller: ReportController;
-  queue: ReportQueue;
-  journaling: Journaling | undefined;
-  onGap: (gap: Gap) => void;
-}
 
 /** Parts that are there where there may be other replicas. */
 interface Shared {
@@ -76,9 +35,9 @@ const CAUGHT_UP_MS = 5000;
 export class LeaderTakeover implements ControllerObserver {
   /** Reason for which the stored reports can't be listed; undefined once they are. */
   listing: string | undefined = NOT_TRIED;
+  readonly persistedUntil: PersistedUntil;
   readonly #parts: TakeoverParts;
   readonly #shared: Shared | undefined;
-  readonly #persistedUntil = new PersistedUntil();
   readonly #restore: ReportRestore;
   readonly #loader: ReportLoader;
   readonly #retry: RetryPolicy;
@@ -90,11 +49,10 @@ export class LeaderTakeover implements ControllerObserver {
   #wasCaughtUp = false;
   /** Monotonic. */
   #readSinceMs = Number.POSITIVE_INFINITY;
-  /** Monotonic. */
-  #readUntilMs = Number.POSITIVE_INFINITY;
 
   constructor({ standby, writerId }: TakeoverOptions, parts: TakeoverParts) {
     this.#parts = parts;
+    this.persistedUntil = new PersistedUntil(parts.clock);
     this.#retry = new RetryPolicy(parts.clock);
     this.#restore = new ReportRestore(parts);
     this.#shared = standby && this.#share(standby);
@@ -176,19 +134,7 @@ export class LeaderTakeover implements ControllerObserver {
    */
   get persistedUntilMs(): number | undefined {
     if (this.listing !== undefined) return undefined;
-    const { aggregator, clock } = this.#parts;
-    const nowMs = clock.monotonicMs();
-    const untilMs = Math.min(this.#persistedUntil.look(aggregator.ledgers, nowMs), this.#readUntilMs);
-    return untilMs === UNKNOWN_MS ? 0 : clock.nowMs() - (nowMs - untilMs);
-  }
-
-  onWritten({ namespace, policyName }: Ledger, _report: Report, takenMs: number): void {
-    this.#persistedUntil.markPersisted(reportKey(namespace, policyName), takenMs);
-  }
-
-  onMoving({ namespace, policyName }: Ledger): void {
-    const nowMs = this.#parts.clock.monotonicMs();
-    this.#persistedUntil.move(reportKey(namespace, policyName), reportKey(undefined, policyName), nowMs);
+    return this.persistedUntil.findEpochMs(this.#parts.aggregator.ledgers);
   }
 
   /**
@@ -198,11 +144,6 @@ export class LeaderTakeover implements ControllerObserver {
   *onForeignBase(ledger: Ledger, report: Report, more: number): Steps {
     this.#update("late_write");
     if (this.#shared && this.#state === "overlap") yield* this.#shared.overlap.subtract(ledger, report, more);
-  }
-
-  /** From now on nothing is read any more. */
-  onReadingEnds(): void {
-    this.#readUntilMs = Math.min(this.#readUntilMs, this.#parts.clock.monotonicMs());
   }
 
   /** Lists the stored reports and continues their counts; tried until it works or the signal aborts. */
@@ -266,7 +207,7 @@ export class LeaderTakeover implements ControllerObserver {
     const persistedMs =
       previous?.persistedUntilMs === undefined ? UNKNOWN_MS : this.#toMonotonic(previous.persistedUntilMs);
     const takenOver = await this.#takeOver(persistedMs);
-    this.#persistedUntil.begin(times.count > 0 ? persistedMs : Math.min(this.#readSinceMs, clock.monotonicMs()));
+    this.persistedUntil.begin(times.count > 0 ? persistedMs : Math.min(this.#readSinceMs, clock.monotonicMs()));
     const taken = takenOver === undefined ? {} : { takenOver, ...this.counters };
     logger.info({ reports: times.count, gap: this.#gap !== undefined, ...taken }, "stored reports loaded");
   }

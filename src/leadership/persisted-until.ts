@@ -5,17 +5,29 @@
 // successor. Invariant: never too late. Time is that of the arrival of alerts, and monotonic.
 
 import type { Ledger } from "../aggregate/ledger/ledger.ts";
+import type { Report } from "../api/v1alpha1.ts";
+import { reportKey } from "../ingest/violation/violation.ts";
+import type { Clock } from "../lib/clock.ts";
+import type { ControllerObserver } from "../reconcile/controller-observer.ts";
 
 /** Unknown: earlier than anything. */
 export const UNKNOWN_MS = Number.NEGATIVE_INFINITY;
 
-export class PersistedUntil {
+export class PersistedUntil implements ControllerObserver {
+  readonly #clock: Pick<Clock, "nowMs" | "monotonicMs">;
   /** Time since when a report has something to write, at least; by report. */
   #since = new Map<string, number>();
   /** Time of the last look; pending counts that are not in `since` came after it. */
   #lookedMs = UNKNOWN_MS;
   /** Counts of other reports that were moved to a report: since when at least they wait, and when they were moved. */
   readonly #moved = new Map<string, { sinceMs: number; atMs: number }>();
+
+  /** Nothing is read from then on. */
+  #readUntilMs = Number.POSITIVE_INFINITY;
+
+  constructor(clock: Pick<Clock, "nowMs" | "monotonicMs">) {
+    this.#clock = clock;
+  }
 
   /**
    * Starts from stored reports that have everything from before `ms`, from any replica; UNKNOWN_MS where that is not
@@ -26,15 +38,16 @@ export class PersistedUntil {
     this.#lookedMs = ms;
   }
 
-  /** Notes a write that left out no count from before `takenMs`. */
-  markPersisted(key: string, takenMs: number): void {
+  onWritten({ namespace, policyName }: Ledger, _report: Report, takenMs: number): void {
+    const key = reportKey(namespace, policyName);
     // A write that was taken before has nothing of what was moved.
     if (takenMs >= (this.#moved.get(key)?.atMs ?? takenMs)) this.#moved.delete(key);
     this.#since.set(key, Math.max(takenMs, this.#since.get(key) ?? this.#lookedMs));
   }
 
-  /** Handles counts of one report that another one takes over at `nowMs`. */
-  move(from: string, to: string, nowMs: number): void {
+  onMoving({ namespace, policyName }: Ledger): void {
+    const [from, to] = [reportKey(namespace, policyName), reportKey(undefined, policyName)];
+    const nowMs = this.#clock.monotonicMs();
     const sinceMs = Math.min(this.#findSinceMs(from), this.#moved.get(to)?.sinceMs ?? nowMs);
     this.#moved.set(to, { sinceMs, atMs: nowMs });
     this.#moved.delete(from);
@@ -45,8 +58,20 @@ export class PersistedUntil {
     return Math.min(sinceMs, this.#moved.get(key)?.sinceMs ?? sinceMs);
   }
 
+  /** From now on nothing is read any more. */
+  onReadingEnds(): void {
+    this.#readUntilMs = Math.min(this.#readUntilMs, this.#clock.monotonicMs());
+  }
+
+  /** Returns the time in milliseconds since the epoch; 0 where it is not known. */
+  findEpochMs(ledgers: ReadonlyMap<string, Ledger>): number {
+    const nowMs = this.#clock.monotonicMs();
+    const untilMs = Math.min(this.#look(ledgers, nowMs), this.#readUntilMs);
+    return untilMs === UNKNOWN_MS ? 0 : this.#clock.nowMs() - (nowMs - untilMs);
+  }
+
   /** Looks at every ledger: costs little enough for every few seconds. */
-  look(ledgers: ReadonlyMap<string, Ledger>, nowMs: number): number {
+  #look(ledgers: ReadonlyMap<string, Ledger>, nowMs: number): number {
     const since = new Map<string, number>();
     let oldestMs = nowMs;
     for (const [key, ledger] of ledgers) {

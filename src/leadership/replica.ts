@@ -9,8 +9,8 @@ import type { Clock } from "../lib/clock.ts";
 import { guardSink } from "../sinks/guarded-sink.ts";
 import type { ReportObserver, ReportSink, ReportWatch } from "../sinks/report-sink.ts";
 import type { LeaderElector } from "./election/leader-elector.ts";
-import type { PreviousLeader } from "./leader-takeover.ts";
 import { NOT_TRIED } from "./report-loader.ts";
+import type { PreviousLeader } from "./takeover-parts.ts";
 
 /** The leadership of this replica, for readiness and metrics. */
 export interface Leadership {

@@ -23,12 +23,16 @@ const BATCH_MS = 1100;
 describe.skipIf(missing !== undefined)(`a full volume (${missing ?? "tmpfs"})`, () => {
   let first: SmallVolume;
   let second: SmallVolume;
+  let third: SmallVolume;
+  let fourth: SmallVolume;
   beforeAll(() => {
     first = mountVolume(KIB);
     second = mountVolume(KIB);
+    third = mountVolume(KIB / 2);
+    fourth = mountVolume(KIB / 2);
   });
   afterAll(() => {
-    for (const volume of [first, second]) volume?.remove();
+    for (const volume of [first, second, third, fourth]) volume?.remove();
   });
 
   const open = ({ dir }: SmallVolume) => createSqliteJournal({ path: join(dir, "j.db"), maxBytes: 2 ** 24 });
@@ -88,9 +92,38 @@ describe.skipIf(missing !== undefined)(`a full volume (${missing ?? "tmpfs"})`, 
     expect(fromMs).toBeGreaterThan(fullMs - 3 * BATCH_MS);
     // Alerts of a report that begins only now may have been lost, too.
     expect(findGap("later")?.from).toBe(findGap("no-package-managers")?.from);
+    // The room that its own rows took is enough for what is in no report.
+    expect(two.journaling?.problem).toBeUndefined();
+    second.fill();
+    await two.pipeline.controller.suspend();
+    await run(two, 40_000, []);
     expect(two.journaling?.problem).toMatch(/^no room for/);
     second.free();
     await two.clock.advance(20_000);
     expect(two.journaling?.problem).toBeUndefined();
+  });
+
+  it("that the journal alone has filled has room again once the reports hold the counts, also after a kill", async () => {
+    const store = new MemorySink();
+    const sent: number[] = [];
+    const one = new Simulation({ store, journal: open(third) });
+    await one.start();
+    await one.pipeline.controller.suspend();
+    for (let i = 0; i < 3000; i++) one.pipeline.onAlert(createAlert(one.clock, i), 0);
+    await run(one, 10_000, sent);
+    expect(one.journaling?.problem).toMatch(/^no room for/);
+    for (const part of ["j.db", "j.db-wal"]) copyFileSync(join(third.dir, part), join(fourth.dir, part));
+    one.pipeline.controller.start();
+    await one.clock.advance(60_000);
+    expect([store.occurrences, one.journaling?.problem]).toEqual([3000 + sent.length, undefined]);
+    expect(one.journaling?.waiting).toBe(0);
+    const left = new MemorySink();
+    const two = new Simulation({ store: left, journal: open(fourth), clock: new FakeClock(one.clock.nowMs()) });
+    await two.start();
+    await two.clock.advance(60_000);
+    expect(left.occurrences).toBe(two.journaling?.stats.recovered);
+    for (let i = 0; i < 100; i++) two.pipeline.onAlert(createAlert(two.clock, i), 0);
+    await two.clock.advance(60_000);
+    expect([two.journaling?.problem, two.journaling?.waiting]).toEqual([undefined, 0]);
   });
 });

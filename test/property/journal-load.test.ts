@@ -81,6 +81,7 @@ it("a full journal holds back nothing, and its gap begins where it held everythi
       begin: (life) => journal.begin(life),
       reserve: (seq) => journal.reserve(seq),
       close: () => journal.close(),
+      discard: () => journal.discard(),
       write: (batch) => {
         largest = Math.max(largest, batch.changes.length);
         if (isFull && batch.changes.some(({ layers }) => layers.length > 0)) throw new JournalError("full", "no room");

@@ -48,6 +48,7 @@ function createFaultyJournal(name: string): () => Journal {
         journal.write(batch);
       },
       close: () => journal.close(),
+      discard: () => journal.discard(),
     };
   };
 }

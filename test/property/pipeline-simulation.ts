@@ -93,6 +93,7 @@ export class Simulation {
       reserve: (seq) => journal.reserve(seq),
       write,
       close: () => journal.close(),
+      discard: () => journal.discard(),
     };
   }
 

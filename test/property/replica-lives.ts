@@ -12,7 +12,7 @@ import type { Report } from "../../src/api/v1alpha1.ts";
 import { Pipeline, type PipelineOptions } from "../../src/app/pipeline/pipeline.ts";
 import { Journaling } from "../../src/journal/journal-writer.ts";
 import { createSqliteJournal } from "../../src/journal/sqlite-journal.ts";
-import type { PreviousLeader } from "../../src/leadership/leader-takeover.ts";
+import type { PreviousLeader } from "../../src/leadership/takeover-parts.ts";
 import type { Clock } from "../../src/lib/clock.ts";
 import { silentLogger } from "../../src/lib/logger.ts";
 import type { ReportSink, WriteResult } from "../../src/sinks/report-sink.ts";

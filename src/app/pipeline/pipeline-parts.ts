@@ -11,7 +11,7 @@ import type { DuplicateWindow } from "../../ingest/duplicates.ts";
 import type { RedactionOptions } from "../../ingest/evidence/redact.ts";
 import type { Rejection } from "../../ingest/ingest-counters.ts";
 import type { Journaling } from "../../journal/journal-writer.ts";
-import type { StandbyOptions } from "../../leadership/leader-takeover.ts";
+import type { StandbyOptions } from "../../leadership/takeover-parts.ts";
 import type { Clock } from "../../lib/clock.ts";
 import type { Logger } from "../../lib/logger.ts";
 import type { EpochUs } from "../../lib/time.ts";
