@@ -15,6 +15,16 @@ function startDaemon(): Promise<KubeArmorNode> {
   return startNode({ keepalive: KEEPALIVE.daemon });
 }
 
+/** Starts a node and reads it. */
+async function readNode(uid = "uid-a") {
+  const a = await startDaemon();
+  const running = runNodes();
+  running.pods.onNode(createTarget(uid, "node-a", a.address));
+  running.pods.onListed();
+  await expect.poll(() => running.listener.count("connected"), PATIENCE).toBe(1);
+  return { a, ...running };
+}
+
 describe("nodes", () => {
   it("lose none of 10,000 alerts that 200 of them raise at once", async () => {
     const daemons = await Promise.all(Array.from({ length: 200 }, startDaemon));
@@ -73,11 +83,7 @@ describe("nodes", () => {
   });
 
   it("have one stream, also while an old pod and a new one share the address", async () => {
-    const a = await startDaemon();
-    const { listener, pods } = runNodes();
-    pods.onNode(createTarget("uid-old", "node-a", a.address));
-    pods.onListed();
-    await expect.poll(() => listener.count("connected"), PATIENCE).toBe(1);
+    const { a, listener, pods } = await readNode("uid-old");
     pods.onNode(createTarget("uid-new", "node-a", a.address));
     await expect.poll(() => listener.count("connected"), PATIENCE).toBe(2);
     await expect.poll(() => a.getStats().clients, PATIENCE).toBe(1);
@@ -87,11 +93,7 @@ describe("nodes", () => {
   });
 
   it("are read again by the old pod's stream where the new pod at its address is gone", async () => {
-    const a = await startDaemon();
-    const { source, listener, pods } = runNodes();
-    pods.onNode(createTarget("uid-old", "node-a", a.address));
-    pods.onListed();
-    await expect.poll(() => listener.count("connected"), PATIENCE).toBe(1);
+    const { a, source, pods } = await readNode("uid-old");
     pods.onNode(createTarget("uid-new", "node-b", a.address));
     await expect.poll(() => a.getStats().clientsSeen, PATIENCE).toBe(2);
     // As the API server lists it again.
@@ -102,11 +104,7 @@ describe("nodes", () => {
   });
 
   it("are named with the reason while a new one is not read", async () => {
-    const a = await startDaemon();
-    const { source, listener, pods } = runNodes();
-    pods.onNode(createTarget("uid-a", "node-a", a.address));
-    pods.onListed();
-    await expect.poll(() => listener.count("connected"), PATIENCE).toBe(1);
+    const { source, listener, pods } = await readNode();
     expect(source.problem).toBeUndefined();
     const other = await startTcpServer((socket) => socket.end("220 mail ready\r\n"));
     pods.onNode(createTarget("uid-b", "node-b", other.address));
@@ -125,11 +123,7 @@ describe("nodes", () => {
 
   it("are named where something else answers at their address", async () => {
     const web = await startTcpServer((socket) => void socket.end("HTTP/1.1 400 Bad Request\r\n\r\n"));
-    const a = await startDaemon();
-    const { source, listener, pods } = runNodes();
-    pods.onNode(createTarget("uid-a", "node-a", a.address));
-    pods.onListed();
-    await expect.poll(() => listener.count("connected"), PATIENCE).toBe(1);
+    const { a, source, listener, pods } = await readNode();
     await a.stop();
     pods.onNode(createTarget("uid-a", "node-a", web.address));
     await expect.poll(() => listener.count("disconnected"), PATIENCE).toBe(1);
