@@ -71,6 +71,15 @@ function createReplica(identity: string, kubeconfigPath = cluster.kubeconfigPath
   return created;
 }
 
+/** A leader, and a replica that has seen its Lease. */
+async function createPair(): Promise<[Replica, Replica]> {
+  const a = createReplica("a");
+  await a.waitUntilLeader();
+  const b = createReplica("b");
+  await eventually("b has seen the Lease", () => b.elector.holder);
+  return [a, b];
+}
+
 async function readLease() {
   const { body } = await cluster.request("GET", getLeasePath());
   return body;
@@ -111,10 +120,7 @@ describeReal("electors on a real API server", () => {
 
   describe("two replicas", () => {
     test("agree on one, and hand over when it releases", async () => {
-      const a = createReplica("a");
-      await a.waitUntilLeader();
-      const b = createReplica("b");
-      await eventually("b has seen the Lease", () => b.elector.holder);
+      const [a, b] = await createPair();
       expect([b.elector.isLeader, b.elector.holder]).toEqual([false, "a"]);
       const first = await readLease();
       expect(first.spec).toEqual({
@@ -143,10 +149,7 @@ describeReal("electors on a real API server", () => {
     });
 
     test("keep the leader when the Lease is annotated or deleted", async () => {
-      const a = createReplica("a");
-      await a.waitUntilLeader();
-      const b = createReplica("b");
-      await eventually("b has seen the Lease", () => b.elector.holder);
+      const [a, b] = await createPair();
       await runKubectl("annotate", "lease", "operator", "note=kept");
       await waitForRenewals(2);
       expect((await readLease()).metadata.annotations).toEqual({ note: "kept" });
@@ -163,10 +166,7 @@ describeReal("electors on a real API server", () => {
     });
 
     test("don't lead together when one that is cut off is succeeded by the other", async () => {
-      const a = createReplica("a");
-      await a.waitUntilLeader();
-      const b = createReplica("b");
-      await eventually("b has seen the Lease", () => b.elector.holder);
+      const [a, b] = await createPair();
       await a.client.close();
       await b.waitUntilLeader();
       expect(a.losses).toEqual([
@@ -182,10 +182,7 @@ describeReal("electors on a real API server", () => {
       ["hangs", () => cluster.freezeApiServer(), () => cluster.thawApiServer()],
       ["is down", () => cluster.stopApiServer(), () => cluster.startApiServer()],
     ])("%s ends leadership, and one leads again when it is back", async (_, end, begin) => {
-      const a = createReplica("a");
-      await a.waitUntilLeader();
-      const b = createReplica("b");
-      await eventually("b has seen the Lease", () => b.elector.holder);
+      const [a, b] = await createPair();
       await end();
       try {
         await eventually("the loss is reported to a", () => a.losses.length > 0);
