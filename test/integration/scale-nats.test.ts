@@ -114,36 +114,38 @@ describeReal(
       expect(await bus.open()).toEqual({ id, startSeq: 0, firstSeq: 1, lastSeq: 2 });
     });
 
-    test("gives another identity to a stream that lost messages, and gave their sequences again", async () => {
+    test.each([
+      ["the same reader", 1],
+      ["another reader", 2],
+    ])("gives another identity to a stream that lost messages, and gave their sequences to %s", async (to, lastSeq) => {
       const server = await start();
       const bus = connect(server.url);
-      const publisher = new Publisher({
-        bus,
-        clock: systemClock,
-        logger: silentLogger,
-        partitions: 1,
-        processId: "reader",
-        shards: () => [],
-      });
-      const publish = async (messages: number) => {
-        publisher.send(0, { reports: [], notices: [GAP] }, Date.now());
-        await eventually("a stored message", () => publisher.messages === messages && publisher.isIdle(0));
+      const create = (processId: string) => {
+        const parts = { bus: connect(server.url), clock: systemClock, logger: silentLogger };
+        return new Publisher({ ...parts, partitions: 1, processId, shards: () => [] });
       };
+      const publish = async (publisher: Publisher) => {
+        const before = publisher.messages;
+        publisher.send(0, { reports: [], notices: [GAP] }, Date.now());
+        await eventually("a stored message", () => publisher.messages > before && publisher.isIdle(0));
+      };
+      const [reader, other] = [create("reader"), create("other")];
       const [data, copy] = [join(server.dir, "data"), join(server.dir, "copy")];
-      await publisher.checkStream();
+      for (const each of [reader, other]) await each.checkStream();
       const { id } = await bus.open();
       await server.kill();
       cpSync(data, copy, { recursive: true });
       await server.start();
-      await publish(1);
+      await publish(reader);
       await server.kill();
       rmSync(data, { recursive: true });
       renameSync(copy, data);
       await server.start();
-      await publish(2);
-      expect(await bus.open()).toEqual({ id, startSeq: 0, firstSeq: 1, lastSeq: 1 });
-      await publisher.checkStream();
-      expect(await bus.open()).toMatchObject({ id: expect.not.stringContaining(id), startSeq: 2 });
+      if (to === "another reader") await publish(other);
+      await publish(reader);
+      expect(await bus.open()).toEqual({ id, startSeq: 0, firstSeq: 1, lastSeq });
+      await reader.checkStream();
+      expect(await bus.open()).toMatchObject({ id: expect.not.stringContaining(id), startSeq: lastSeq + 1 });
     });
 
     test("gives another identity to a stream that is recreated or renewed", async () => {

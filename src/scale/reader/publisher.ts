@@ -19,7 +19,7 @@ import {
 } from "../messages/delta.ts";
 import { encodeDelta } from "../messages/delta-codec.ts";
 import { packReports } from "../messages/delta-split.ts";
-import { type Bus, isBusError } from "../stream/bus.ts";
+import { type Bus, isBusError, type StoreResult } from "../stream/bus.ts";
 
 export interface PublisherParts {
   bus: Bus;
@@ -36,6 +36,8 @@ export interface PublisherParts {
 const MESSAGE_BYTES = 256 * 1024;
 /** A partition without counts gets a message after this time, so that a loss is noticed. */
 const HEARTBEAT_MS = 30_000;
+
+type StoredAnswer = Extract<StoreResult, { kind: "stored" }>;
 
 /** Time at which counts were drained, and the shards at that moment. */
 interface DrainTime {
@@ -67,6 +69,8 @@ export class Publisher {
   #lastSeq = 0;
   /** True where the stream gave a known sequence again: it lost messages and got others before a check. */
   #hasGoneBack = false;
+  /** Newest message that each connection stored, until it is known that the next one still has it. */
+  readonly #newest = new Map<number, { seq: number; id: string }>();
   /** Counters since the start. */
   messages = 0;
   repeats = 0;
@@ -111,8 +115,8 @@ export class Publisher {
     try {
       const { id, lastSeq } = await this.#parts.bus.open();
       if (id !== this.#stream) this.#begin(id);
-      else if (this.#hasGoneBack) await this.#renew(Number.POSITIVE_INFINITY);
       else if (lastSeq < knownSeq) await this.#renew(knownSeq);
+      else if (this.#hasGoneBack || (await this.#isReplaced())) await this.#renew(Number.POSITIVE_INFINITY);
       // Includes messages of other readers.
       else this.#lastSeq = Math.max(this.#lastSeq, lastSeq);
       this.#problem = undefined;
@@ -137,10 +141,22 @@ export class Publisher {
     this.#generation++;
     this.#lastSeq = 0;
     this.#hasGoneBack = false;
+    this.#newest.clear();
     for (const lane of this.#lanes) {
       lane.seq = 0;
       lane.cumulative = 0;
     }
+  }
+
+  /** True where a message that an earlier connection stored has lost its sequence to one of another reader. */
+  async #isReplaced(): Promise<boolean> {
+    const { bus } = this.#parts;
+    for (const [connection, { seq, id }] of this.#newest) {
+      if (connection === bus.connections) continue;
+      if (await bus.isReplaced(seq, id)) return true;
+      this.#newest.delete(connection);
+    }
+    return false;
   }
 
   async #renew(knownSeq: number): Promise<void> {
@@ -180,14 +196,15 @@ export class Publisher {
     lane.cumulative += occurrences;
     const { seq, cumulative } = lane;
     const untilUs = toEpochUs(nowMs);
+    const id = `${source}.${partition}.${seq}`;
     const delta: Delta = { stream, source, seq, cumulative, untilUs, shards, reports, notices };
     const bytes = encodeDelta(delta);
     const retry = new RetryPolicy(clock);
     while (!this.#closed.signal.aborted) {
       const knownSeq = this.#lastSeq;
-      const result = await bus.publish(partition, `${source}.${partition}.${seq}`, bytes);
+      const result = await bus.publish(partition, id, bytes);
       if (result.kind === "stored") {
-        if (this.#stream === stream && !result.isRepeat && result.seq <= knownSeq) this.#hasGoneBack = true;
+        if (this.#stream === stream) this.#noteStored(result, id, knownSeq);
         this.#countStored(result, occurrences);
         return;
       }
@@ -201,7 +218,14 @@ export class Publisher {
     }
   }
 
-  #countStored({ seq, isRepeat }: { seq: number; isRepeat: boolean }, occurrences: number): void {
+  /** `knownSeq` is the newest sequence that was known before the message was sent. */
+  #noteStored({ seq, isRepeat }: StoredAnswer, id: string, knownSeq: number): void {
+    if (!isRepeat && seq <= knownSeq) this.#hasGoneBack = true;
+    const { connections } = this.#parts.bus;
+    if (seq > (this.#newest.get(connections)?.seq ?? 0)) this.#newest.set(connections, { seq, id });
+  }
+
+  #countStored({ seq, isRepeat }: StoredAnswer, occurrences: number): void {
     this.messages++;
     this.published += occurrences;
     if (isRepeat) this.repeats++;

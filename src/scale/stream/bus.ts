@@ -51,6 +51,8 @@ export interface Bus {
    * again, and may be beyond them by now. `epoch` is any text that was not used before. Throws BusError.
    */
   renew(knownSeq: number, epoch: string): Promise<boolean>;
+  /** True where another message than the one with this id has the sequence: the stream gave it again. Throws BusError. */
+  isReplaced(seq: number, id: string): Promise<boolean>;
   /** Stores a message of a partition; never rejects. `id` prevents a second one within two minutes. */
   publish(partition: number, id: string, bytes: Uint8Array): Promise<StoreResult>;
   /** Delivers messages of a partition in order until the signal aborts. Throws BusError. */
@@ -66,6 +68,8 @@ export interface Bus {
   readCheckpoint(partition: number): Promise<LastMessage>;
   /** Stores a checkpoint; never rejects. */
   writeCheckpoint(partition: number, bytes: Uint8Array): Promise<StoreResult>;
+  /** Grows with each connection: a server that was restarted may have lost messages. */
+  readonly connections: number;
   /** True once this process could use the stream. */
   readonly hasOpened: boolean;
   /** Settings of the stream that differ from those of this process, which then can use nothing of it; as last known. */

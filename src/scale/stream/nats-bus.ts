@@ -14,8 +14,11 @@ import {
   type JetStreamManager,
   jetstream,
   jetstreamManager,
+  type MsgRequest,
+  PubHeaders,
   RetentionPolicy,
   StorageType,
+  type StoredMsg,
   type StreamInfo,
 } from "@nats-io/jetstream";
 import { connect, type NatsConnection, nanos } from "@nats-io/transport-node";
@@ -51,7 +54,6 @@ const CONNECT_TIMEOUT_MS = 5_000;
 const REQUEST_TIMEOUT_MS = 5_000;
 /** A server that does not answer two pings is left for another. */
 const PING_MS = 5_000;
-const NO_MESSAGE = 10_037;
 const NO_STREAM = 10_059;
 /** Bytes of messages that wait for a consumer: the server sends no more than it is asked for. */
 const CONSUME_BYTES = 4 * 1024 * 1024;
@@ -70,6 +72,7 @@ export class NatsBus implements Bus {
   #opening: Promise<Open> | undefined;
   #usesTls = false;
   #credentials = "";
+  connections = 0;
   hasOpened = false;
   mismatch: string | undefined;
   problem: string | undefined = "not yet connected";
@@ -103,6 +106,11 @@ export class NatsBus implements Bus {
       await manager.streams.update(stream, { ...config, metadata });
       return true;
     });
+  }
+
+  async isReplaced(seq: number, id: string): Promise<boolean> {
+    const found = await this.#getMessage({ seq });
+    return found !== undefined && found.header.get(PubHeaders.MsgIdHdr) !== id;
   }
 
   async publish(partition: number, id: string, bytes: Uint8Array): Promise<StoreResult> {
@@ -169,15 +177,14 @@ export class NatsBus implements Bus {
   }
 
   async #getLast(subject: string): Promise<LastMessage> {
-    return await this.#try(async ({ manager }) => {
-      try {
-        const found = await manager.streams.getMessage(this.#options.stream, { last_by_subj: subject });
-        return found ? { seq: found.seq, bytes: found.data } : undefined;
-      } catch (error) {
-        if (error instanceof JetStreamApiError && error.code === NO_MESSAGE) return undefined;
-        throw error;
-      }
-    });
+    const found = await this.#getMessage({ last_by_subj: subject });
+    return found && { seq: found.seq, bytes: found.data };
+  }
+
+  async #getMessage(query: MsgRequest): Promise<StoredMsg | undefined> {
+    return await this.#try(
+      async ({ manager }) => (await manager.streams.getMessage(this.#options.stream, query)) ?? undefined,
+    );
   }
 
   async #findStream(manager: JetStreamManager): Promise<StreamInfo> {
@@ -237,11 +244,17 @@ export class NatsBus implements Bus {
       void connection.closed().then(() => {
         this.#opening = undefined;
       });
+      void this.#countConnections(connection);
       return await openJetStream(connection);
     } catch (error) {
       this.#opening = undefined;
       throw error;
     }
+  }
+
+  async #countConnections(connection: NatsConnection): Promise<void> {
+    this.connections++;
+    for await (const { type } of connection.status()) if (type === "reconnect") this.connections++;
   }
 }
 

@@ -27,6 +27,7 @@ export class MemoryStream {
   isAway = false;
   startSeq = 0;
   lastSeq = 0;
+  starts = 1;
   messages: Stored[] = [];
   /** Newest messages that a server does not know yet which has just become the leader. */
   unknown = 0;
@@ -40,6 +41,11 @@ export class MemoryStream {
     this.lastSeq = 0;
     this.startSeq = 0;
     this.messages = [];
+  }
+
+  /** The server starts again: every process connects again. */
+  restart(): void {
+    this.starts++;
   }
 
   /** The newest message of a subject that the server knows. */
@@ -60,6 +66,7 @@ export class MemoryStream {
 
   /** Loses the newest messages, as a server without sync_interval may at a power loss. */
   loseTail(count: number): void {
+    this.restart();
     this.messages = this.messages.slice(0, Math.max(0, this.messages.length - count));
     this.lastSeq = this.messages.at(-1)?.seq ?? 0;
   }
@@ -95,6 +102,15 @@ export class MemoryBus implements Bus {
     this.#stream.id = `stream-${Number(this.#stream.id.slice(7)) + 1}`;
     this.#stream.startSeq = this.#stream.lastSeq;
     return true;
+  }
+
+  get connections(): number {
+    return this.#stream.starts;
+  }
+
+  async isReplaced(seq: number, id: string): Promise<boolean> {
+    await this.#reach();
+    return this.#stream.messages.some((one) => one.seq === seq && one.id !== id);
   }
 
   async publish(partition: number, id: string, bytes: Uint8Array): Promise<StoreResult> {

@@ -12,15 +12,11 @@ const NOTICE = { type: "gap", kind: "Stalled", fromUs: 0, toUs: 1, nodes: 0, cou
 function createPublisher(logger = silentLogger) {
   const clock = new FakeClock();
   const stream = new MemoryStream();
-  const publisher = new Publisher({
-    bus: new MemoryBus(stream, clock),
-    clock,
-    logger,
-    partitions: 1,
-    processId: "reader",
-    shards: () => [],
-  });
-  return { clock, stream, publisher };
+  const create = (processId: string) => {
+    const bus = new MemoryBus(stream, clock);
+    return new Publisher({ bus, clock, logger, partitions: 1, processId, shards: () => [] });
+  };
+  return { clock, stream, publisher: create("reader"), other: create("other") };
 }
 
 it("logs once why the stream can't be used, and again after it could", async () => {
@@ -62,6 +58,30 @@ it("gives the stream another identity where it gives sequences again before a ch
     await clock.advance(100);
   }
   expect(stream.lastSeq).toBe(2);
+  await publisher.checkStream();
+  expect(stream.id).not.toBe(id);
+});
+
+it("gives the stream another identity where another reader got the sequence of a message that it had stored", async () => {
+  const { clock, stream, publisher, other } = createPublisher();
+  const publish = async (by: Publisher) => {
+    by.send(0, { reports: [], notices: [NOTICE] }, clock.nowMs());
+    await clock.advance(100);
+  };
+  for (const each of [publisher, other]) await each.checkStream();
+  await publish(other);
+  await publish(publisher);
+  const { id } = stream;
+  stream.restart();
+  await publish(publisher);
+  await publisher.checkStream();
+  expect(stream.id).toBe(id);
+  stream.loseTail(1);
+  await publish(other);
+  await publish(publisher);
+  expect(stream.lastSeq).toBe(4);
+  await other.checkStream();
+  expect(stream.id).toBe(id);
   await publisher.checkStream();
   expect(stream.id).not.toBe(id);
 });
