@@ -218,6 +218,20 @@ describe("several processes", { timeout: 300_000 }, () => {
     expect(missing).toBeGreaterThan(0);
   });
 
+  it("declare in reports that begin later what the stream removed while no process owned a partition", async () => {
+    await check(async (world) => {
+      const [owner] = world.owners;
+      if (owner) world.kill(owner);
+      world.namespaces = ["later"];
+      await world.run(30_000, 50);
+      world.stream.removeBefore(world.clock.nowMs());
+      await world.run(1000 + pickBelow(world, 5000), 50);
+      const next = world.startOwner();
+      for (let partition = 0; partition < PARTITIONS; partition++) world.givePartition(partition, next);
+      await world.run(10_000, 50);
+    });
+  });
+
   it("declare what is missing in cluster reports, too, which others may own", async () => {
     let missing = 0;
     await check(async (world) => {
@@ -253,7 +267,7 @@ describe("several processes", { timeout: 300_000 }, () => {
         for (let partition = 0; partition < PARTITIONS; partition++) world.givePartition(partition, next);
         await world.run(5000);
       },
-      [666866],
+      [666866, 10, 15],
     );
   });
 });

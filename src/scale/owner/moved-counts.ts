@@ -13,12 +13,12 @@ import type { Ledger } from "../../aggregate/ledger/ledger.ts";
 import type { Report } from "../../api/v1alpha1.ts";
 import { reportKey } from "../../ingest/violation/violation.ts";
 import type { GapNotice } from "../messages/delta.ts";
-import { formatMoved, isMovedBy, type Partition, parseMoved, toGapsEntry } from "./moved-marks.ts";
+import { formatMoved, isMovedBy, isOfOtherStream, type Partition, parseMoved, toGapsEntry } from "./moved-marks.ts";
 import { MovedReport, type MovedReportParts } from "./moved-report.ts";
 import { RecentPositions } from "./recent-positions.ts";
 
 export interface MovedCountsParts
-  extends Omit<MovedReportParts, "gapsEntry" | "isOwn" | "format" | "onStored" | "isOvertaken"> {
+  extends Omit<MovedReportParts, "gapsEntry" | "isOwn" | "isOfOtherStream" | "format" | "onStored" | "isOvertaken"> {
   partition: Partition;
   stream: string;
   /** Positions up to which reports, or counts and gaps that were moved, are stored; by reportKey. */
@@ -118,6 +118,7 @@ export class MovedCounts {
       ...this.#parts,
       gapsEntry: toGapsEntry(partition.index),
       isOwn: (namespace) => isMovedBy(partition, namespace, policyName),
+      isOfOtherStream: ({ metadata }) => isOfOtherStream(metadata, stream),
       format: (report, positions) => this.#format(report, positions),
       onStored: (positions) => {
         for (const [entry, position] of positions) this.#stored.set(reportKey(entry, policyName), position);

@@ -8,8 +8,11 @@
 import { MOVED_ANNOTATION } from "../../api/names.ts";
 import type { ObjectMeta, Report } from "../../api/v1alpha1.ts";
 import { reportKey } from "../../ingest/violation/violation.ts";
+import { parseMarks } from "../../reconcile/watermark.ts";
 import { pickIndex } from "../leases/rendezvous.ts";
 
+/** Writer of moved counts in the marks of a report: all owners share it, and each write has another number. */
+export const MOVED_ID = "moved";
 /** Namespaces of one report that are remembered; those at the highest positions stay. */
 const MAX_NAMESPACES = 1000;
 /** Begins the entry of a partition's gaps; no namespace begins with it. */
@@ -23,8 +26,15 @@ export function formatMoved(stream: string, positions: ReadonlyMap<string, numbe
 }
 
 /** The stream of which counts were moved last; undefined where none were. */
-export function findMovedStream(metadata: ObjectMeta | undefined): string | undefined {
+function findMovedStream(metadata: ObjectMeta | undefined): string | undefined {
   return metadata?.annotations?.[MOVED_ANNOTATION]?.split(" ")[0];
+}
+
+/** True for a report with counts of another stream, of which its owner has not written again. */
+export function isOfOtherStream(metadata: ObjectMeta, stream: string): boolean {
+  const mark = parseMarks(metadata).find(({ id }) => id !== MOVED_ID)?.id;
+  const writtenFrom = mark ?? findMovedStream(metadata);
+  return writtenFrom?.startsWith("stream-") === true && writtenFrom !== stream;
 }
 
 /** Positions by namespace, or by toGapsEntry, as of this stream; empty for another stream. */

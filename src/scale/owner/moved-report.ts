@@ -22,7 +22,7 @@ import type { PolicyFacts } from "../../ingest/violation/violation.ts";
 import type { Clock } from "../../lib/clock.ts";
 import { RetryPolicy } from "../../lib/pacing/retry-policy.ts";
 import { runInTurns, type Steps } from "../../lib/pacing/steps.ts";
-import { type EpochUs, parseMicroTime } from "../../lib/time.ts";
+import { type EpochUs, parseMicroTime, toEpochUs } from "../../lib/time.ts";
 import type { ReconcilerParts } from "../../reconcile/reconciler-parts.ts";
 import { ReportReconciler } from "../../reconcile/report-reconciler.ts";
 import { toReportRef } from "../../reconcile/write-attempt.ts";
@@ -30,7 +30,8 @@ import { rebaseOn } from "../../report/parse.ts";
 import { overrideSink } from "../../sinks/guarded-sink.ts";
 import type { ReportSink } from "../../sinks/report-sink.ts";
 import type { GapNotice } from "../messages/delta.ts";
-import { declareGap } from "./gap-notice.ts";
+import { declareGap, LOSS } from "./gap-notice.ts";
+import { MOVED_ID } from "./moved-marks.ts";
 
 /** Counts of one namespace on their way to the report. */
 export interface MovedSet {
@@ -56,6 +57,8 @@ export interface MovedReportParts
   gapsEntry: string;
   /** True for a namespace of this partition. */
   isOwn: (namespace: string) => boolean;
+  /** True for a report with counts of an earlier stream: the annotation says so only until it is written. */
+  isOfOtherStream: (report: Report) => boolean;
   /** Annotation of the report with these positions on top of those that it has. */
   format: (report: Report, positions: ReadonlyMap<string, number>) => string;
   /** Receives positions that are stored. */
@@ -64,8 +67,6 @@ export interface MovedReportParts
   isOvertaken: (report?: Report, committed?: ReadonlyMap<string, number>) => boolean;
 }
 
-/** Writer of moved counts in the marks of a report: all owners share it, and each write has another number. */
-export const MOVED_ID = "moved";
 /** Between two writes of counts to one report. */
 const INTERVAL_MS = 5_000;
 const MAX_NUMBER = 1e15;
@@ -170,6 +171,8 @@ export class MovedReport {
       this.#reconciler.resume(report.metadata);
     }
     if (isOvertaken()) return false;
+    if (report && this.#parts.isOfOtherStream(report))
+      declareGap(ledger, { ...LOSS, fromUs: null, toUs: toEpochUs(clock.nowMs()) }, ledger.counts.all.lastUs);
     const lastUs = this.#findLastOwn(report);
     for (const set of this.#sets.splice(0)) this.#addCounts(set);
     for (const { gap, seq } of this.#gaps.splice(0)) {

@@ -7,6 +7,7 @@ import { Aggregator } from "../../aggregate/aggregator.ts";
 import type { ObjectMeta, Report } from "../../api/v1alpha1.ts";
 import { reportKey } from "../../ingest/violation/violation.ts";
 import { runInTurns } from "../../lib/pacing/steps.ts";
+import type { EpochUs } from "../../lib/time.ts";
 import { notifyWritten } from "../../reconcile/controller-observer.ts";
 import { ReportContext } from "../../reconcile/report-context.ts";
 import { ReportController } from "../../reconcile/report-controller.ts";
@@ -17,7 +18,7 @@ import type { RenderOptions } from "../../report/render.ts";
 import { guardSink } from "../../sinks/guarded-sink.ts";
 import { type Checkpoint, CheckpointTracker } from "../messages/checkpoint.ts";
 import { MovedCounts } from "./moved-counts.ts";
-import { MOVED_ID } from "./moved-report.ts";
+import { MOVED_ID } from "./moved-marks.ts";
 import type { OwnerOptions, OwnerParts, PartitionLife } from "./owner-parts.ts";
 import { type PartitionCounters, PartitionState, PositionNumbers } from "./partition-state.ts";
 
@@ -29,6 +30,8 @@ export interface LifeParts {
   /** Identity of the stream. */
   stream: string;
   checkpoint: Checkpoint;
+  /** Missing messages have no older alerts, as far as that is known. */
+  sinceUs: EpochUs;
   /** Marks of the stored reports, by reportKey. */
   marks: ReadonlyMap<string, number>;
   /** Policies with a cluster report that may have moved counts. */
@@ -45,7 +48,7 @@ const NOT_THE_OWNER = { kind: "retry", message: "not the owner of the partition"
 
 /** Builds everything of a partition; nothing is read or written yet. */
 export function beginLife(life: LifeParts): PartitionLife {
-  const { partition, options, parts, counters, stream, checkpoint, marks, isHeld, onPosition } = life;
+  const { partition, options, parts, counters, stream, checkpoint, sinceUs, marks, isHeld, onPosition } = life;
   const { clock, logger, policies, acceptances } = parts;
   const sink = guardSink(parts.sink, isHeld, NOT_THE_OWNER);
   const end = new AbortController();
@@ -61,6 +64,7 @@ export function beginLife(life: LifeParts): PartitionLife {
     numbers,
     marks,
     checkpoint,
+    sinceUs,
     counters,
     onLoss: (gap, seq) => moved.declare(gap, seq),
     onCoverage: (key) => queue.add(key, "coverage"),

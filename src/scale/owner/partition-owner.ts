@@ -14,15 +14,15 @@ import type { Report } from "../../api/v1alpha1.ts";
 import { reportKey } from "../../ingest/violation/violation.ts";
 import { RetryPolicy } from "../../lib/pacing/retry-policy.ts";
 import { runAtOnce } from "../../lib/pacing/steps.ts";
-import { toEpochUs } from "../../lib/time.ts";
-import { findPersistedSeq, parseMarks } from "../../reconcile/watermark.ts";
+import { type EpochUs, parseMicroTime, toEpochUs } from "../../lib/time.ts";
+import { findPersistedSeq } from "../../reconcile/watermark.ts";
 import { SinkError } from "../../sinks/report-sink.ts";
 import type { HeldPart } from "../leases/lease-group.ts";
 import { type Checkpoint, decodeCheckpoint, encodeCheckpoint } from "../messages/checkpoint.ts";
+import { SKEW_US } from "../messages/delta.ts";
 import { BusError, isBusError, type StreamFacts } from "../stream/bus.ts";
 import { declareGap, LOSS } from "./gap-notice.ts";
-import { findMovedStream, listMoved } from "./moved-marks.ts";
-import { MOVED_ID } from "./moved-report.ts";
+import { isOfOtherStream, listMoved } from "./moved-marks.ts";
 import type { OwnerOptions, OwnerParts, PartitionLife } from "./owner-parts.ts";
 import { beginLife, toMovedKey } from "./partition-life.ts";
 import type { PartitionCounters } from "./partition-state.ts";
@@ -99,6 +99,7 @@ export class PartitionOwner {
       counters: this.#counters,
       stream: facts.id,
       checkpoint,
+      sinceUs: this.#findSinceUs(stored, facts),
       marks,
       moved: withMoved.map(({ policy }) => policy.name),
       isHeld,
@@ -176,9 +177,7 @@ export class PartitionOwner {
     for (const report of stored) {
       const ledger = life.aggregator.ledger(report.metadata.namespace, report.policy.name);
       runAtOnce(life.controller.adopt(ledger, report, []));
-      const mark = parseMarks(report.metadata).find(({ id }) => id !== MOVED_ID)?.id;
-      const writtenFrom = mark ?? findMovedStream(report.metadata);
-      if (!writtenFrom?.startsWith("stream-") || writtenFrom === stream) continue;
+      if (!isOfOtherStream(report.metadata, stream)) continue;
       // Messages for this report in the earlier stream can't be read any more.
       declareGap(ledger, { ...LOSS, fromUs: null, toUs: toEpochUs(nowMs) }, ledger.counts.all.lastUs);
       ledger.write.touch();
@@ -187,6 +186,13 @@ export class PartitionOwner {
 
   #queueChanged(life: PartitionLife): void {
     for (const [key, ledger] of life.aggregator.ledgers) if (ledger.write.isNeeded) life.queue.add(key, "coverage");
+  }
+
+  /** Time of the newest alert of the report that was written the longest ago; of no alert, that of the stream. */
+  #findSinceUs(stored: readonly Report[], { id, createdMs }: StreamFacts): EpochUs {
+    const marked = stored.map((report) => ({ mark: this.#findMark(report, id), lastSeen: report.summary?.lastSeen }));
+    const [oldest] = marked.filter(({ mark }) => mark > 0).sort((a, b) => a.mark - b.mark);
+    return Math.max(0, (parseMicroTime(oldest?.lastSeen ?? "") ?? toEpochUs(createdMs)) - SKEW_US);
   }
 
   /** The position that a report holds; of a report without its annotation, the position of the last write here. */

@@ -12,7 +12,7 @@ import { SetNumbers } from "../../aggregate/counts/set-numbers.ts";
 import type { Totals } from "../../aggregate/counts/totals.ts";
 import type { Ledger } from "../../aggregate/ledger/ledger.ts";
 import { reportKey } from "../../ingest/violation/violation.ts";
-import { toEpochUs } from "../../lib/time.ts";
+import { type EpochUs, toEpochUs } from "../../lib/time.ts";
 import type { Checkpoint } from "../messages/checkpoint.ts";
 import {
   countOccurrences,
@@ -62,6 +62,8 @@ export interface PartitionParts {
   /** Marks of the stored reports, by reportKey. */
   marks: ReadonlyMap<string, number>;
   checkpoint: Checkpoint;
+  /** Missing messages have no older alerts, as far as that is known. */
+  sinceUs: EpochUs;
   counters: PartitionCounters;
   /** Called where messages of the partition are missing, which was noticed at `seq`. */
   onLoss: (gap: GapNotice, seq: number) => void;
@@ -227,7 +229,9 @@ export class PartitionState {
     seq: number,
     isConcerned: (report: { key: string; all: Totals }) => boolean = () => true,
   ): void {
-    this.shards.onGap(gap);
+    // A report that begins later has no alert from which messages could be missing.
+    const isLoss = gap.kind === LOSS.kind;
+    this.shards.onGap(isLoss ? { ...gap, fromUs: gap.fromUs ?? this.#parts.sinceUs } : gap);
     for (const [key, ledger] of this.#ledgersBeyondMark(seq)) {
       const { all } = ledger.counts;
       if (!isConcerned({ key, all })) continue;
@@ -235,7 +239,7 @@ export class PartitionState {
       this.#parts.onCoverage(key);
     }
     // Readers send the other kinds to all partitions.
-    if (gap.kind === LOSS.kind) this.#parts.onLoss(gap, seq);
+    if (isLoss) this.#parts.onLoss(gap, seq);
   }
 
   #addRejected({ scope, count, atUs }: RejectedNotice, seq: number): void {

@@ -8,6 +8,8 @@
 export interface StreamFacts {
   /** Unlike any other stream, also an earlier one of the same name. No `/` and no space. */
   id: string;
+  /** Milliseconds since the epoch. */
+  createdMs: number;
   /** Messages up to this sequence belong to an earlier identity. */
   startSeq: number;
   /** Sequences of the oldest and newest message; 0 where there is none. */

@@ -275,7 +275,7 @@ function toFacts({ created, config, state }: StreamInfo): StreamFacts {
   const epoch = config.metadata?.[EPOCH] ?? "";
   const id = `stream-${stableHash(`${config.name}\u001f${created}\u001f${epoch}`, 16)}`;
   const startSeq = Number(/\/(\d+)$/.exec(epoch)?.[1] ?? 0);
-  return { id, startSeq, firstSeq: state.first_seq, lastSeq: state.last_seq };
+  return { id, createdMs: Date.parse(created), startSeq, firstSeq: state.first_seq, lastSeq: state.last_seq };
 }
 
 async function deliver(

@@ -25,6 +25,7 @@ export type Fate = "stored" | "stored_unanswered" | "refused";
 export class MemoryStream {
   id = "stream-1";
   isAway = false;
+  createdMs = 0;
   startSeq = 0;
   lastSeq = 0;
   starts = 1;
@@ -89,9 +90,9 @@ export class MemoryBus implements Bus {
 
   async open(): Promise<StreamFacts> {
     await this.#reach();
-    const { id, startSeq, messages, unknown } = this.#stream;
+    const { id, createdMs, startSeq, messages, unknown } = this.#stream;
     const lastSeq = this.#stream.lastSeq - unknown;
-    return { id, lastSeq, startSeq, firstSeq: messages[0]?.seq ?? lastSeq + 1 };
+    return { id, createdMs, lastSeq, startSeq, firstSeq: messages[0]?.seq ?? lastSeq + 1 };
   }
 
   async renew(knownSeq: number): Promise<boolean> {

@@ -44,6 +44,7 @@ class TestReader {
   }
 }
 
+const SINCE_US = START_US - 60_000_000;
 const BEGIN: Checkpoint = { position: 0, sources: {}, shards: [], wholeSinceUs: 0 };
 
 function createState(marks: ReadonlyMap<string, number> = new Map(), memory = MEMORY, checkpoint = BEGIN) {
@@ -56,6 +57,7 @@ function createState(marks: ReadonlyMap<string, number> = new Map(), memory = ME
     numbers,
     marks,
     checkpoint,
+    sinceUs: SINCE_US,
     counters,
     onLoss: () => {},
     onCoverage: () => {},
@@ -99,7 +101,7 @@ describe("PartitionState", () => {
     reader.write(4);
     apply(2, reader.write(1, { reports: [createOther("during", START_US)] }));
     const gaps = (policyName: string) => ledgers.get(reportKey("shop", policyName))?.counts.all.coverageGaps;
-    expect(gaps("during")).toMatchObject([{ kind: "TransportLost", fromUs: START_US - SKEW_US }]);
+    expect(gaps("during")).toMatchObject([{ kind: "TransportLost", fromUs: SINCE_US }]);
     apply(3, reader.write(1, { reports: [createOther("later", START_US + 1_000_000)] }));
     apply(4, reader.write(1, { reports: [createOther("after", START_US + 3_000_000)] }));
     expect(gaps("later")).toMatchObject([{ kind: "TransportLost", toUs: START_US + 2_000_000 }]);
