@@ -116,7 +116,10 @@ export class NodeSource implements AlertSource {
       this.#options;
     return new NodeCoverage(this.#clock, healthIntervalMs + healthTimeoutMs, {
       onComplete: (_, gap) => {
-        this.#logger.info({ ...this.nodes, ...(gap && { missed: gap.nodes }) }, "connected to nodes");
+        const { desired, connected } = this.nodes;
+        // After a start without all nodes the next line names those that are missing.
+        if (gap || connected === desired)
+          this.#logger.info({ desired, connected, ...(gap && { missed: gap.nodes }) }, "connected to nodes");
         listener.onConnected(gap && { nodes: gap.nodes });
       },
       onIncomplete: (gap, first) => this.#reportMissing(listener, gap, first),
