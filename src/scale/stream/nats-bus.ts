@@ -6,7 +6,6 @@
 
 import {
   AckPolicy,
-  type ConsumerMessages,
   DeliverPolicy,
   DiscardPolicy,
   JetStreamApiError,
@@ -35,6 +34,7 @@ import {
   type StreamMessage,
 } from "./bus.ts";
 import { listCredentials, toCredentials } from "./nats-credentials.ts";
+import { deliver } from "./nats-delivery.ts";
 import { checkServer, explain } from "./nats-errors.ts";
 import { toTls } from "./nats-tls.ts";
 import { findStreamFaults, PARTITIONS, SHARDS, type StreamSettings } from "./stream-settings.ts";
@@ -110,7 +110,7 @@ export class NatsBus implements Bus {
 
   async isReplaced(seq: number, id: string): Promise<boolean> {
     const found = await this.#getMessage({ seq });
-    return found !== undefined && found.header.get(PubHeaders.MsgIdHdr) !== id;
+    return found !== null && found.header.get(PubHeaders.MsgIdHdr) !== id;
   }
 
   async publish(partition: number, id: string, bytes: Uint8Array): Promise<StoreResult> {
@@ -178,13 +178,11 @@ export class NatsBus implements Bus {
 
   async #getLast(subject: string): Promise<LastMessage> {
     const found = await this.#getMessage({ last_by_subj: subject });
-    return found && { seq: found.seq, bytes: found.data };
+    return found ? { seq: found.seq, bytes: found.data } : undefined;
   }
 
-  async #getMessage(query: MsgRequest): Promise<StoredMsg | undefined> {
-    return await this.#try(
-      async ({ manager }) => (await manager.streams.getMessage(this.#options.stream, query)) ?? undefined,
-    );
+  async #getMessage(query: MsgRequest): Promise<StoredMsg | null> {
+    return await this.#try(async ({ manager }) => await manager.streams.getMessage(this.#options.stream, query));
   }
 
   async #findStream(manager: JetStreamManager): Promise<StreamInfo> {
@@ -276,29 +274,4 @@ function toFacts({ created, config, state }: StreamInfo): StreamFacts {
   const id = `stream-${stableHash(`${config.name}\u001f${created}\u001f${epoch}`, 16)}`;
   const startSeq = Number(/\/(\d+)$/.exec(epoch)?.[1] ?? 0);
   return { id, createdMs: Date.parse(created), startSeq, firstSeq: state.first_seq, lastSeq: state.last_seq };
-}
-
-async function deliver(
-  messages: ConsumerMessages,
-  onMessage: (message: StreamMessage) => void,
-  signal: AbortSignal,
-): Promise<void> {
-  const stop = () => messages.stop();
-  signal.addEventListener("abort", stop, { once: true });
-  if (signal.aborted) stop();
-  let next = 0;
-  try {
-    for await (const { seq, info, data } of messages) {
-      if (signal.aborted) return;
-      // The server numbers deliveries without a gap: a missing one was lost on the way.
-      if (next !== 0 && info.deliverySequence !== next)
-        throw new BusError("messages were lost between the server and this process");
-      next = info.deliverySequence + 1;
-      onMessage({ seq, atMs: Math.floor(info.timestampNanos / 1_000_000), bytes: data });
-    }
-    if (!signal.aborted) throw new BusError("the server ended the delivery of messages");
-  } finally {
-    signal.removeEventListener("abort", stop);
-    messages.stop();
-  }
 }
