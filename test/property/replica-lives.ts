@@ -246,7 +246,7 @@ class Chaos {
     life.isAlive = false;
     life.isLeader = false;
     this.#leader = undefined;
-    const previous = { persistedUntilMs: this.#persistedUntilMs };
+    const previous = { isReleased: false, persistedUntilMs: this.#persistedUntilMs };
     const untilMs = world.nowMs + 1000 + world.pickBelow(15_000);
     while (world.nowMs < untilMs) {
       this.#send(world.pickBelow(3));
