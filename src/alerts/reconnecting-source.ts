@@ -145,7 +145,7 @@ export class ReconnectingSource implements AlertSource {
   #updateState(event: StateEvent): boolean {
     const kind = NEXT[this.#state.kind][event];
     if (kind === this.#state.kind) return false;
-    this.#state = { kind, sinceMs: this.#clock.nowMs(), attempt: this.#retry.failures };
+    this.#state = { kind, sinceMs: this.#clock.monotonicMs(), attempt: this.#retry.failures };
     return true;
   }
 

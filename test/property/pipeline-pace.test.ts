@@ -4,7 +4,7 @@
 // Pace and order of writes for any stream.
 
 import { describe, expect, it } from "vitest";
-import { alert, formatTimeAt, LIMITS, MEMORY, START_MS, toLetters } from "../support/gen.ts";
+import { alert, formatTimeAt, LIMITS, MEMORY, toLetters } from "../support/gen.ts";
 import { findProblems, Simulation, startSimulation } from "./pipeline-simulation.ts";
 
 const MINUTE_MS = 60_000;
@@ -294,7 +294,7 @@ describe("a namespace that does not exist", () => {
     const place = { NamespaceName: "nowhere", OwnerNamespace: "nowhere" };
     const sendFor = async (seconds: number) => {
       for (let second = 0; second < seconds; second += 10) {
-        const ms = s.clock.monotonicMs() - START_MS;
+        const ms = s.clock.elapsedMs;
         s.send(alert({ ...place, HostPID: ms + 1, UpdatedTime: formatTimeAt(ms) }));
         await s.clock.advance(10_000);
       }

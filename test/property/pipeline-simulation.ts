@@ -71,7 +71,7 @@ export class Simulation {
       otherNowMs: parts.otherNowMs,
       clock: this.clock,
       logger: silentLogger,
-      onWriteResult: (kind) => this.results.push({ kind, atMs: this.clock.monotonicMs() - START_MS }),
+      onWriteResult: (kind) => this.results.push({ kind, atMs: this.clock.elapsedMs }),
     });
     this.pipeline = sendRaw(pipeline);
   }
@@ -206,7 +206,7 @@ export async function runScript(simulation: Simulation, steps: readonly ClockSte
   const { clock } = simulation;
   const set = steps.map(([atMs, byMs]) => [atMs, () => clock.stepWall(byMs)] as const);
   for (const [atMs, act] of [...SCRIPT, ...set].sort(([a], [b]) => a - b)) {
-    await clock.advance(START_MS + atMs - clock.monotonicMs());
+    await clock.advance(atMs - clock.elapsedMs);
     act(simulation);
   }
   await simulation.clock.advance(5 * 60_000);

@@ -70,7 +70,7 @@ it.each([-5 * 3_600_000, -31 * 86_400_000])(
     const first = await startSimulation({ store });
     const { clock } = first;
     const sendNow = (simulation: Simulation) => {
-      const UpdatedTime = formatTimeAt(clock.monotonicMs() - START_MS);
+      const UpdatedTime = formatTimeAt(clock.elapsedMs);
       simulation.pipeline.onAlert(alert({ UpdatedTime }), 0);
     };
     for (let i = 0; i < 10; i++) {

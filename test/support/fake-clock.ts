@@ -13,11 +13,14 @@ interface Timer {
   fn: () => void;
 }
 
+/** Monotonic time at the start. A time of one clock taken for one of the other is wrong by decades. */
+const UPTIME_MS = 5_000_000;
+
 export class FakeClock implements Clock {
   /** Monotonic time. */
-  #nowMs: number;
+  #nowMs = UPTIME_MS;
   /** Difference of the wall clock. */
-  #offsetMs = 0;
+  #offsetMs: number;
   #timers: Timer[] = [];
   #order = 0;
   readonly random: () => number;
@@ -25,7 +28,7 @@ export class FakeClock implements Clock {
   timersSet = 0;
 
   constructor(startMs = Date.UTC(2026, 10, 23, 10), seed = 1) {
-    this.#nowMs = startMs;
+    this.#offsetMs = startMs - UPTIME_MS;
     this.random = createRandom(seed);
   }
 
@@ -40,6 +43,11 @@ export class FakeClock implements Clock {
 
   monotonicMs(): number {
     return this.#nowMs;
+  }
+
+  /** Time since the start, whatever the wall clock was set to. */
+  get elapsedMs(): number {
+    return this.#nowMs - UPTIME_MS;
   }
 
   after(ms: number, fn: () => void): () => void {

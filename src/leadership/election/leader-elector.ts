@@ -187,7 +187,7 @@ export class LeaderElector {
     for (;;) {
       await this.#clock.sleep(pauseMs, signal);
       if (signal.aborted) return;
-      const startedMs = this.#clock.nowMs();
+      const startedMs = this.#clock.monotonicMs();
       const deadline = await this.#tryClaim(signal);
       // First of all, for a term that was over for a moment stays over.
       this.#noticeLapse();
@@ -207,7 +207,7 @@ export class LeaderElector {
         return;
       }
       // A try that took long is followed by the next at once: time runs.
-      pauseMs = Math.min(retryPeriodMs, Math.max(0, startedMs + retryPeriodMs - this.#clock.nowMs()));
+      pauseMs = Math.min(retryPeriodMs, Math.max(0, startedMs + retryPeriodMs - this.#clock.monotonicMs()));
     }
   }
 

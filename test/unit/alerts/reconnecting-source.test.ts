@@ -74,9 +74,9 @@ class Bed {
 it("reports onConnected once, at the first health answer, and delivers alerts", () => {
   const bed = new Bed();
   expect(bed.listener.received).toEqual([]);
-  expect(bed.source.state).toEqual({ kind: "connecting", sinceMs: START_MS, attempt: 0 });
+  expect(bed.source.state).toEqual({ kind: "connecting", sinceMs: bed.clock.monotonicMs(), attempt: 0 });
   bed.sendHeartbeat();
-  expect(bed.source.state).toEqual({ kind: "open", sinceMs: START_MS, attempt: 0 });
+  expect(bed.source.state).toEqual({ kind: "open", sinceMs: bed.clock.monotonicMs(), attempt: 0 });
   bed.sendMessage(ALERT);
   bed.sendHeartbeat();
   expect(bed.listener.received.map((t) => t.kind)).toEqual(["connected", "alert"]);
