@@ -53,9 +53,8 @@ export function* rebaseOn(ledger: Ledger, report: Report | undefined, deletedUs?
   if (report.omitted) ledger.policy.raiseSeverity(policy.severity ?? 0, totals.lastUs);
 }
 
-function parseDistinct({ metadata, summary }: Report): Omit<Base, "totals" | "entries"> {
+function parseDistinct({ summary }: Report): Omit<Base, "totals" | "entries"> {
   return {
-    createdUs: time(metadata.creationTimestamp),
     violations: toCount(summary?.violations),
     workloads: toCount(summary?.workloads),
     pods: toCount(summary?.pods),

@@ -83,7 +83,7 @@ export class LedgerTransfer {
     counts.committed = totals;
     counts.clearExpiry();
     if (entries.pending.totals.withoutDetails + (counts.inFlight?.withoutDetails ?? 0) === 0) policy.severityFloor = 0;
-    age.rebase(totals, base?.createdUs);
+    age.isOver = false;
     policy.take();
     counts.violationsFloor = base?.violations ?? 0;
   }

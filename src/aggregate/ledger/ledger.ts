@@ -89,10 +89,9 @@ export class Ledger {
     return this.#entries.obtain(violation);
   }
 
-  /** Removes what was last seen before `untilUs` and not written within `keptSweeps`; returns the number. */
-  *expire(untilUs: EpochUs, keptSweeps = 0): Steps<number> {
+  /** Removes what was last seen before `beforeUs` and not written within `keptSweeps`; returns the number. */
+  *expire(beforeUs: EpochUs, keptSweeps = 0): Steps<number> {
     const keptSweep = this.#age.begin(keptSweeps);
-    const beforeUs = untilUs - this.#age.behindUs;
     this.counts.violationsFloor = this.counts.violations;
     const { pending } = this.#entries;
     let gone = 0;

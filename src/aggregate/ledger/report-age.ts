@@ -12,11 +12,6 @@ export class ReportAge {
   sweep = 0;
   /** True when the last sweep found nothing that is young enough to stay. */
   isOver = false;
-  /**
-   * By how much the clocks of its nodes are behind at least: alerts are read before their report is created. Deletes nothing
-   * that this process has not written for its times alone.
-   */
-  behindUs: EpochUs = 0;
   #writtenInSweep = NO_SWEEP;
 
   /** Begins a sweep; what was written in the returned sweep or a later one is kept. */
@@ -27,12 +22,6 @@ export class ReportAge {
   recordWrite({ occurrences }: Totals): void {
     this.isOver = false;
     if (occurrences > 0) this.#writtenInSweep = this.sweep;
-  }
-
-  /** Starts again from a stored report that was created at `createdUs`. */
-  rebase({ occurrences, firstUs }: Totals, createdUs = 0): void {
-    this.isOver = false;
-    this.behindUs = occurrences === 0 ? 0 : Math.max(0, createdUs - firstUs);
   }
 
   /** Ends a sweep of a report with these committed counts. */
