@@ -6,6 +6,7 @@
 
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { findClusterObstacle } from "../../tools/cluster/cluster.ts";
 import { applyDaemonPod, DAEMON_PORT } from "../../tools/cluster/kubearmor-pods.ts";
@@ -120,7 +121,7 @@ describeReal(
         before = now;
         if (isSame && held.every((count) => count > 0) && sum(held) === 2 * PARTS) return true;
         // Long enough for a reader to see the Leases that the other took.
-        await new Promise((resolve) => setTimeout(resolve, 2000));
+        await sleep(2000);
         return false;
       });
       await node?.waitForClients(1);

@@ -7,6 +7,7 @@
 import { execFileSync } from "node:child_process";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { makeAlert, spread } from "../../tools/kubearmor-node/alerts.ts";
 import type { KubeArmorNode } from "../../tools/kubearmor-node/node.ts";
@@ -87,12 +88,14 @@ describe.skipIf(findMountProblem() !== undefined)("a journal on a bad volume", (
     const stop = new AbortController();
     const flooding = node.flood({ alert: LOAD, ratePerSec: RATE, signal: stop.signal });
     for (let kill = 0; kill < KILLS; kill++) {
-      await new Promise((resolve) => setTimeout(resolve, 1000 + random() * 4000));
+      // A kill comes at any point of the journal's and the reports' writes.
+      await sleep(1000 + random() * 4000);
       await operator?.kill();
       (kill % 2 === 0 ? damage : repair)(volume, random);
       await start();
     }
-    await new Promise((resolve) => setTimeout(resolve, 3000));
+    // After the last start alerts flow for a while, too.
+    await sleep(3000);
     stop.abort();
     const pushed = await flooding;
     await operator?.waitForWritten(60_000);

@@ -7,6 +7,7 @@
 
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, beforeAll, describe, expect, test } from "vitest";
 import { type AlertSource, ensureAlertSource, startAlertSource } from "../../bench/support/alert-source.ts";
 import { JsonProcess } from "../../bench/support/json-process.ts";
@@ -54,7 +55,7 @@ describe.each(STREAMS)("%i nodes", (streams) => {
       const counts = await read(reading);
       if (holds(counts)) return counts;
       if (Date.now() > endMs) throw new Error(JSON.stringify(counts));
-      await new Promise((resolve) => setTimeout(resolve, 250));
+      await sleep(250);
     }
   }
 
@@ -69,7 +70,7 @@ describe.each(STREAMS)("%i nodes", (streams) => {
     // More than 30 s to connect are a gap.
     const { disconnects } = await waitUntil(reading, ({ connected }) => connected === streams);
     const connect = { seconds: (Date.now() - startMs) / 1000, cpuMs: readCpuMs(reading.pid) };
-    await new Promise((resolve) => setTimeout(resolve, IDLE_MS));
+    await sleep(IDLE_MS);
     const idle = { cpu: (readCpuMs(reading.pid) - connect.cpuMs) / IDLE_MS, rss: readMemory(reading.pid).rssBytes };
 
     // A machine that is too busy does not answer the pings within 5 s: then nothing can be measured.

@@ -44,8 +44,8 @@ export interface CountsInCell {
 }
 
 /**
- * The evidence is journaled again when it is newer by this many seconds. Reading an alert whole costs about ten times
- * what taking it costs, and in most cases the next alert comes first.
+ * The evidence is journaled again when it is newer by this many seconds. Reading a whole alert costs about ten
+ * times as much as taking it, and mostly the next alert comes first.
  */
 const EVIDENCE_EVERY_S = 10;
 /** Seconds by which evidence must be newer than that of the stored report for the journal to take it. */

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// How much of what the leader counted is persisted, by this process's clock, from the changes of its Lease. Invariant:
-// never too late, however far the clocks of two processes differ and whichever of them is set.
+// Time until which the leader's counts are persisted, by this process's clock, from the changes of its Lease. Invariant:
+// never too late, with any difference between the clocks of two processes and any step of either.
 // - Each change says how old the oldest count is that is in no report: the difference of two times of one clock.
 // - A change is based on the one before. So it was made after that one, and this after the Lease was last seen with an
 //   earlier one: after the end of the look that had found the third change before it.
@@ -19,7 +19,7 @@ export class LeaderProgress {
   /** Monotonic times at which the last changes were seen. */
   #seenMs: number[] = [];
   #acquireTime = "";
-  /** Time that a new holder took over from the one before, by whose clock it is. */
+  /** Time in the Lease that a new holder copied from the holder before, whose clock it follows. */
   #copied = "";
 
   /** Handles a change of the Lease, which was seen at the monotonic time `nowMs`. */

@@ -6,6 +6,7 @@ import { Aggregator } from "../../../src/aggregate/aggregator.ts";
 import { Distinct } from "../../../src/aggregate/counts/distinct.ts";
 import { MutedSubjects } from "../../../src/aggregate/gaps/muted-subjects.ts";
 import type { Urgency } from "../../../src/aggregate/gaps/urgency.ts";
+import type { Ledger } from "../../../src/aggregate/ledger/ledger.ts";
 import { reportKey } from "../../../src/ingest/violation/violation.ts";
 import { runAtOnce } from "../../../src/lib/pacing/steps.ts";
 import { alert, formatTimeAt, hostAlert, MEMORY, START_US, throttleNotice, violation } from "../../support/gen.ts";
@@ -18,6 +19,16 @@ const CLUSTER_KEY = reportKey(undefined, "no-package-managers");
 function setUpWithChanges(maxViolations = 100): { aggregator: Aggregator; changes: [string, Urgency][] } {
   const changes: [string, Urgency][] = [];
   return { aggregator: new Aggregator({ ...MEMORY, maxViolations }, (...change) => changes.push(change)), changes };
+}
+
+/** One alert, in a report that was written. */
+function setUpWritten(): { aggregator: Aggregator; ledger: Ledger } {
+  const { aggregator } = setUpWithChanges();
+  aggregator.add(violation(alert()));
+  const ledger = aggregator.ledger("shop", "no-package-managers");
+  ledger.write.take();
+  ledger.write.commit();
+  return { aggregator, ledger };
 }
 
 describe("a change", () => {
@@ -94,11 +105,7 @@ describe("a namespace that is gone", () => {
   });
 
   it("hands over no deletion of its own report, of which the cluster report has lost nothing", () => {
-    const { aggregator } = setUpWithChanges();
-    aggregator.add(violation(alert()));
-    const ledger = aggregator.ledger("shop", "no-package-managers");
-    ledger.write.take();
-    ledger.write.commit();
+    const { aggregator, ledger } = setUpWritten();
     runAtOnce(ledger.transfer.rebase(undefined, START_US + 1_000_000));
     aggregator.add(violation(alert({ UpdatedTime: formatTimeAt(2000) })));
     runAtOnce(aggregator.moveToCluster(KEY));
@@ -108,11 +115,7 @@ describe("a namespace that is gone", () => {
   });
 
   it("takes what was written with it", () => {
-    const { aggregator } = setUpWithChanges();
-    aggregator.add(violation(alert()));
-    const ledger = aggregator.ledger("shop", "no-package-managers");
-    ledger.write.take();
-    ledger.write.commit();
+    const { aggregator, ledger } = setUpWritten();
     ledger.gaps.addGap("StreamDown", START_US);
     runAtOnce(aggregator.moveToCluster(KEY));
     expect(aggregator.ledgers.size).toBe(0);
