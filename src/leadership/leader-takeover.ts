@@ -22,6 +22,7 @@ import { Standby, type StandbyCounters } from "./standby.ts";
 import { toGapUs } from "./stored-times.ts";
 import type { PreviousLeader, StandbyOptions, TakeoverOptions, TakeoverParts } from "./takeover-parts.ts";
 import { NEXT, type TakeoverEvent, type TakeoverState } from "./takeover-states.ts";
+import type { UnreportedAlerts } from "./unreported-alerts.ts";
 
 /** Parts that are there where there may be other replicas. */
 interface Shared {
@@ -62,9 +63,15 @@ export class LeaderTakeover implements ControllerObserver {
       writerId,
       restore: this.#restore,
       isShared: standby !== undefined,
-      standby: () => (this.#state === "standby" ? this.#shared?.standby : undefined),
+      listHeldKeys: () => this.#held?.listHeldKeys() ?? [],
+      isHeld: (key) => this.#held?.holds(key) ?? false,
       onReport: (report) => this.#compareWith(report),
     });
+  }
+
+  /** Alerts that are going to be added to reports; undefined where no other replica has counted what is read here. */
+  get #held(): UnreportedAlerts | undefined {
+    return this.#state === "standby" ? this.#shared?.standby.unreported : undefined;
   }
 
   /** Receiver of alerts. */

@@ -17,7 +17,6 @@ import { isNamedRight } from "../report/parse.ts";
 import type { ReportSink } from "../sinks/report-sink.ts";
 import { writeFence } from "./fence.ts";
 import type { ReportRestore } from "./report-restore.ts";
-import type { Standby } from "./standby.ts";
 
 export interface LoaderParts {
   sink: ReportSink;
@@ -27,8 +26,9 @@ export interface LoaderParts {
   restore: ReportRestore;
   /** True where there may be other replicas. */
   isShared: boolean;
-  /** Standby whose alerts are going to be added; undefined where no other replica has counted what is read here. */
-  standby: () => Standby | undefined;
+  /** Lists reports that a standby's alerts will be added to; none where no other replica has counted what is read here. */
+  listHeldKeys: () => Iterable<string>;
+  isHeld: (key: string) => boolean;
   writerId: string | undefined;
   /** Called with each stored report, after its fence; again with a later state of it. */
   onReport: (report: Report) => void;
@@ -67,7 +67,7 @@ export class ReportLoader {
         const key = toKey(report);
         if (this.#loaded.has(key)) continue;
         this.#recordWriter(key, report);
-        if (fences && this.#parts.standby()?.unreported.holds(key)) await this.#fenceSoon(key, report, signal);
+        if (fences && this.#parts.isHeld(key)) await this.#fenceSoon(key, report, signal);
         else await this.#hand(key, report);
         await slices.spend(1 + report.violations.length);
       }
@@ -109,12 +109,10 @@ export class ReportLoader {
     if (fenced) await this.#hand(key, fenced);
   }
 
-  /** Fences the loaded reports to which alerts have come since; returns false where there are none. */
+  /** Fences the loaded reports for which alerts have been held since; returns false where there are none. */
   async #fenceMore(signal: AbortSignal): Promise<boolean> {
-    const { aggregator, sink, standby } = this.#parts;
-    const keys = [...(standby()?.unreported.listHeldKeys() ?? [])].filter(
-      (key) => this.#loaded.has(key) && !this.#fenced.has(key),
-    );
+    const { aggregator, sink, listHeldKeys } = this.#parts;
+    const keys = [...listHeldKeys()].filter((key) => this.#loaded.has(key) && !this.#fenced.has(key));
     for (const key of keys) {
       if (signal.aborted) return false;
       this.#fenced.add(key);

@@ -7,6 +7,7 @@ import { execFileSync } from "node:child_process";
 import { existsSync, lstatSync, readFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { getRoom, ROOMS } from "./rooms.ts";
 import {
   getCode,
   getImports,
@@ -23,38 +24,6 @@ const PLUGIN = sourceFiles("plugin/src");
 const HEADLAMP = sourceFiles("headlamp/src");
 const ALL = sourceFiles("src", "plugin", "headlamp/src", "headlamp/test", "tools", "test", "bench");
 const IMPORTS = SRC.flatMap(getImports);
-
-/** `src/ingest/x.ts` is in ingest; a file of src itself is a room of its own. */
-function getRoom(path: string): string {
-  return path.split("/")[1] ?? path;
-}
-
-/**
- * Rooms that each room may import, types included; a room may import itself. The order is that of the layers: a room
- * imports only rooms above it.
- */
-const ROOMS: Record<string, readonly string[]> = {
-  api: [],
-  lib: [],
-  ingest: ["api", "lib"],
-  aggregate: ["api", "lib", "ingest"],
-  report: ["api", "lib", "ingest", "aggregate"],
-  alerts: ["api", "lib"],
-  kube: ["api", "lib"],
-  config: ["lib"],
-  telemetry: ["lib"],
-  sinks: ["api", "lib", "kube"],
-  policies: ["api", "lib", "kube", "report"],
-  acceptance: ["api", "lib", "kube", "report"],
-  events: ["api", "lib", "kube", "ingest", "aggregate"],
-  journal: ["api", "lib", "ingest", "aggregate"],
-  reconcile: ["api", "lib", "ingest", "aggregate", "report", "sinks"],
-  leadership: ["api", "lib", "ingest", "aggregate", "report", "kube", "config", "sinks", "journal", "reconcile"],
-  scale: ["api", "lib", "ingest", "aggregate", "report", "alerts", "kube", "sinks", "reconcile", "leadership"],
-  app: ["*"],
-  cli: ["api", "lib", "ingest", "alerts", "config", "events", "sinks", "app"],
-  "main.ts": ["*"],
-};
 
 /** Packages that each room may import; `node:*` is every module of Node's own. */
 const PACKAGES: Record<string, readonly string[]> = {
@@ -209,29 +178,6 @@ function excludeFiles(...paths: readonly string[]): SourceFile[] {
   return SRC.filter(({ path }) => !paths.some((allowed) => path === allowed || path.startsWith(`${allowed}/`)));
 }
 
-it("every file that ARCHITECTURE.md names exists", () => {
-  const text = readFileSync(join(ROOT, "ARCHITECTURE.md"), "utf8");
-  const named = [...text.matchAll(/`([\w./-]+\.(?:tsx?|mjs))`/g)].map(([, name = ""]) => name);
-  expect(named.length).toBeGreaterThan(80);
-  const all = [...ALL.map(({ path }) => path), "tools/check-node.mjs"];
-  expect(named.filter((name) => !all.some((path) => `/${path}`.endsWith(`/${name}`)))).toEqual([]);
-});
-
-it.each(["package.json", "plugin/package.json", "headlamp/package.json"])(
-  "ARCHITECTURE.md says what each package of %s is for",
-  (path) => {
-    const named = [...readFileSync(join(ROOT, "ARCHITECTURE.md"), "utf8").matchAll(/`([^`\s]+)`/g)].map(
-      ([, name = ""]) => name,
-    );
-    const { dependencies, devDependencies, optionalDependencies } = JSON.parse(readFileSync(join(ROOT, path), "utf8"));
-    const packages = Object.keys({ ...dependencies, ...devDependencies, ...optionalDependencies });
-    expect(packages.length).toBeGreaterThan(5);
-    const isNamed = (name: string) =>
-      named.includes(name) || (name.startsWith("@") && named.includes(name.replace(/[^/]+$/, "*")));
-    expect(packages.filter((name) => !isNamed(name))).toEqual([]);
-  },
-);
-
 describe("time, chance and the process", () => {
   it.each<[string, RegExp, SourceFile[]]>([
     ["Date.now", /\bDate\.now\b/, excludeFiles("src/lib/clock.ts")],
@@ -355,6 +301,17 @@ describe("names and classes of src", () => {
     expect(large.map(({ name, publicMembers }) => `${name}: ${publicMembers.length}`)).toEqual([]);
     const long = shapes.filter(({ constructorLines }) => constructorLines > MAX_CONSTRUCTOR_LINES);
     expect(long.map(({ name, constructorLines }) => `${name}: ${constructorLines}`)).toEqual([]);
+  });
+
+  it("never get a part by a thunk: it would hide an arrow back", () => {
+    const classes = new Set(SRC.flatMap(listClassShapes).map(({ name }) => name));
+    const thunks = SRC.flatMap(({ path, text }) =>
+      [...getCode(text).matchAll(/\(\) => (?:Promise<)?(\w+)\b(?:>? \| undefined)?;/g)].map(
+        ([, type = ""]) => `${path}: ${type}`,
+      ),
+    );
+    expect(thunks.length).toBeGreaterThan(30);
+    expect(thunks.filter((thunk) => classes.has(thunk.replace(/^.*: /, "")))).toEqual([]);
   });
 });
 
