@@ -46,7 +46,7 @@ describeReal("a warm standby", () => {
     counts = watchCounts(cluster);
   });
   afterEach(async ({ task }) => {
-    if (task.result?.state === "fail") console.error(replicas.formatLogs());
+    if (task.result?.state === "fail") console.error(await replicas.formatState(cluster));
     await replicas.end();
     await node.stop();
     await cluster.kubectl(["delete", "pvr,cpvr", "-A", "--all"]);

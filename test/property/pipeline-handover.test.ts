@@ -44,12 +44,15 @@ interface Scenario {
   lateMs?: number;
 }
 
-/** `inOrder`: whether each replica gets the alerts in the order of their times, as from one node that serializes. */
-function generateScenario(inOrder: boolean, maxStandbyLagMs = 300): fc.Arbitrary<Scenario> {
+/** Order in which each replica gets the alerts: of their times, as from one stream; of their times for each node; or any. */
+type Order = "all" | "of each node" | "any";
+
+function generateScenario(order: Order, maxStandbyLagMs = 300): fc.Arbitrary<Scenario> {
   const what = fc.record({
     // Out of order only where several alike are on their way at once.
-    gapMs: fc.integer({ min: 0, max: inOrder ? 400 : 60 }),
+    gapMs: fc.integer({ min: 0, max: order === "all" ? 400 : 60 }),
     policy: fc.constantFrom("p1", "p2"),
+    node: fc.constantFrom("node-1", "node-2"),
     pod: fc.constantFrom("web-1", "web-2", "web-3"),
     file: fc.constantFrom("/a", "/b", "/c"),
     isHost: fc.boolean(),
@@ -65,19 +68,23 @@ function generateScenario(inOrder: boolean, maxStandbyLagMs = 300): fc.Arbitrary
       watchLagMs: fc.integer({ min: 0, max: 200 }),
     })
     .map(({ list, die, silenceMs, watchLagMs }) => {
-      let [atMs, leaderMs, standbyMs] = [10_000, 0, 0];
+      let atMs = 10_000;
+      const before = new Map<string, Pick<Sent, "leaderMs" | "standbyMs">>();
       const sent = list.map((one, index): Sent => {
         atMs += one.gapMs;
-        const lagged = (lagMs: number, before: number) => (inOrder ? Math.max(before, atMs + lagMs) : atMs + lagMs);
-        leaderMs = lagged(one.leaderLagMs, leaderMs);
-        standbyMs = lagged(one.standbyLagMs, standbyMs);
+        const stream = order === "of each node" ? one.node : order;
+        const { leaderMs: lastMs = 0, standbyMs: lastStandbyMs = 0 } = (order !== "any" && before.get(stream)) || {};
+        const leaderMs = Math.max(lastMs, atMs + one.leaderLagMs);
+        const standbyMs = Math.max(lastStandbyMs, atMs + one.standbyLagMs);
+        before.set(stream, { leaderMs, standbyMs });
         const UpdatedTime = formatMicroTime(START_US + atMs * 1000 + index);
-        const fields = { UpdatedTime, HostPID: 1000 + index, PolicyName: one.policy, Resource: one.file };
+        const HostName = order === "of each node" ? one.node : "node-1";
+        const fields = { UpdatedTime, HostName, HostPID: 1000 + index, PolicyName: one.policy, Resource: one.file };
         const made = one.isHost
           ? hostAlert(fields)
           : alert(
               fields,
-              { PodName: one.pod, Operation: "File", Source: "/bin/sh", ContainerID },
+              { PodName: `${one.pod}-${HostName}`, Operation: "File", Source: "/bin/sh", ContainerID },
               one.isEarly ? EARLY : {},
             );
         return { alert: made, atMs, leaderMs, standbyMs };
@@ -88,10 +95,10 @@ function generateScenario(inOrder: boolean, maxStandbyLagMs = 300): fc.Arbitrary
 }
 
 /** As `scenario`, with writes of the leader that arrive when the standby, which is far behind, has taken over. */
-function generateLateWrites(inOrder: boolean): fc.Arbitrary<Scenario> {
+function generateLateWrites(order: Order): fc.Arbitrary<Scenario> {
   return fc
     .record({
-      how: generateScenario(inOrder, 6000),
+      how: generateScenario(order, 6000),
       stuckForMs: fc.integer({ min: 0, max: 4000 }),
       silenceMs: fc.integer({ min: 0, max: 1500 }),
       lateMs: fc.integer({ min: 0, max: 5000 }),
@@ -229,8 +236,11 @@ function countSent(sent: readonly Sent[]): Record<string, number> {
 }
 
 describe("a leader that dies at any moment", () => {
-  it("loses nothing and leaves no mark, where alerts come in the order of their times", async () => {
-    await checkAllAsync(60, [generateScenario(true)], async (how) => {
+  it.each([
+    ["alerts", "all"],
+    ["those of each node", "of each node"],
+  ] as const)("loses nothing and leaves no mark, where %s come in the order of their times", async (_, order) => {
+    await checkAllAsync(60, [generateScenario(order)], async (how) => {
       const world = new World({});
       await world.run(how);
       expect(countReported(world.store)).toEqual(countSent(how.sent));
@@ -279,7 +289,7 @@ describe("a leader that dies at any moment", () => {
   ])(
     "counts nothing twice, and says where something may be missing, in any order of arrival, %s",
     async (_, limits) => {
-      await checkAllAsync(80, [generateScenario(false)], async (how) => {
+      await checkAllAsync(80, [generateScenario("any")], async (how) => {
         const world = new World({ limits });
         await world.run(how);
         const sent = countSent(how.sent);
@@ -296,13 +306,14 @@ describe("a leader that dies at any moment", () => {
   );
 
   it.each([
-    ["in the order of their times", true],
-    ["in any order", false],
-  ])(
+    ["in the order of their times", "all"],
+    ["in the order of each node", "of each node"],
+    ["in any order", "any"],
+  ] as const)(
     "counts nothing twice when its last write arrives after the takeover, where alerts come %s",
-    async (_, inOrder) => {
+    async (_, order) => {
       let arrived = 0;
-      await checkAllAsync(80, [generateLateWrites(inOrder)], async (how) => {
+      await checkAllAsync(80, [generateLateWrites(order)], async (how) => {
         const world = new World({});
         await world.run(how);
         arrived += world.late.filter((kind) => kind === "written").length;

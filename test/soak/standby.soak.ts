@@ -35,8 +35,8 @@ beforeAll(async () => {
   node = await startNode({ dropLikeKubeArmor: false, queueSize: 10_000_000 });
   replicas = new Replicas(node);
 });
-afterEach(({ task }) => {
-  if (task.result?.state === "fail") console.error(replicas.formatLogs());
+afterEach(async ({ task }) => {
+  if (task.result?.state === "fail") console.error(await replicas.formatState(cluster));
 });
 afterAll(async () => {
   await replicas?.end();

@@ -10,6 +10,8 @@ import { createInterface } from "node:readline";
 import { eventually } from "./eventually.ts";
 
 const ROOT = join(import.meta.dirname, "../..");
+/** For an answer of a process that may be frozen. */
+const ANSWER_MS = 60_000;
 
 export interface LogLine {
   level: string;
@@ -75,7 +77,7 @@ export class OperatorProcess {
   /** GETs `/metrics` or a probe, each from its own port. */
   async get(path: string): Promise<{ status: number; body: string }> {
     const port = await this.#getPort(path === "/metrics" ? "metricsPort" : "healthPort");
-    const response = await fetch(`http://127.0.0.1:${port}${path}`);
+    const response = await fetch(`http://127.0.0.1:${port}${path}`, { signal: AbortSignal.timeout(ANSWER_MS) });
     return { status: response.status, body: await response.text() };
   }
 

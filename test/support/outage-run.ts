@@ -54,7 +54,7 @@ export async function runOutage(cluster: Cluster, options: OutageOptions): Promi
   try {
     return await run.run();
   } catch (error) {
-    console.error(run.replicas.formatLogs());
+    console.error(await run.replicas.formatState(cluster));
     throw error;
   } finally {
     await run.end();

@@ -8,7 +8,7 @@ import { systemClock } from "../../src/lib/clock.ts";
 import { silentLogger } from "../../src/lib/logger.ts";
 import { createReportWatch } from "../../src/sinks/report-watch.ts";
 import type { Cluster } from "../../tools/cluster/cluster.ts";
-import { makeAlert, spread, type WireAlert } from "../../tools/kubearmor-node/alerts.ts";
+import { makeAlert, makeHostAlert, spread, type WireAlert } from "../../tools/kubearmor-node/alerts.ts";
 import type { KubeArmorNode } from "../../tools/kubearmor-node/node.ts";
 import { eventually } from "./eventually.ts";
 import { createKubeClient } from "./kube-clients.ts";
@@ -45,7 +45,7 @@ export const LOAD: readonly WireAlert[] = [
       ),
     ),
   ),
-  makeAlert({ NamespaceName: "", PodName: "", ContainerID: "", Owner: {}, PolicyName: "host-files" }),
+  makeHostAlert({ PolicyName: "host-files" }),
 ];
 
 /** Creates the namespaces of the load. */
@@ -152,13 +152,16 @@ export class Replicas {
     return [leader, standby];
   }
 
-  /** Log of every replica, for a test that fails. */
-  formatLogs(): string {
-    const lines = this.all.map(({ log, stderr }, index) => [
-      `replica ${index + 1}: ${stderr}`,
-      ...log.map((line) => JSON.stringify(line)),
+  /** Log, readiness and metrics of every replica, and what the reports say, for a test that fails. */
+  async formatState(cluster: Cluster): Promise<string> {
+    const parts = this.all.map(async (replica, index) => [
+      `replica ${index + 1}: ${replica.stderr}`,
+      ...replica.log.map((line) => JSON.stringify(line)),
+      ...(await formatProbes(replica).catch((error) => [`no answer: ${error}`])),
     ]);
-    return lines.flat().join("\n");
+    const reports = await listReports(cluster).catch(() => []);
+    const states = reports.map(({ metadata, summary, coverage }) => JSON.stringify({ metadata, summary, coverage }));
+    return [...(await Promise.all(parts)), ...states].flat().join("\n");
   }
 
   async end(): Promise<void> {
@@ -167,6 +170,15 @@ export class Replicas {
       await replica.kill();
     }
   }
+}
+
+/** Readiness, and own metrics that are not 0. */
+async function formatProbes(replica: OperatorProcess): Promise<string[]> {
+  const { status, body } = await replica.get("/readyz");
+  const metrics = [...(await replica.readMetrics())].filter(
+    ([name, value]) => name.startsWith("policy_") && value !== 0,
+  );
+  return [`${status} ${body}`, ...metrics.map(([name, value]) => `${name} ${value}`)];
 }
 
 /** Waits until a standby could take over without a gap. */

@@ -169,6 +169,12 @@ export function makeAlert(fields: WireAlert = {}): WireAlert {
   };
 }
 
+/** Returns the same exec on the node itself, in no container. */
+export function makeHostAlert(fields: WireAlert = {}): WireAlert {
+  const none = { NamespaceName: "", Owner: {}, PodName: "", Labels: "", ContainerID: "", ContainerName: "" };
+  return makeAlert({ ...none, ContainerImage: "", Type: "MatchedHostPolicy", ...fields });
+}
+
 // A flood asks for the same millisecond many times over.
 let lastMs = Number.NaN;
 let lastMsText = "";
