@@ -12,6 +12,7 @@ import { reportKey } from "../ingest/violation/violation.ts";
 import { RetryPolicy } from "../lib/pacing/retry-policy.ts";
 import { Slices } from "../lib/pacing/slices.ts";
 import type { Steps } from "../lib/pacing/steps.ts";
+import { toEpochUs } from "../lib/time.ts";
 import type { ControllerObserver } from "../reconcile/controller-observer.ts";
 import { type ReportObserver, SinkError } from "../sinks/report-sink.ts";
 import { Overlap } from "./overlap.ts";
@@ -204,10 +205,11 @@ export class LeaderTakeover implements ControllerObserver {
     const isCaughtUp = this.isCaughtUpWith(previous?.persistedUntilMs);
     const mayHaveLost = journaled?.mayHaveLost || previous?.isReleased === false;
     const isRestart = !isCaughtUp && (times.count > 0 || mayHaveLost);
-    const lastMs = fromMs || journaled?.readUntilMs || times.lastSeenMs || nowMs;
+    const knownMs = fromMs || journaled?.readUntilMs;
+    const lastMs = knownMs || times.lastSeenMs || nowMs;
     this.#handover = { kind: "Handover", fromMs: Math.min(fromMs ?? nowMs, nowMs), toMs: nowMs };
     await this.#restore.declareGaps(isRestart ? lastMs : nowMs, slices);
-    if (isRestart) await this.#declareRestart(lastMs, mayHaveLost, slices);
+    if (isRestart) await this.#declareRestart(lastMs, { isOfAll: mayHaveLost, isByReport: !knownMs }, slices);
     if (isCaughtUp) coverage.continueFrom(times.newestStartMs);
     for (const name of this.#restore.leftToOther) this.#declareHandover(...name);
     journaling?.markGapRecorded();
@@ -230,8 +232,15 @@ export class LeaderTakeover implements ControllerObserver {
     return standby.unreported.takenOverTotal;
   }
 
-  /** Declares that no operator ran: in every report that is continued, and where counts may be lost in all others. */
-  async #declareRestart(lastMs: number, isOfAll: boolean, slices: Slices): Promise<void> {
+  /**
+   * Declares that no operator ran: in every report that is continued, and where counts may be lost in all others. With
+   * `isByReport` each report's gap begins with its own newest time: nothing says that it was written later.
+   */
+  async #declareRestart(
+    lastMs: number,
+    { isOfAll, isByReport }: { isOfAll: boolean; isByReport: boolean },
+    slices: Slices,
+  ): Promise<void> {
     const { aggregator, coverage, onGap } = this.#parts;
     this.#gap = coverage.addNotRunning(lastMs);
     onGap(this.#gap);
@@ -239,7 +248,9 @@ export class LeaderTakeover implements ControllerObserver {
     if (isOfAll) aggregator.gaps.addGapTo(undefined, gap);
     for (const ledger of aggregator.ledgers.values()) {
       // Others have begun while the stored reports were being loaded.
-      if (isOfAll || this.#restore.has(ledger)) aggregator.gaps.addGapTo(ledger, gap);
+      const ownMs = isByReport ? this.#restore.lastSeenMs(ledger) : undefined;
+      const own = ownMs ? { ...gap, fromUs: Math.min(gap.fromUs, toEpochUs(ownMs)) } : gap;
+      if (isOfAll || this.#restore.has(ledger)) aggregator.gaps.addGapTo(ledger, own);
       await slices.spend(1);
     }
   }

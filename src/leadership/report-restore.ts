@@ -34,7 +34,8 @@ export class ReportRestore {
   /** Overtaken reports of which the journal held counts: these are left to the other replica. */
   readonly leftToOther: ReportName[] = [];
   readonly #parts: RestoreParts;
-  readonly #restored = new WeakSet<Ledger>();
+  /** Ledgers that continue a report, each with the newest time in it; undefined for one that is only in the journal. */
+  readonly #restored = new WeakMap<Ledger, number | undefined>();
   #ledgers: Ledger[] = [];
   /** Journaled reports with bad rows, each with the newest time of the stored report. */
   #damaged: { name: ReportName; lastSeenMs: number | undefined }[] = [];
@@ -46,6 +47,11 @@ export class ReportRestore {
   /** True where the ledger continues a stored report or counts from the journal. */
   has(ledger: Ledger | undefined): boolean {
     return ledger !== undefined && this.#restored.has(ledger);
+  }
+
+  /** The newest time in the stored report that the ledger continues; undefined where there is none. */
+  lastSeenMs(ledger: Ledger): number | undefined {
+    return this.#restored.get(ledger);
   }
 
   /** Continues a stored report; a second time takes a later state of it. */
@@ -95,7 +101,8 @@ export class ReportRestore {
     const key = reportKey(...name);
     const ledger = aggregator.ledger(...name);
     const isFirst = !this.#restored.has(ledger);
-    this.#restored.add(ledger);
+    const lastSeenMs = report && getLastSeenMs(report);
+    this.#restored.set(ledger, lastSeenMs);
     const { layers, isDamaged } = journaling?.claim(key) ?? { layers: [], isDamaged: false };
     // Another replica that wrote the report since has read for itself what this one did not come to write.
     const isLeft = layers.length > 0 && this.overtaken.has(key);
@@ -105,7 +112,7 @@ export class ReportRestore {
       this.leftToOther.push(name);
     }
     if (journaling) journaling.stats.recovered += recovered;
-    if (isDamaged) this.#damaged.push({ name, lastSeenMs: report && getLastSeenMs(report) });
+    if (isDamaged) this.#damaged.push({ name, lastSeenMs });
     if (recovered > 0) queue.add(key, "new_violation");
     return isFirst ? ledger : undefined;
   }

@@ -179,3 +179,25 @@ describe("without the journal of a leader that ended", () => {
     expect(store.get("shop/later")).toMatchObject({ summary: { occurrences: 1 }, coverage });
   });
 });
+
+describe("without journal and leader election", () => {
+  it("the gap of each report begins with the newest time in it: what was counted after that may be lost", async () => {
+    const first = await startSimulation({ store });
+    send(first);
+    await first.clock.advance(1000);
+    // Killed before this is written, and after another report was.
+    const lostMs = first.clock.nowMs();
+    send(first);
+    send(first, "later");
+    await first.clock.advance(2000);
+    expect(store.get(STORED)?.summary.occurrences).toBe(1);
+    expect(store.get("shop/later")?.summary.occurrences).toBe(1);
+    send(first, "later");
+    const second = await startSimulation({ store, clock: new FakeClock(first.clock.nowMs() + DOWN_MS) });
+    await second.clock.advance(60_000);
+    expect(getGaps(store.get(STORED))).toMatchObject([{ kind: "NotRunning", from: formatTimeAt(0) }]);
+    expect(getGaps(store.get(STORED)).some((gap) => isCovering(gap, lostMs))).toBe(true);
+    const laterMs = lostMs - START_MS;
+    expect(getGaps(store.get("shop/later"))).toMatchObject([{ kind: "NotRunning", from: formatTimeAt(laterMs) }]);
+  });
+});
