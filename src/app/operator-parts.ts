@@ -3,7 +3,6 @@
 
 // Parts of a running operator, built in an order in which each needs only those before it. Each registers its end.
 
-import { randomBytes } from "node:crypto";
 import { getHeapStatistics } from "node:v8";
 import type { Config } from "../config/config.ts";
 import { createEventSink } from "../events/event-sink.ts";
@@ -11,8 +10,10 @@ import { startRecorder } from "../events/recorder.ts";
 import type { RunningRecorder } from "../events/recorder-options.ts";
 import { Journaling } from "../journal/journal-writer.ts";
 import { createSqliteJournal } from "../journal/sqlite-journal.ts";
+import { createWriterId } from "../journal/writer-id.ts";
 import { KubeClient } from "../kube/client.ts";
 import type { LoadedKubeConfig } from "../kube/kubeconfig.ts";
+import { readServiceAccountUid } from "../kube/service-account.ts";
 import { LeaderElector } from "../leadership/election/leader-elector.ts";
 import { guardLeader, ONLY_REPLICA, Replica } from "../leadership/replica.ts";
 import type { Clock } from "../lib/clock.ts";
@@ -55,13 +56,14 @@ export interface OperatorParts {
 export const CLOSING_SHARE = 0.2;
 
 export function createOperatorParts(settings: OperatorSettings, steps: StopSteps): OperatorParts {
-  const writerId = createWriterId(settings.config.identity);
+  const account = readServiceAccountUid(settings.kubeConfig.config);
+  const writerId = createWriterId(settings.config.identity, account);
   const passing = new RequestCounters();
   const client = createClient(settings, passing, steps);
   const elector = createElector(settings, client, steps);
   const context = createContext(settings, client, elector, steps);
   const recorder = createRecorder(settings, client, steps);
-  const journaling = createJournaling(settings, writerId, steps);
+  const journaling = createJournaling(settings, { account, freshWriterId: writerId }, steps);
   const source = createConfiguredSource(settings, client, (expiresMs) => {
     passing.certificateExpiryMs = expiresMs;
   });
@@ -151,12 +153,12 @@ export function createRecorder(
 
 function createJournaling(
   { config, clock, logger }: OperatorSettings,
-  freshWriterId: string,
+  { account, freshWriterId }: { account: string | undefined; freshWriterId: string },
   steps: StopSteps,
 ): Journaling | undefined {
   const { path, maxBytes, batchIntervalMs } = config.journal;
   if (path === "") return undefined;
-  const open = createSqliteJournal({ path, maxBytes });
+  const open = createSqliteJournal({ path, maxBytes, account });
   const journaling = new Journaling({ open, batchIntervalMs, freshWriterId, clock, logger });
   steps.onStop("journal", () => journaling.close());
   return journaling;
@@ -188,11 +190,6 @@ function pickFollower({
   coverage,
 }: Pipeline): Pick<Pipeline, "takeover" | "controller" | "coverage"> {
   return { takeover, controller, coverage };
-}
-
-/** A restarted container has its pod's name again, but not its predecessor's sequence numbers. */
-function createWriterId(identity: string): string {
-  return `${identity}.${randomBytes(4).toString("hex")}`;
 }
 
 /** Logs the first rejection of each reason, then each power of ten: a broken sender must not fill the log. */

@@ -11,12 +11,15 @@ import { getErrorMessage } from "../lib/error-message.ts";
 import { type Batch, type Journal, JournalError, type OpenJournal, type Recovered } from "./journal.ts";
 import { readAll } from "./journal-rows-in.ts";
 import { BatchWriter } from "./journal-rows-out.ts";
+import { isOfAccount } from "./writer-id.ts";
 
 export interface SqliteOptions {
   /** The file; its directory must exist. Two more files appear beside it. */
   path: string;
   /** Bound of the file; the log of changes beside it can be some megabytes. */
   maxBytes: number;
+  /** UID of the operator's ServiceAccount, for createWriterId; the counts of a writer of another one are put aside. */
+  account?: string | undefined;
 }
 
 const VERSION = 2;
@@ -40,7 +43,10 @@ CREATE TABLE pod (report INTEGER, seq INTEGER, violation TEXT, key TEXT, name TE
 PRAGMA user_version = ${VERSION};
 `;
 
-/** Returns a function that opens the journal in a file. A file that is broken is put aside, as `….broken`. */
+/**
+ * Returns a function that opens the journal in a file. A file that is broken, or holds counts of another cluster, is put
+ * aside, as `….broken`.
+ */
 export function createSqliteJournal(options: SqliteOptions): OpenJournal {
   return () => {
     try {
@@ -57,7 +63,7 @@ function reopen(options: SqliteOptions, why: string): Journal {
   try {
     renameSync(path, `${path}.broken`);
     for (const part of FILES) rmSync(path + part, { force: true });
-    return new SqliteJournal(options, `${path} is broken (${why}) and was put aside as ${path}.broken`);
+    return new SqliteJournal(options, `${path} cannot be continued (${why}) and was put aside as ${path}.broken`);
   } catch (error) {
     throw toJournalError(error, path);
   }
@@ -71,7 +77,7 @@ class SqliteJournal implements Journal {
   readonly #inode: number;
   readonly #writer: BatchWriter;
 
-  constructor({ path, maxBytes }: SqliteOptions, lost: string | undefined) {
+  constructor({ path, maxBytes, account }: SqliteOptions, lost: string | undefined) {
     this.#path = path;
     const isOld = this.bytes > 0;
     this.#db = new DatabaseSync(path, { timeout: 0 });
@@ -79,7 +85,9 @@ class SqliteJournal implements Journal {
       prepare(this.#db, maxBytes, path);
       const recovered = readAll(this.#db);
       if (recovered === "damaged") throw new BrokenFile("its first row is damaged");
-      this.recovered = recovered;
+      const isForeign = recovered !== undefined && !isOfAccount(recovered.writerId, account);
+      if (isForeign && mayHoldCounts(recovered)) throw new BrokenFile("its writer had another ServiceAccount");
+      this.recovered = isForeign ? undefined : recovered;
       // SQLite takes a log with a damaged beginning for none, and the first rows may be nowhere else.
       this.lost = recovered === undefined && isOld ? `${path} holds no rows any more` : lost;
       this.#writer = new BatchWriter(this.#db);
@@ -162,6 +170,10 @@ class SqliteJournal implements Journal {
       throw toJournalError(error, this.#path);
     }
   }
+}
+
+function mayHoldCounts({ isComplete, isDamaged, reports }: Recovered): boolean {
+  return !isComplete || isDamaged || reports.length > 0;
 }
 
 function prepare(db: DatabaseSync, maxBytes: number, path: string): void {

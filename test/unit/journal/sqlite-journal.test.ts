@@ -12,6 +12,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { reportKey } from "../../../src/ingest/violation/violation.ts";
 import { type Journal, JournalError, type Recovered } from "../../../src/journal/journal.ts";
 import { createSqliteJournal } from "../../../src/journal/sqlite-journal.ts";
+import { createWriterId } from "../../../src/journal/writer-id.ts";
 import { createFolder } from "../../support/folder.ts";
 import { begin, createBatch, createChange, createLayerRow, createViolationRow, reopen } from "./rows.ts";
 
@@ -229,6 +230,47 @@ describe("a journal that can't be used", () => {
     chmodSync(dir, 0o500);
     expect(catchFault(open)).toContain("failed:");
     chmodSync(dir, 0o700);
+  });
+});
+
+describe("a journal of another account", () => {
+  const openAs = (account: string) => {
+    const journal = createSqliteJournal({ path, maxBytes: 2 ** 24, account })();
+    opened.push(journal);
+    return journal;
+  };
+
+  function writeAs(
+    account: string,
+    isLast: boolean,
+    changes = [createChange([createLayerRow(4, createViolationRow("/a"))])],
+  ) {
+    const journal = openAs(account);
+    journal.begin({ writerId: createWriterId("w", account), readUntilMs: 0, reservedSeq: 0 });
+    journal.write(createBatch(changes, { isLast }));
+    journal.close();
+  }
+
+  it.each([
+    ["with counts", true, undefined],
+    ["of a killed process", false, []],
+  ])("%s is put aside, and a new one begins", (_name, isLast, changes) => {
+    writeAs("one", isLast, changes);
+    const journal = openAs("two");
+    expect(journal.recovered).toBeUndefined();
+    expect(journal.lost).toContain("its writer had another ServiceAccount");
+    expect(existsSync(`${path}.broken`)).toBe(true);
+  });
+
+  it("that ended in order without counts is begun again", () => {
+    writeAs("one", true, []);
+    const journal = openAs("two");
+    expect([journal.recovered, journal.lost]).toEqual([undefined, undefined]);
+  });
+
+  it("is continued by the same account", () => {
+    writeAs("one", true);
+    expect(openAs("one").recovered?.reports).toHaveLength(1);
   });
 });
 
