@@ -6,9 +6,14 @@
 import { describe, expect, it } from "vitest";
 import { MANAGED_BY_LABEL } from "../../src/api/names.ts";
 import { alert, formatTimeAt, hostAlert } from "../support/gen.ts";
-import { findProblems, startSimulation } from "./pipeline-simulation.ts";
+import { findProblems, type Simulation, startSimulation } from "./pipeline-simulation.ts";
 
 const KEY = "shop/no-package-managers";
+
+/** Lets time pass until this number of writes have reached the store. */
+async function waitForWrite(s: Simulation, count: number): Promise<void> {
+  while (s.store.history.length < count) await s.clock.advance(1);
+}
 
 describe("people", () => {
   it("who delete a report see it start again from zero, and a gap alone does not bring it back", async () => {
@@ -81,6 +86,35 @@ describe("people", () => {
     s.send(alert({ HostPID: 2, UpdatedTime: formatTimeAt(1_200_000) }));
     await s.clock.advance(60_000);
     expect(s.store.get(KEY)?.coverage.recent).toBeUndefined();
+  });
+
+  it.each(["unknown_after", "retry_after"] as const)(
+    "who delete a report after a write with an unknown result (%s) find every occurrence once in the next one or in its gap",
+    async (fault) => {
+      const s = await startSimulation({ faults: new Map([[2, fault]]) });
+      s.send(alert({ HostPID: 1 }), alert({ HostPID: 2 }), alert({ HostPID: 3 }));
+      await s.clock.advance(60_000);
+      s.send(alert({ HostPID: 4, UpdatedTime: formatTimeAt(60_000) }));
+      await waitForWrite(s, 2);
+      expect(s.store.get(KEY)?.summary.occurrences).toBe(4);
+      s.store.removeAsUser(KEY);
+      await s.clock.advance(60_000);
+      s.send(alert({ HostPID: 5, UpdatedTime: formatTimeAt(120_000) }));
+      await s.clock.advance(60_000);
+      expect(s.store.get(KEY)?.summary.occurrences).toBe(2);
+      expect(s.store.get(KEY)?.coverage).toMatchObject({ lowerBound: true, recent: [{ kind: "Deleted", count: 3 }] });
+    },
+  );
+
+  it("who delete a report after a first write with an unknown result find all occurrences in the next one", async () => {
+    const s = await startSimulation({ faults: new Map([[1, "unknown_after"]]) });
+    s.send(alert({ HostPID: 1 }), alert({ HostPID: 2 }));
+    await waitForWrite(s, 1);
+    s.store.removeAsUser(KEY);
+    await s.clock.advance(60_000);
+    expect(s.store.get(KEY)?.summary.occurrences).toBe(2);
+    expect(s.store.get(KEY)?.coverage.lowerBound).toBe(false);
+    expect(s.sink.calls).toBe(2);
   });
 
   it.each(Array.from({ length: 12 }, (_, i) => i))(
