@@ -75,10 +75,11 @@ export class EntryMap {
     return this.#shares.get(workload);
   }
 
-  /** Adds a violation of which nothing is counted yet. */
-  begin(key: string, identity: Identity, lowerBound: boolean): Entry {
+  /** Adds a violation of which nothing is counted yet, but for what `prepare` counts: without that it is packed. */
+  begin(key: string, identity: Identity, lowerBound: boolean, prepare?: (entry: Entry) => void): Entry {
     this.#hash(key);
     const entry = new Entry(key, identity, lowerBound, this.#last.id);
+    prepare?.(entry);
     this.set(entry);
     return entry;
   }

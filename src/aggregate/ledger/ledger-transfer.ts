@@ -15,8 +15,11 @@ import type { Expiry } from "../entries/expiry.ts";
 import type { LedgerState } from "./ledger-state.ts";
 import type { Keep, LedgerWrite } from "./ledger-write.ts";
 
-/** Each is removed from one report and added to another. */
-const ENTRIES_PER_STEP = 128;
+/**
+ * Each is removed from one report and added to another, which allocates 5 kB: the more a step allocates, the longer V8
+ * collects garbage in it.
+ */
+const ENTRIES_PER_STEP = 32;
 const EVER: Expiry = { beforeUs: Number.POSITIVE_INFINITY, keptSweep: Number.POSITIVE_INFINITY };
 
 export class LedgerTransfer {

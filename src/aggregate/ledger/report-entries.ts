@@ -96,8 +96,8 @@ export class ReportEntries implements CountingReport {
   }
 
   /** Returns the entry of a violation; begins it where there is none. */
-  obtain({ key, identity }: { key: string; identity: Identity }): Entry {
-    return this.map.get(key) ?? this.map.begin(key, identity, this.#isShort);
+  obtain({ key, identity }: { key: string; identity: Identity }, prepare?: (entry: Entry) => void): Entry {
+    return this.map.get(key) ?? this.map.begin(key, identity, this.#isShort, prepare);
   }
 
   /** True where occurrences of any violation may be among those in no entry. */
@@ -150,16 +150,18 @@ export class ReportEntries implements CountingReport {
   add(entries: readonly Counted[], where: "inFlight" | "pending"): number {
     let occurrences = 0;
     for (const counted of entries) {
-      const entry = this.obtain(counted);
-      if (where === "inFlight") this.#addInFlight(entry, counted.tally);
-      else {
-        mergeInto(this.pending.ensureTally(entry), counted.tally);
-        this.map.updateBytes(entry);
-        this.#parts.log?.note(entry);
-      }
+      if (where === "inFlight") this.#addInFlight(this.obtain(counted), counted.tally);
+      else this.#addPending(counted);
       occurrences += counted.tally.occurrences;
     }
     return occurrences;
+  }
+
+  #addPending(counted: Counted): void {
+    const entry = this.obtain(counted, (begun) => this.pending.ensureTally(begun));
+    mergeInto(this.pending.ensureTally(entry), counted.tally);
+    this.map.updateBytes(entry);
+    this.#parts.log?.note(entry);
   }
 
   #addInFlight(entry: Entry, tally: Tally): void {

@@ -192,8 +192,10 @@ export function settledKey(key: string): string {
 }
 
 /** The identity without its early container. */
-export function settleIdentity({ early: _, ...identity }: Identity): Identity {
-  return identity;
+export function settleIdentity(identity: Identity): Identity {
+  if (identity.early === undefined) return identity;
+  const { early: _, ...settled } = identity;
+  return settled;
 }
 
 /** A container without a name. */

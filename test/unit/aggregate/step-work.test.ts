@@ -12,14 +12,18 @@ import { EntryMap } from "../../../src/aggregate/entries/entry-map.ts";
 import { drainChanges } from "../../../src/aggregate/journal-changes.ts";
 import { SubjectCounts } from "../../../src/aggregate/ledger/distinct-subjects.ts";
 import { Ledger } from "../../../src/aggregate/ledger/ledger.ts";
+import { PendingCounts } from "../../../src/aggregate/ledger/pending-counts.ts";
 import { recoverSet } from "../../../src/aggregate/ledger/recovered-counts.ts";
+import { ReportEntries } from "../../../src/aggregate/ledger/report-entries.ts";
 import { recordEventUpdates } from "../../../src/events/event-updates.ts";
+import { reportKey } from "../../../src/ingest/violation/violation.ts";
 import { subtractReported } from "../../../src/leadership/subtract-reported.ts";
 import { runAtOnce, type Steps } from "../../../src/lib/pacing/steps.ts";
 import { buildReport } from "../../../src/reconcile/write-attempt.ts";
 import { renderInSteps, renderReport } from "../../../src/report/render.ts";
 import { ReportedUntil } from "../../../src/report/reported-until.ts";
 import { alert, formatTimeAt, MEMORY, renderOptions, throttleNotice, toLetters, violation } from "../../support/gen.ts";
+import { createBed } from "../ingest/cell-bed.ts";
 import { add } from "../ingest/fold-alerts.ts";
 
 const HELD = 6000;
@@ -162,9 +166,9 @@ it("rows of a journal become counts in steps", () => {
   const sets = layers.map((layer) => runAtOnce(recoverSet(layer)));
   const first = begun.transfer.recover(sets);
   first.next();
-  expect([begun.counts.unwritten, begun.entries.size]).toEqual([HELD, 128]);
+  expect([begun.counts.unwritten, begun.entries.size]).toEqual([HELD, 32]);
   const { most } = measure(first, () => weighed.mock.calls.length);
-  expect(most).toBeLessThanOrEqual(128);
+  expect(most).toBeLessThanOrEqual(32);
   expect(renderSum(begun)).toBe(HELD);
 });
 
@@ -210,9 +214,45 @@ it("retention visits a bounded number of violations in a step, of large reports 
   const old = Number.MAX_SAFE_INTEGER;
   const { most, steps } = measure(aggregator.expire(old, 0), reads);
   expect(most).toBeLessThan(MOST);
-  expect(steps).toBeGreaterThanOrEqual((HELD - 256) / 256);
+  expect(steps).toBeGreaterThanOrEqual((HELD - 64) / 64);
   expect([ledger.entries.size, aggregator.stats.expired]).toEqual([0, HELD + 1000]);
   expect(ledger.isOver).toBe(true);
+});
+
+it.each([
+  ["goes to the cluster report", "pending"],
+  ["is forgotten", "committed"],
+])("what the report of a namespace that is gone holds %s in steps", (_what, where) => {
+  const { aggregator, ledger } = fill(HELD);
+  if (where === "committed") {
+    ledger.write.take();
+    ledger.write.commit();
+  }
+  const removed = vi.spyOn(ReportEntries.prototype, "remove");
+  const key = reportKey(ledger.namespace, ledger.policyName);
+  const { most } = measure(aggregator.moveToCluster(key), () => removed.mock.calls.length);
+  expect(most).toBeLessThanOrEqual(32);
+  expect([removed.mock.calls.length, ledger.entries.size]).toEqual([HELD, 0]);
+  const moved = where === "pending" ? HELD : 0;
+  const [cluster] = aggregator.ledgers.values();
+  expect([cluster?.entries.size ?? 0, cluster?.counts.unwritten ?? 0]).toEqual([moved, moved]);
+});
+
+it("counts of cells are taken in steps, ahead of a write and where a report begins again", () => {
+  const { aggregator, send } = createBed({ maxCells: 2 * HELD, maxBytes: 100_000_000 });
+  for (let i = 0; i < HELD; i++) send(toAlert(i, 3));
+  const ledger = [...aggregator.ledgers.values()][0] as Ledger;
+  const taken = vi.spyOn(PendingCounts.prototype, "takeCount");
+  const takes = () => taken.mock.calls.length;
+  const ahead = measure(ledger.write.takeCells(), takes);
+  expect([ahead.most, takes()]).toEqual([512, HELD]);
+  ledger.write.take();
+  expect(takes()).toBe(HELD);
+  ledger.write.restore();
+  for (let i = 0; i < HELD; i++) send(toAlert(i, 3));
+  const again = measure(ledger.transfer.rebase(undefined), takes);
+  expect([again.most, takes()]).toEqual([512, 2 * HELD]);
+  expect(ledger.counts.unwritten).toBe(2 * HELD);
 });
 
 it("a name that becomes known looks at the reports of its namespace only", () => {
