@@ -75,7 +75,7 @@ async function startKubeArmorNode(
     throw new Error(`no KubeArmor node at ${listen}: another npm run dev may have its port`);
   });
   const [line] = (await Promise.race([once(createInterface(child.stdout), "line"), ended])) as [string];
-  // Its end is no error from now on.
+  // Its end is not an error from now on.
   ended.catch(() => {});
   return { child, address: (JSON.parse(line) as { listening: string }).listening };
 }

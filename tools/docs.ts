@@ -96,8 +96,8 @@ a flag. Precedence: flags, environment, file, defaults.
 \`\`\`yaml
 ${EXAMPLE}\`\`\`
 
-A configuration that is wrong ends the program with exit code 2. All problems are reported at once, each with its
-place, the value and what would be right; that includes unknown keys and unknown \`PVO_…\` variables. Values that
+An invalid configuration ends the program with exit code 2. All problems are reported at once, each with its
+place, the value and the expected form; that includes unknown keys and unknown \`PVO_…\` variables. Values that
 may hold a secret are not repeated.
 
 - A duration (\`…Ms\`) is text such as \`30s\`, \`1h30m\` or \`30d\` (units ms, s, m, h, d, w), or a whole number of
@@ -113,10 +113,10 @@ ${sections.map(renderSection).join("").trimEnd()}
 }
 
 const REJECTED: Record<Rejection, string> = {
-  no_policy: "an alert that names no policy and is no throttle notice",
-  invalid_wire: "bytes that are no alert",
+  no_policy: "an alert that names no policy and is not a throttle notice",
+  invalid_wire: "bytes that are not an alert",
   message_too_large: "a message beyond `feed.relay.maxMessageBytes`",
-  invalid_json: "a line that is no JSON",
+  invalid_json: "a line that is not JSON",
   not_an_alert: "JSON without any field of an alert",
   line_too_long: "a line beyond the limit of its length",
   too_many_reports: "an alert that needs a report beyond `memory.maxReports`",
@@ -124,9 +124,9 @@ const REJECTED: Record<Rejection, string> = {
 };
 
 const DISCONNECTED: Record<Disconnect["reason"], string> = {
-  ok_end: "the other side ended the stream with status OK, as KubeArmor's relay does when it fails",
-  error: "the other side or the network broke it",
-  watchdog: "it stood open and no health check was answered",
+  ok_end: "the peer ended the stream with status OK, as KubeArmor's relay does when it fails",
+  error: "the peer or the network broke it",
+  watchdog: "the stream was open, but a health check got no answer",
   connect_failed: "it could not be opened",
   node_down: "nodes are missing, where all are read directly (`feed.mode: nodes`)",
 };
@@ -135,10 +135,10 @@ const WRITTEN: Record<WriteResult["kind"], string> = {
   written: "done",
   conflict: "another client had changed the report; it was read and written again",
   gone: "the report was deleted",
-  namespace_gone: "its namespace is gone or going; the counts went to the cluster report",
+  namespace_gone: "its namespace is deleted or being deleted; the counts went to the cluster report",
   too_large: "refused for its size; a smaller one was written",
   retry: "the API server asked to try later",
-  unknown: "no answer; it is read whether the write happened",
+  unknown: "no answer; a read shows if the write happened",
   refused: "refused for a reason that a person has to fix; the log has it",
 };
 
@@ -153,7 +153,7 @@ const COPIED: Record<PublishResult, string> = {
 
 const SUPPRESSED: Record<SuppressReason, string> = {
   default_posture: "about KubeArmor's default posture, and `events.defaultPosture` is off",
-  rate_limited: "the pod or node has had its share of new Events",
+  rate_limited: "the pod or node has used up its share of new Events",
 };
 
 const LOST: Record<LossReason, string> = {
@@ -167,20 +167,20 @@ const LOST: Record<LossReason, string> = {
 
 const ANSWERED: Record<ApiErrorCode | "OK" | "NotInstalled", string> = {
   OK: "done",
-  NotFound: "the object is not there",
-  NamespaceGone: "the namespace is not there, or going",
+  NotFound: "the object does not exist",
+  NamespaceGone: "the namespace does not exist, or is being deleted",
   Conflict: "the object is not the version that was sent",
-  AlreadyExists: "the object is there already",
+  AlreadyExists: "the object exists already",
   Forbidden: "the account lacks a right",
   Unauthorized: "the credentials were refused",
   NotServed: "the API server has no such resource; are the CRDs installed?",
   NotInstalled: "the same for OpenReports and KubeArmor's policies, which a cluster may lack",
-  Throttled: "the API server asked for patience",
+  Throttled: "the API server asked to send less",
   TooLarge: "the object or the answer is beyond a limit",
   Invalid: "the API server understood and refused",
   Expired: "a list took too long and starts again",
-  Unavailable: "nothing was carried out: no connection, or the server can't now",
-  NotAnswered: "no answer; what was asked may have happened",
+  Unavailable: "nothing was carried out: no connection, or the server is unavailable",
+  NotAnswered: "no answer; the request may have been carried out",
   Unknown: "anything else",
 };
 
@@ -238,14 +238,14 @@ The counters reconcile at every scrape:
 ${groups.join("")}## Process
 
 ${renderTable(["Name", "Type", "Labels", "Meaning"], [[...info, buildInfoDefinition.help]])}
-Besides, the usual metrics of a Node process under their usual names, among them
+In addition, the usual metrics of a Node.js process, among them
 \`process_resident_memory_bytes\`, \`process_cpu_seconds_total\`, \`process_open_fds\`, \`nodejs_heap_size_used_bytes\`
 and \`nodejs_eventloop_lag_p99_seconds\`.
 
 ## Alerts
 
 \`charts/policy-violation-operator/files/alerts.yaml\` has the alert rules, which the chart installs as a PrometheusRule;
-runbook.md has the steps for each of them. \`files/dashboard.json\` beside it is a dashboard for Grafana.
+runbook.md has the steps for each of them. \`files/dashboard.json\` is a dashboard for Grafana.
 `;
 }
 

@@ -18,7 +18,7 @@ export function readSampleAlerts(): Alert[] {
     .filter((line) => line !== "")
     .map((line, i) => {
       const alert = parseJsonAlert(JSON.parse(line));
-      if (!alert) throw new Error(`sample ${i + 1} is no alert`);
+      if (!alert) throw new Error(`sample ${i + 1} is not an alert`);
       return alert;
     });
 }

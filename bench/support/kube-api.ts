@@ -58,7 +58,7 @@ export class KubeApi {
     });
   }
 
-  /** As `send`, with the answer parsed; rejects for a status that is no success. */
+  /** As `send`, with the answer parsed; rejects for a status that is not a success. */
   async call<T>(method: string, path: string, body?: unknown): Promise<T> {
     const { status, text } = await this.send(method, path, body);
     if (status >= 300) throw new Error(`${method} ${path}: ${status} ${text.slice(0, 500)}`);

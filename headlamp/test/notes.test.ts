@@ -37,7 +37,7 @@ test("missing CRDs are named as such, other errors in their own words", () => {
   expect(describe(undefined)).toContain("the reason");
 });
 
-test("an empty list is no proof of absence", () => {
+test("an empty list is not a proof of absence", () => {
   const none = { reports: [], errors: [] };
   const texts = [
     describeNone(none),

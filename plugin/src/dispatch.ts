@@ -32,7 +32,7 @@ export const RUN: Commands = {
   audit: runAudit,
 };
 
-/** Runs a command; `open` opens the session when it is needed. An answer that lacks reports is no answer of 0. */
+/** Runs a command; `open` opens the session when it is needed. An answer that lacks reports is not an answer of 0. */
 export async function dispatch(
   { command, args, flags }: CommandCall,
   open: (flags: Flags) => Session,

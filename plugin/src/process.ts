@@ -102,7 +102,7 @@ function impersonate(kubeConfig: LoadedKubeConfig, { as, asGroup = [] }: Flags):
 
 /** Runs a call of the process's own arguments, and ends the process with its exit code. */
 export function runProcess(definitions: readonly Definition[], commands: Commands): void {
-  // A closed pipe (`| head`) is no failure, and leaves the exit code of a gate as it is.
+  // A closed pipe (`| head`) is not a failure, and leaves the exit code of a gate as it is.
   stdout.on("error", (error: NodeJS.ErrnoException) => {
     if (error.code === "EPIPE") process.exit();
     terminal.err(`error: cannot write to standard output: ${plain(error.message)}.\n`);

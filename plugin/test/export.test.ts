@@ -88,7 +88,7 @@ describe("export --out", () => {
     expect(listFiles(dir)).toEqual(["shop", "shop/policyviolationreports", "shop/policyviolationreports/p.yaml"]);
   });
 
-  test("never touches what is no report, and says that it was left", async () => {
+  test("never touches what is not a report, and says that it was left", async () => {
     const dir = makeDirectory(true);
     const foreign = ["README.md", "notes/x.txt", "default/kustomization.yaml", "default/policyviolationreports/x.yaml"];
     for (const path of foreign) {
@@ -162,7 +162,7 @@ describe("export --summary", () => {
     expect((await runPlugin(["export", "-A", "--summary", "--check", dir], { reports: [later] })).code).toBe(0);
   });
 
-  test("is no source of counts", async () => {
+  test("is not a source of counts", async () => {
     const dir = makeDirectory();
     await runPlugin(["export", "-A", "--summary", "--out", dir]);
     const { code, err } = await runPlugin(["--from", dir]);

@@ -147,7 +147,7 @@ describe("the table", () => {
     );
   });
 
-  test("nothing found is said, and is no failure", async () => {
+  test("nothing found is said, and is not a failure", async () => {
     expect(await runPlugin(["-n", "empty"])).toEqual({
       code: 0,
       out: "",
@@ -364,7 +364,7 @@ describe("a list that is cut", () => {
   });
 });
 
-test("a directory that is no export is refused with what to do", async () => {
+test("a directory that is not an export is refused with what to do", async () => {
   expect((await runPlugin(["--from", "/nowhere/at/all"])).err).toBe(
     "error: /nowhere/at/all is empty or does not exist; name a directory that export or replay wrote.\n",
   );

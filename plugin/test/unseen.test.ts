@@ -60,7 +60,7 @@ describe("nothing found", () => {
   });
 
   test.each([[SILENT], [CUT_OFF], [{ state: "unknown", why: "no Lease" } as const]])(
-    "is no claim of the audit with an operator that may not count: %j",
+    "is not a claim of the audit with an operator that may not count: %j",
     async (heartbeat) => {
       for (const format of ["html", "markdown"]) {
         const { text } = await runEverywhere(["audit", "--format", format], { reports: [], heartbeat });

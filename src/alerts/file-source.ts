@@ -208,9 +208,9 @@ function getHint(text: string): string | undefined {
 }
 
 function describeJson(value: unknown): string {
-  if (value === null) return "null is no JSON object";
+  if (value === null) return "null is not a JSON object";
   if (Array.isArray(value)) return "an array without an alert in it";
-  if (typeof value !== "object") return `a ${typeof value} is no JSON object`;
+  if (typeof value !== "object") return `a ${typeof value} is not a JSON object`;
   if ("log" in value && typeof value.log === "string" && !value.log.endsWith("\n"))
     return "a part of a line that Docker divided: join its parts";
   const path = findPath(value);

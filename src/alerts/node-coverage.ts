@@ -7,7 +7,7 @@
 //
 //   starting ── every node connected, or SETTLE_MS after the first list ──▶ complete ◀──▶ incomplete (gap)
 //
-// A new node is no gap while its daemon starts: it is missing, since its first pod, where it is not connected within
+// A new node is not a gap while its daemon starts: it is missing, since its first pod, where it is not connected within
 // NEW_NODE_MS. A daemon that is restarted or replaced is one, until its node is connected again. A node with a deleted
 // pod stays missing for REPLACE_MS, in case of a new pod.
 

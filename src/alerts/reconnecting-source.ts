@@ -82,7 +82,7 @@ export interface ReconnectOptions {
 const MAX_MESSAGE_LENGTH = 400;
 /** Different refusals logged per outage: a peer must not fill the log with ever new ones. */
 const MAX_LOGGED_REFUSALS = 5;
-/** Ends with OK in a row, each soon after the opening, that are no coincidence. */
+/** Ends with OK in a row, each soon after the opening, that are not a coincidence. */
 const SUSPICIOUS_OK_ENDS = 3;
 const OK_END_HINT =
   ", repeatedly right after the opening: KubeArmor does this when it refuses the filter, its relay when it fails to send";

@@ -6,9 +6,9 @@
 
 /** Reason why a piece of input is not an alert. */
 export type SourceRejection =
-  | "invalid_wire" // bytes that are no protobuf Alert
+  | "invalid_wire" // bytes that are not a protobuf Alert
   | "message_too_large" // beyond the receive limit; the stream ends with it
-  | "invalid_json" // a line that is no JSON
+  | "invalid_json" // a line that is not JSON
   | "not_an_alert" // JSON, but no object with any field of an alert
   | "line_too_long"; // beyond the line limit; skipped unread
 

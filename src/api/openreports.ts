@@ -19,7 +19,7 @@ export type ResultSeverity = "critical" | "high" | "medium" | "low" | "info";
 
 /** The contract that a consumer sets on the stored object; both limits are optional. */
 export interface OpenReportLimits {
-  /** 0 or less is no limit. */
+  /** 0 or less is not a limit. */
   maxResults?: number;
   /** Statuses to list; empty lists all. */
   statusFilter?: ResultStatus[];

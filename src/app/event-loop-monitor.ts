@@ -2,7 +2,7 @@
 // Copyright The policy-violation-operator Authors
 
 // Detects stalls of this process: no processor time, SIGSTOP, or work that held up the event loop.
-// Invariant: reports each stall once, as soon as it is over. Uses the duration alone; setting the wall clock is no stall.
+// Invariant: reports each stall once, as soon as it is over. Uses the duration alone; setting the wall clock is not a stall.
 
 import type { Clock } from "../lib/clock.ts";
 

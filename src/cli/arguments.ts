@@ -80,7 +80,8 @@ Examples:
 function toOption({ flag, about, path, default: value, defaultText }: Setting): Option | undefined {
   if (flag === undefined) return undefined;
   const words = about.replaceAll("`", "");
-  if (flag.argument === undefined) return new Option(flag.name, `Sets ${path} to false. ${words}`);
+  if (flag.argument === undefined)
+    return new Option(flag.name, `Turns off ${path}: ${words.charAt(0).toLowerCase()}${words.slice(1)}`);
   const fallback = defaultText ?? String(value);
   const suffix = fallback === "" ? "" : ` Default: ${fallback}.`;
   return new Option(`${flag.name} <${flag.argument}>`, words + suffix);

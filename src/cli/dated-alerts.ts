@@ -19,7 +19,7 @@ const MAX_WAITING = 100_000;
 export class DatedAlerts implements AlertListener {
   /** The time of the alert that is being passed on. */
   nowUs: EpochUs;
-  /** Log records, which are no alerts. */
+  /** Log records, which are not alerts. */
   logs = 0;
   readonly #next: Pick<AlertListener, "onAlert" | "onRejected">;
   #waiting: [Alert, number][] | undefined = [];
@@ -52,7 +52,7 @@ export class DatedAlerts implements AlertListener {
     this.logs++;
   }
 
-  // A file is no stream: that it is open says nothing of what was not written to it.
+  // A file is not a stream: that it is open says nothing of what was not written to it.
   onConnected(): void {}
 
   onDisconnected(): void {}

@@ -50,7 +50,7 @@ export type ConfigResult =
     }
   | { problems: ConfigProblem[] };
 
-/** The defaults that are no constants, lowest first: later ones win. */
+/** The defaults that are not constants, lowest first: later ones win. */
 function placeDefaults({ env = {}, place }: ConfigInput): InputValue[] {
   const identity = place.identity.replace(/[^A-Za-z0-9._-]/g, "-").replace(/^[._-]+|[._-]+$/g, "");
   const defaults: InputValue[] = [

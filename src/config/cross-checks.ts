@@ -48,7 +48,7 @@ const ORDERS: readonly Order[] = [
   ].map(([smaller, larger]) => ({
     smaller: `severity.thresholds.${smaller}`,
     larger: `severity.thresholds.${larger}`,
-    why: "the words go up with the severity",
+    why: "each name needs at least the severity of the one before",
   })),
 ];
 

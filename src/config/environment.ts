@@ -15,7 +15,7 @@ export type FlagInputs = Readonly<Record<string, string | boolean>>;
 
 /**
  * Kubernetes puts the address of every Service of the namespace into the environment, so a Service named `pvo` or
- * `pvo-…` adds variables that are no settings.
+ * `pvo-…` adds variables that are not settings.
  */
 function isServiceLink(name: string, value: string): boolean {
   if (/_SERVICE_(HOST|PORT(_[A-Z0-9_]+)?)$/.test(name)) return true;

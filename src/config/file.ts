@@ -62,13 +62,13 @@ class FileReader {
 
   #readEntry(parent: string, pair: Pair): void {
     const source = this.locate(isScalar(pair.key) ? pair.key.range?.[0] : undefined);
-    const key = isScalar(pair.key) ? String(pair.key.value) : "(a key that is no text)";
+    const key = isScalar(pair.key) ? String(pair.key.value) : "(a key that is not text)";
     const path = parent === "" ? key : `${parent}.${key}`;
     if (key === "" || key.includes(".")) {
       this.problems.push({
         path,
         source,
-        message: "is no known key; write sections as nested mappings, not with dots",
+        message: "is not a known key; write sections as nested mappings, not with dots",
       });
     } else if (sectionByPath.has(path)) {
       this.readSection(path, pair.value, source);
@@ -96,7 +96,7 @@ export function readFileText(text: string, filePath: string): Reading {
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
   const problems = [...document.errors, ...document.warnings].map((error): ConfigProblem => {
     const { line, col } = lines.linePos(error.pos[0]);
-    return { path: "", source: `${filePath}:${line}:${col}`, message: `is no valid YAML: ${error.message}` };
+    return { path: "", source: `${filePath}:${line}:${col}`, message: `is not valid YAML: ${error.message}` };
   });
   // Parsing a broken text would only bring follow-up problems.
   if (problems.length > 0) return { given: [], problems };

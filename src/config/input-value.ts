@@ -29,5 +29,5 @@ export function describeUnknownName(
 ): ConfigProblem {
   const guess = findNearest(path, known);
   const hint = guess === undefined ? "" : `; did you mean ${guess}?`;
-  return { path, source, message: `is no known ${kind}${hint}` };
+  return { path, source, message: `is not a known ${kind}${hint}` };
 }

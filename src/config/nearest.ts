@@ -40,7 +40,7 @@ function computeFarness(name: string, candidate: string): number {
 
 /** Returns the candidate that `name` was probably meant to be; undefined when none is near. */
 export function findNearest(name: string, candidates: Iterable<string>): string | undefined {
-  // Beyond this it is no slip, and the quadratic comparison should not be fed a whole paragraph.
+  // Beyond this it is not a slip, and the quadratic comparison should not be fed a whole paragraph.
   if (name.length > 100) return undefined;
   let best: string | undefined;
   let bestFarness = Math.min(foldCase(name).length, Math.max(2, Math.floor(foldCase(name).length / 4)) + 0.5);

@@ -89,7 +89,7 @@ class SqliteJournal implements Journal {
       if (isForeign && mayHoldCounts(recovered)) throw new BrokenFile("its writer had another ServiceAccount");
       this.recovered = isForeign ? undefined : recovered;
       // SQLite takes a log with a damaged beginning for none, and the first rows may be nowhere else.
-      this.lost = recovered === undefined && isOld ? `${path} holds no rows any more` : lost;
+      this.lost = recovered === undefined && isOld ? `${path} has lost its rows` : lost;
       this.#writer = new BatchWriter(this.#db);
       this.#inode = statSync(path).ino;
     } catch (error) {
@@ -184,7 +184,7 @@ function prepare(db: DatabaseSync, maxBytes: number, path: string): void {
     const message = `${path} was written by a newer version of this program (format ${version}): delete it or update`;
     throw new JournalError("newer", message);
   }
-  if (version !== 0 && version < VERSION) throw new BrokenFile(`format ${version} is not read any more`);
+  if (version !== 0 && version < VERSION) throw new BrokenFile(`format ${version} is no longer supported`);
   db.exec(`PRAGMA max_page_count = ${Math.floor(maxBytes / PAGE_BYTES)}; PRAGMA journal_size_limit = ${2 ** 22}`);
   const check = db.prepare("PRAGMA quick_check(1)").get();
   const found = String(Object.values(check ?? {})[0]);

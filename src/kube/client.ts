@@ -266,7 +266,7 @@ function parseAnswer(call: ApiCall, text: string): unknown {
   try {
     return JSON.parse(text);
   } catch (cause) {
-    const why = "the answer is no JSON: is this address a Kubernetes API server?";
+    const why = "the answer is not JSON: is this address a Kubernetes API server?";
     throw createUnreadableError(call, "Unknown", why, cause);
   }
 }

@@ -99,7 +99,7 @@ function findKubeConfig(source: KubeConfigSource): LoadedKubeConfig {
   const homeFile = home ? join(home, ".kube", "config") : undefined;
   if (homeFile && existsSync(homeFile)) return loadFiles([homeFile], homeFile, context);
   throw new KubeConfigError(
-    `no kubeconfig: $KUBECONFIG is not set, this is no pod with a ServiceAccount token (${accountDir}/token), and ` +
+    `no kubeconfig: $KUBECONFIG is not set, this is not a pod with a ServiceAccount token (${accountDir}/token), and ` +
       `${homeFile ?? "~/.kube/config"} does not exist; pass --kubeconfig FILE`,
   );
 }
@@ -176,12 +176,12 @@ function parseFile(path: string): YamlObject {
   const [error] = document.errors;
   if (error) {
     const line = readText(path).slice(0, error.pos[0]).split("\n").length;
-    throw new KubeConfigError(`${path}: line ${line} is no YAML (${error.code}); is it a kubeconfig?`);
+    throw new KubeConfigError(`${path}: line ${line} is not YAML (${error.code}); is it a kubeconfig?`);
   }
-  // As kubectl: an empty file has nothing in it, which is no mistake.
+  // As kubectl: an empty file has nothing in it, which is not a mistake.
   if (document.contents === null) return {};
   if (!isMap(document.contents)) {
-    throw new KubeConfigError(`${path}: this is no kubeconfig (a mapping with clusters, users and contexts)`);
+    throw new KubeConfigError(`${path}: this is not a kubeconfig (a mapping with clusters, users and contexts)`);
   }
   return document.toJS() as YamlObject;
 }
@@ -280,7 +280,7 @@ function checkServer(config: KubeConfig, source: string): { server: string; name
   const server = cluster?.server ?? "";
   const scheme = URL.canParse(server) ? new URL(server).protocol : "";
   if (cluster === null || (scheme !== "https:" && scheme !== "http:")) {
-    throw new KubeConfigError(`${source}: the cluster's server "${server}" is no http or https address`);
+    throw new KubeConfigError(`${source}: the cluster's server "${server}" is not an http or https address`);
   }
   // The client library refuses plain http unless TLS verification is off; there is no TLS to verify.
   if (scheme === "http:") Object.assign(cluster, { skipTLSVerify: true });

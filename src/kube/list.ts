@@ -102,7 +102,7 @@ class Pages {
   }
 }
 
-/** Undefined for what is no object: it may come twice. */
+/** Undefined for what is not an object: it may come twice. */
 function toKey(item: unknown): string | undefined {
   const { metadata } = (item ?? {}) as { metadata?: Partial<ObjectPath> };
   const { namespace, name } = metadata ?? {};

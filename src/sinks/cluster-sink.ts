@@ -109,7 +109,7 @@ export function createClusterSink(options: ClusterSinkOptions): ReportSink {
           signal,
         });
         const metadata = readMetadata(stored);
-        // An answer that is no object: the server took the write, but what is stored now must be read.
+        // An answer that is not an object: the server took the write, but what is stored now must be read.
         if (metadata === undefined) return { kind: "unknown", message: `${toObjectPath(ref)}: unreadable answer` };
         return { kind: "written", report: { ...report, metadata } };
       } catch (error) {

@@ -156,7 +156,7 @@ export function toPath(directory: string, ref: ReportRef): string {
   assertFileName(name);
   if (namespace !== undefined) {
     assertFileName(namespace);
-    assert(namespace !== CLUSTER_DIRECTORY, "the cluster's directory is no namespace");
+    assert(namespace !== CLUSTER_DIRECTORY, "the cluster's directory is not a namespace");
   }
   let stem = name;
   if (Buffer.byteLength(name) > MAX_FILE_STEM) {
@@ -170,7 +170,7 @@ export function toPath(directory: string, ref: ReportRef): string {
 
 /** Names reach this point checked (they are names of Kubernetes objects); one that could leave the directory is a bug. */
 function assertFileName(name: string): void {
-  assert(name !== "" && !name.startsWith("."), `"${name}" is no file name`);
+  assert(name !== "" && !name.startsWith("."), `"${name}" is not a file name`);
   assert(!/[/\\\0]|\.\./.test(name), `"${name}" must not lead out of the directory`);
 }
 

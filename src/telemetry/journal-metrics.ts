@@ -24,7 +24,7 @@ export const journalMetrics: MetricDefinition[] = [
   {
     name: "policy_violation_journal_batches_total",
     type: "counter",
-    help: "Batches that the journal took.",
+    help: "Batches written to the journal.",
     read: (source) => source.journal().batches,
   },
   {
@@ -54,7 +54,7 @@ export const journalMetrics: MetricDefinition[] = [
   {
     name: "policy_violation_journal_recovered_occurrences_total",
     type: "counter",
-    help: "Occurrences of an earlier process that no report held and that the journal gave back.",
+    help: "Occurrences of an earlier process that no report held, recovered from the journal.",
     read: (source) => source.journal().recovered,
   },
 ];

@@ -186,7 +186,7 @@ describe.skipIf(why !== undefined && !process.env["CI"])(`the dashboard (${why ?
     expect(rules).toHaveLength(18);
     expect(rules.filter(({ health }) => health !== "ok")).toEqual([]);
     const [health] = groups.filter(({ name }) => name === "policy-violation-operator");
-    // The samples have throttle notices, and lines that are no violations.
+    // The samples have throttle notices, and lines that are not violations.
     const expected = new Set(["PolicyViolationThrottled", "PolicyViolationAlertsRejected"]);
     expect(
       health?.rules.filter(({ name, state }) => state === "firing" && !expected.has(name)).map(({ name }) => name),

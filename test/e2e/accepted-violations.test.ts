@@ -20,7 +20,7 @@ const POLICY = "no-package-managers";
 
 let pid = 1;
 
-/** An alert that is no duplicate of another one. */
+/** An alert that is not a duplicate of another one. */
 function createWireAlert(mods: Partial<Alert>): WireAlert {
   return wireAlert({ UpdatedTime: new Date().toISOString(), HostPID: pid++ }, mods);
 }

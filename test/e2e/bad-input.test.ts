@@ -47,7 +47,7 @@ test("an unreadable kubeconfig is named", () => {
   expect(stderr).toContain(join(folder, "none"));
 });
 
-test("replay names each line that is no alert, counts the rest, and exits 3", () => {
+test("replay names each line that is not an alert, counts the rest, and exits 3", () => {
   const good = JSON.stringify(readAlerts(SAMPLES_PATH)[0]);
   const input = [
     good,

@@ -144,7 +144,7 @@ describeReal("the history of a running operator", () => {
   });
 
   test.each(Object.entries(FAULTS))(
-    "is no answer while writes of reports %s",
+    "is not an answer while writes of reports %s",
     async (fault, items) => {
       const policy = fault.replaceAll(" ", "-");
       const manifest = JSON.stringify({ apiVersion: "v1", kind: "List", items });
@@ -164,7 +164,7 @@ describeReal("the history of a running operator", () => {
     120_000,
   );
 
-  test("is no answer while alerts can't be received", async () => {
+  test("is not an answer while alerts can't be received", async () => {
     expect(await runViolations("default", "gate")).toMatchObject({ code: 0 });
     await bed.node.stop();
     const gate = await eventually("a gap in the reports", async () => {

@@ -197,7 +197,7 @@ describeReal("the plugin under the real kubectl", () => {
         return { code, head: stdout.split("\n")[0] };
       };
       expect(await readiness()).toEqual({ code: 0, head: "nginx-secret: blocks already" });
-      // A Lease of another namespace is no sign of life.
+      // A Lease of another namespace is not a sign of life.
       await cluster.kubectl(["delete", "lease", "-n", "kubearmor", "policy-violation-operator"]);
       await cluster.apply(createLease("my-ext-secret", new Date(Date.UTC(2099, 0))));
       expect((await runAsUser([...flags, "critical", "--since", "1h"])).code).toBe(3);

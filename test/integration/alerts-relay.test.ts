@@ -214,7 +214,7 @@ describe("the watchdog", () => {
   });
 });
 
-it("bytes that are no alert are rejected one by one while the stream goes on", async () => {
+it("bytes that are not an alert are rejected one by one while the stream goes on", async () => {
   const { relay, listener, until } = await runConnected();
   relay.pushRaw(Buffer.from("no protobuf at all"));
   relay.pushRaw(Buffer.alloc(0));

@@ -98,7 +98,7 @@ describeReal("the CRDs", () => {
       ["a count that is not whole", (r) => (r.summary.prevented = 1.5), "must be of type integer"],
       ["a violation that never occurred", (r) => (r.violations[0].occurrences = 0), "greater than or equal to 1"],
       ["a text that is too long", (r) => (r.policy.message = "x".repeat(513)), "may not be more than 512"],
-      ["an id that is no hash", (r) => (r.violations[0].id = "6F1C0A9BE2D34C55"), "should match"],
+      ["an id that is not a hash", (r) => (r.violations[0].id = "6F1C0A9BE2D34C55"), "should match"],
       ["a time that is none", (r) => (r.summary.lastSeen = "yesterday"), "must be of type date-time"],
       ["a missing field", (r) => delete r.coverage.gaps, "coverage.gaps: Required value"],
       ["a missing list", (r) => delete r.violations, "violations: Required value"],

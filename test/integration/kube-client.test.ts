@@ -160,7 +160,7 @@ describeReal("the client on a real API server", () => {
   });
 
   describe("credentials and addresses", () => {
-    test("a token that is no good is Unauthorized", async () => {
+    test("a token that is not valid is Unauthorized", async () => {
       const error = await catchApiError(
         createClient(cluster.kubeconfigFor("no-such-token")).request({ method: "GET", path: NAMESPACES }),
       );

@@ -84,7 +84,7 @@ describe("a stream", () => {
     stream.write(addFrame("a"), () => session.socket.destroy());
   };
 
-  it("ends with OK, which is no error", async () => {
+  it("ends with OK, which is not an error", async () => {
     const { end, messages } = await open(await startServer(withTrailers(["a", "", "b"], { "grpc-status": "0" })));
     expect(end).toEqual({ kind: "ok_end", message: "the peer ended the stream with status OK" });
     expect(messages).toEqual(["a", "", "b"]);

@@ -96,7 +96,7 @@ describeReal("policies", () => {
     expect(logged).toContain("too many policies, some left out");
   });
 
-  it("without the right are unknown, which is said once and is no error", async () => {
+  it("without the right are unknown, which is said once and is not an error", async () => {
     const token = await cluster.createServiceAccountToken("shop", "nobody");
     const poor = createKubeClient(cluster.kubeconfigFor(token));
     const { policies, logged } = watch({ client: poor });

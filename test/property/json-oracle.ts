@@ -16,7 +16,7 @@ const FLAT = (Object.keys(emptyAlert()) as (keyof Alert)[]).filter((name) => !IN
 const INNER: Readonly<Record<string, string>> = { OwnerRef: "Ref", OwnerName: "Name", OwnerNamespace: "Namespace" };
 const SPELLED: ReadonlySet<string> = new Set([...FLAT, "Owner", "ExecEvent"]);
 
-/** Returns what the JSON holds, or null when it is no alert. */
+/** Returns what the JSON holds, or null when it is not an alert. */
 export function decodeJsonAsOracle(value: unknown): Alert | null {
   if (!isObject(value)) return null;
   const alert: Record<string, unknown> = { ...emptyAlert() };

@@ -72,7 +72,7 @@ describe("the stream", () => {
     });
   });
 
-  it("that was lost before a report existed is no gap of that report", async () => {
+  it("that was lost before a report existed is not a gap of that report", async () => {
     const s = await startSimulation();
     s.send(alert());
     s.disconnect();
@@ -144,7 +144,7 @@ describe("the stream", () => {
     expect(getCoverage(s, "/host-files")).toMatchObject({ gaps: 0 });
   });
 
-  it("that could never be opened is no gap", async () => {
+  it("that could never be opened is not a gap", async () => {
     const s = new Simulation();
     s.disconnect("connect_failed");
     s.disconnect("connect_failed");

@@ -78,7 +78,7 @@ describe("people", () => {
     expect(findProblems(s)).toEqual([]);
   });
 
-  it("who delete a report that is beyond retention are not needed: its removal is no deletion", async () => {
+  it("who delete a report that is beyond retention are not needed: its removal is not a deletion", async () => {
     const s = await startSimulation({ options: { retention: { retentionMs: 600_000, sweepMs: 60_000 } } });
     s.send(alert({ HostPID: 1 }));
     await s.clock.advance(1_200_000);

@@ -79,7 +79,7 @@ function mutateInput(input: Input, corpus: readonly Input[], random: Random): In
       return { kind: "json", text: mutateJson(value, random) };
     }
   } catch {
-    // Text that is no JSON is changed as bytes are.
+    // Text that is not JSON is changed as bytes are.
   }
   const text = Buffer.from(input.text);
   return { kind: "json", text: mutateBytes(text, [text], random).toString("utf8") };

@@ -19,7 +19,7 @@ export interface ShownObject {
   spec?: any;
 }
 
-/** Every object in the YAML blocks of a file in docs/, in the order of the text; snippets that are no objects are not. */
+/** Every object in the YAML blocks of a file in docs/, in the order of the text; snippets that are not objects are not. */
 export function readDocumentedObjects(file: string): ShownObject[] {
   const text = readFileSync(join(DOCS, file), "utf8");
   const blocks = [...text.matchAll(/^```yaml\n(.*?)^```$/gms)].map(([, block = ""]) => block);

@@ -38,7 +38,7 @@ export interface Relay {
 /** The PATH of a shell may lack the place of `ip`. */
 const PATH = [process.env["PATH"] ?? "", "/usr/sbin", "/sbin"].join(delimiter);
 
-/** The relay's program, from the environment; undefined where none is named. Throws for a path that is no program. */
+/** The relay's program, from the environment; undefined where none is named. Throws for a path that is not a program. */
 export function findRelayProgram(): string | undefined {
   const path = process.env["KUBEARMOR_RELAY"];
   if (!path) return undefined;

@@ -14,7 +14,7 @@ import { run } from "./process.ts";
 export interface CommandOptions {
   /** Given on standard input; default: an empty one. */
   readonly input?: string;
-  /** The exit codes that are no error; default: 0 alone. */
+  /** The exit codes that are not errors; default: 0 alone. */
   readonly ok?: readonly number[];
 }
 

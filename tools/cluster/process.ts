@@ -151,7 +151,7 @@ export function run(file: string, args: readonly string[], options: RunOptions =
         else reject(new Error(`${[file, ...args].join(" ")}: ${error.message}`, { cause: error }));
       },
     );
-    // A program that ends without reading its input is no error of ours.
+    // A program that ends without reading its input is not an error of ours.
     child.stdin?.on("error", () => undefined);
     child.stdin?.end(input);
   });

@@ -49,7 +49,7 @@ export function encodeAlert(alert: WireAlert): Buffer {
   return clientService.WatchAlerts.responseSerialize(lean);
 }
 
-/** Returns the alert in the bytes; fields that are not on the wire are absent. Throws on bytes that are no protobuf. */
+/** Returns the alert in the bytes; fields that are not on the wire are absent. Throws on bytes that are not protobuf. */
 export function decodeAlert(bytes: Buffer): WireAlert {
   return clientService.WatchAlerts.responseDeserialize(bytes);
 }

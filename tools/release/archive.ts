@@ -9,7 +9,7 @@ import { readdirSync } from "node:fs";
 const REPRODUCIBLE = ["--sort=name", "--mtime=@0", "--owner=0", "--group=0", "--numeric-owner"];
 
 /**
- * Packs what is in a folder as a .tar.gz; the same files give the same archive. The folder itself is no entry: unpacked by
+ * Packs what is in a folder as a .tar.gz; the same files give the same archive. The folder itself is not an entry: unpacked by
  * root, it would give its mode to the folder that it is unpacked to, such as /usr/local/bin.
  */
 export function packArchive(folder: string, file: string): void {

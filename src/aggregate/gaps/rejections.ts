@@ -97,7 +97,7 @@ function toUndatedGap(count: number, span: () => readonly [EpochUs, EpochUs]): r
   return firstUs > lastUs ? [] : [createCoverageGap("Rejected", firstUs, { toUs: lastUs, count })];
 }
 
-/** "*" is no namespace's name. */
+/** "*" is not a namespace's name. */
 function toKey(scope: Scope | undefined): string {
   return scope ? (scope.namespace ?? "") : "*";
 }

@@ -132,7 +132,7 @@ export class LedgerTransfer {
     this.discard();
   }
 
-  /** Deletions of the stored report are no loss of the one that the counts go to. */
+  /** Deletions of the stored report are not losses of the one that the counts go to. */
   #drainTotals(): Totals {
     const { gaps, counts, entries, unidentified } = this.#ledger;
     gaps.settle();

@@ -145,7 +145,7 @@ function parseObjects(text: string): ParsedText | undefined {
     at = text.indexOf("{", next);
     if (values.length > 0 && value === undefined) return { value: values, rest: true };
   }
-  // Parts of a cut alert, such as its owner, are no records.
+  // Parts of a cut alert, such as its owner, are not records.
   if (values.length === 0 || (isCut && !values.some(looksLikeAlert))) return undefined;
   return { value: values.length === 1 ? values[0] : values, rest: at >= 0 };
 }

@@ -11,7 +11,7 @@ import type { NumberField, TextField } from "./alert-fields.ts";
 import { EXEC_EVENT_FIELDS, INT32_FIELDS, OWNER_FIELDS, TEXT_FIELDS } from "./alert-fields.ts";
 
 type Setter = (alert: Alert, value: unknown) => void;
-/** A record's fields as KubeArmor's proto spells them, and by key in lower case. Maps, so that `__proto__` is no key. */
+/** A record's fields as KubeArmor's proto spells them, and by key in lower case. Maps, so that `__proto__` is not a key. */
 interface Setters {
   exact: ReadonlyMap<string, Setter>;
   lower: ReadonlyMap<string, Setter>;
@@ -36,7 +36,7 @@ function createSetters(entries: [string, Setter][]): Setters {
 }
 
 /**
- * Returns the alert that a parsed JSON value holds, or null when it is no object or has no key of an alert.
+ * Returns the alert that a parsed JSON value holds, or null when it is not an object or has no key of an alert.
  *
  * A record has one spelling: where a key is as the proto spells it, only such keys are read, since a collector adds
  * keys of its own in lower case; else keys match in any case, and of two the last usable value wins. Unknown keys and

@@ -31,7 +31,7 @@ export class JsonLineJoiner {
     return this.#lines.length > 0 ? this.#number : undefined;
   }
 
-  /** Takes a line that is no JSON by itself. */
+  /** Takes a line that is not JSON by itself. */
   add(line: string, number: number): JoinedLines {
     const text = line.trim();
     if (this.#lines.length === 0) {

@@ -25,7 +25,7 @@ const TIME = 5;
 const TIMESTAMP = 6;
 const EXEC_EVENT = 7;
 const OWNER = 8;
-/** Field number 0 is no field. */
+/** Field number 0 is not a field. */
 const REFUSE = 9;
 const SUBJECT = 10;
 

@@ -55,7 +55,7 @@ function chooseByMode(
 /** `service.namespace`, `service.namespace.svc` or longer; the chart reads it by the same rule (`pvo.relay`). */
 const SERVICE = /^[a-z0-9-]*[a-z][a-z0-9-]*\.([a-z0-9-]+)(?:\.svc(?:\..+)?)?$/;
 
-/** The namespace of the relay's Service: our own for a bare name, KubeArmor's own for an address that is no Service's. */
+/** The namespace of the relay's Service: our own for a bare name, KubeArmor's own for an address that is not a Service's. */
 function findServiceNamespace(address: string, ownNamespace: string): string {
   const host = getHost(address);
   if (/^[a-z]([a-z0-9-]*[a-z0-9])?$/.test(host)) return ownNamespace;

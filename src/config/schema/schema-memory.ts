@@ -5,7 +5,7 @@
 
 import { section, wholeNumber } from "./setting.ts";
 
-export const memory = section("Contents of the memory.", {
+export const memory = section("Bounds on what is held in memory.", {
   maxViolations: wholeNumber({
     about:
       "Distinct violations held over all reports. At this number the workload that holds the most evicts half of " +

@@ -16,14 +16,14 @@ function findPatternFault(pattern: string): string | undefined {
   } catch (error) {
     // V8 repeats the pattern, which may hold a secret, in all but the last part of its message.
     const reason = String(error).split(": ").at(-1);
-    return `is no regular expression: ${reason}`;
+    return `is not a regular expression: ${reason}`;
   }
 }
 
 function findNameFault(name: string): string | undefined {
   return /^[A-Za-z0-9_.-]{1,64}$/.test(name)
     ? undefined
-    : "is no plain name (1 to 64 letters, digits, '_', '.' or '-'; for anything else use redaction.patterns)";
+    : "is not a plain name (1 to 64 letters, digits, '_', '.' or '-'; for anything else use redaction.patterns)";
 }
 
 export const redaction = section("Redaction of command lines, in addition to the built-in rules.", {

@@ -30,7 +30,7 @@ function createKeySetting(about: string, key: string) {
 export const relayTls = section("TLS to the relay, which is always mutual: KubeArmor has no other.", {
   mode: choice(["auto", "off", "secret", "files"], {
     about:
-      "Security of the connection: `auto` uses TLS if the Secret below exists and plaintext if not, but never plaintext after TLS; `secret` and `files` require TLS; `off` is plaintext.",
+      "Security of the connection: `auto` uses TLS if KubeArmor's Secret exists and plaintext if not, but never plaintext after TLS; `secret` and `files` require TLS; `off` is plaintext.",
     default: "auto",
     flag: { name: "--relay-tls", argument: "MODE" },
   }),

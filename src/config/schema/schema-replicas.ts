@@ -12,7 +12,7 @@ const DNS_LABEL = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
 
 export const leaderElection = section("Election of the replica that writes.", {
   enabled: toggle({
-    about: "Elects one writer among the replicas; without it there must be no second replica.",
+    about: "Elects one writer among the replicas; without it only one replica may run.",
     default: true,
     flag: { name: "--no-leader-elect" },
   }),

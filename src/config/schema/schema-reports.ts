@@ -80,7 +80,7 @@ export const reports = section("Size and write rate of reports.", {
     unit: "writes",
   }),
   writeTimeoutMs: wholeNumber({
-    about: "Longest time of one write; after that a read shows if it happened.",
+    about: "Time limit of one write; after that a read shows if it happened.",
     default: 30_000,
     min: 100,
     max: 5 * MINUTE_MS,
@@ -91,7 +91,7 @@ export const reports = section("Size and write rate of reports.", {
 export const severity = section(
   "Names of a policy's severity (1 to 10, 10 is worst). Below `low` it is info; without a severity it is unknown.",
   {
-    thresholds: section("The lowest policy severity of each word; 11 means never.", {
+    thresholds: section("The lowest policy severity of each name; 11 means never.", {
       low: createThreshold("low", 3),
       medium: createThreshold("medium", 5),
       high: createThreshold("high", 7),

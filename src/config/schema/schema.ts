@@ -93,7 +93,7 @@ export const configSchema = z.object({
   }),
   log: section("The log, one JSON object a line on standard output.", {
     level: choice(["debug", "info", "warn", "error"], {
-      about: "The least important lines that are written: debug, info, warn or error.",
+      about: "Minimum level of the log: debug, info, warn or error.",
       default: "info",
       flag: { name: "--log-level", argument: "LEVEL" },
     }),

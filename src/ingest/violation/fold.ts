@@ -27,7 +27,7 @@ const TEMP_FOLDERS = new Set(["tmp", "shm"]);
 const MKTEMP = /^(tmp[._-]?)(?=[a-z0-9_]*[0-9A-Z_])[A-Za-z0-9_]{6,12}$/;
 const TEMP_SUFFIX = /\.(?=[A-Za-z0-9]*[0-9A-Z])(?=[A-Za-z0-9]*[A-Za-z])[A-Za-z0-9]{6,10}$/;
 
-/** Characters as mkstemp draws them, so that one of them is no lower-case letter. */
+/** Characters as mkstemp draws them, so that one of them is not a lower-case letter. */
 const DRAWN = "(?=[A-Za-z0-9]*[0-9A-Z])[A-Za-z0-9]";
 
 /** Temporary names in any folder, by the program that creates them; the first group stays. */
@@ -164,7 +164,7 @@ function plainPath(path: string): string {
 
 /**
  * The executable of a command line: `hint` (the process name that the alert gives) where the line begins with it,
- * else the first word. Arguments are no part of a violation; the newest are kept as evidence.
+ * else the first word. Arguments are not part of a violation; the newest are kept as evidence.
  */
 export function foldExecutable(commandLine: string, hint: string): string {
   const line = commandLine.trim();

@@ -248,13 +248,13 @@ function formatTokens(tokens: readonly (readonly [string, string])[]): string {
     .join(" ");
 }
 
-/** The domain that a DNS query asked for; "" where there is none. An address family (`domain=AF_INET`) is no domain. */
+/** The domain that a DNS query asked for; "" where there is none. An address family (`domain=AF_INET`) is not a domain. */
 export function queriedDomain(tokens: readonly string[]): string {
   const token = tokens.find((each) => /^domain=./i.test(each) && !/^domain=(?:AF_\w+|\d+)$/i.test(each));
   return token === undefined ? "" : plainDomain(token.slice("domain=".length));
 }
 
-/** Top-level domains that are no likely name of a Service. */
+/** Top-level domains that are unlikely as the name of a Service. */
 const TOP_LEVEL = "com|org|net|io|dev|app|gov|edu|cloud|info|xyz|biz|online";
 /** Suffixes that a pod's resolver appends, one after the other (resolv.conf, ndots:5): KubeArmor reports each query. */
 const SEARCH_PATH = new RegExp(`(\\.(?:${TOP_LEVEL}))(?:\\.[a-z0-9-]+)?\\.svc\\.cluster\\.local$`);

@@ -39,7 +39,7 @@ export interface PolicyFacts {
   message: string;
 }
 
-/** Parts of the subject of an alert that are no part of its violation. */
+/** Parts of the subject of an alert that are not part of its violation. */
 export interface SubjectFacts {
   /** Id of the container; "" in a node's alert. */
   containerId: string;

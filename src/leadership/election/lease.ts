@@ -163,7 +163,7 @@ function parseLease(answer: unknown): StoredLease {
   const lease = toObject(answer);
   const metadata = toObject(lease["metadata"]);
   if (typeof metadata["resourceVersion"] !== "string" || metadata["resourceVersion"] === "") {
-    throw new ApiError("NotAnswered", "the answer is no Lease: is this address a Kubernetes API server?");
+    throw new ApiError("NotAnswered", "the answer is not a Lease: is this address a Kubernetes API server?");
   }
   const spec = toObject(lease["spec"]);
   const annotations = toObject(metadata["annotations"]);

@@ -3,7 +3,7 @@
 
 // Set as a list in which each member knows its position: it grows without a look at its members, where a Set of many
 // rehashes all of them at once. Invariant: a member has the field of one such set at a time; of another set with the
-// same field it is no member any more.
+// same field it is not a member any more.
 
 type Positioned<K extends string> = { [key in K]: number };
 

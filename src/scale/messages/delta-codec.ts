@@ -145,7 +145,7 @@ export function decodeDelta(bytes: Uint8Array): DecodedDelta {
   try {
     value = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
   } catch {
-    return { kind: "foreign", detail: "is no JSON" };
+    return { kind: "foreign", detail: "is not JSON" };
   }
   const { version, source, seq } = (value ?? {}) as Record<string, unknown>;
   if (typeof version !== "number" || typeof source !== "string" || typeof seq !== "number")

@@ -86,7 +86,7 @@ describe("an acceptance", () => {
     ],
     ["a key of the workload that is none", { workload: { nam: "x" } }, "spec.match.workload: unknown key nam"],
     ["a glob that is none", { resource: "/bin/[" }, "spec.match.resource: unsupported ["],
-    ["a source that is no glob", { source: "***" }, "spec.match.source: three or more *"],
+    ["a source that is not a glob", { source: "***" }, "spec.match.source: three or more *"],
     ["several containers", { container: "w*" }, "spec.match.container: expected one"],
     ["an operation in lower case", { operation: "file" }, "spec.match.operation: expected a"],
     ["a verb in capitals", { verb: "SYS_X" }, "spec.match.verb: expected lower case"],
@@ -102,7 +102,7 @@ describe("an acceptance", () => {
     expect(getProblem({ ...SPEC, match: { ...MATCH, ...mods } })).toContain(said);
   });
 
-  it("that is no object with a name is none", () => {
+  it("that is not an object with a name is none", () => {
     for (const item of [null, 7, {}, { metadata: { name: "x", uid: "u" } }]) {
       expect(readAcceptance(item)).toBeUndefined();
     }

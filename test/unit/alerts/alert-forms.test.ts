@@ -95,7 +95,7 @@ describe("an alert is found", () => {
   });
 });
 
-describe("a file that is no text", () => {
+describe("a file that is not text", () => {
   it("is decompressed from zstd", async () => {
     expect((await read(zstdCompressSync(`${TEXT}\n${OTHER}\n`), 7)).pods).toEqual(["web-0", "web-1"]);
   });

@@ -111,8 +111,8 @@ describe("lines", () => {
       "not_an_alert: a part of a line that Docker divided: join its parts",
     ],
     ["UTF-16", "{\0}\0", "invalid_json: a NUL byte: is the file UTF-16? Convert it to UTF-8"],
-    ["null", "null", "not_an_alert: null is no JSON object"],
-    ["a number", "42", "not_an_alert: a number is no JSON object"],
+    ["null", "null", "not_an_alert: null is not a JSON object"],
+    ["a number", "42", "not_an_alert: a number is not a JSON object"],
     ["an array without alerts", "[{}]", "not_an_alert: an array without an alert in it"],
     ["an empty object", "{}", "not_an_alert: an object without any field of an alert"],
     [

@@ -63,7 +63,7 @@ describe("the start", () => {
 });
 
 describe("a node", () => {
-  it("that is new is no gap while its daemon starts", async () => {
+  it("that is new is not a gap while its daemon starts", async () => {
     const { clock, coverage, log } = setUpConnected();
     coverage.addPod("c", "c-1");
     await clock.advance(NEW_NODE_MS - 1);
@@ -100,7 +100,7 @@ describe("a node", () => {
     expect(log.at(-1)).toBe(`${NEW_NODE_MS} complete after 2 from 0`);
   });
 
-  it("that is new and leaves before it is connected is no gap", async () => {
+  it("that is new and leaves before it is connected is not a gap", async () => {
     const { clock, coverage, log } = setUpConnected();
     coverage.addPod("c", "c-1");
     coverage.removePod("c", "c-1", "its pod was deleted");

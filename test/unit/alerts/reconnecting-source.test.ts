@@ -90,7 +90,7 @@ it("reports onConnected at a first message, before the alert", () => {
   expect(bed.listener.received.map((t) => t.kind)).toEqual(["connected", "alert"]);
 });
 
-it("rejects bytes that are no alert without their content, and continues", () => {
+it("rejects bytes that are not an alert without their content, and continues", () => {
   const bed = new Bed();
   bed.sendMessage(Buffer.from("\x6a\x50secret"));
   bed.sendMessage(ALERT);

@@ -37,7 +37,7 @@ class Parser {
     if (declaration.kind === "alias") return declaration.shape;
     const inherited = declaration.bases.map((base) => {
       const shape = this.resolve(base);
-      if (shape.kind !== "object") throw new Error(`${name} extends ${base}, which is no interface`);
+      if (shape.kind !== "object") throw new Error(`${name} extends ${base}, which is not an interface`);
       return shape.fields;
     });
     return { kind: "object", fields: Object.assign({}, ...inherited, declaration.fields) };

@@ -56,7 +56,7 @@ describe("the comparison notices", () => {
     ["a new word of a closed set", '  | "DefaultPosture"', '  | "DefaultPosture"\n  | "Preset"', "Preset"],
     ["a field of an unnamed object", "{ algorithm?: string; process", "{ process", ".hashes.algorithm: only in"],
     [
-      "a list that is no list",
+      "a list that is not a list",
       "  violations: Violation[];",
       "  violations: Violation;",
       "object in the types, list in",

@@ -171,10 +171,10 @@ describe("problems", () => {
       flags: { "feed.relay.address": "http://relay:1" },
     });
     expect(formatProblems(problems)).toBe(`The configuration has 8 problems:
-  pvo.yaml:3: reports.maxByte: is no known key; did you mean reports.maxBytes?
+  pvo.yaml:3: reports.maxByte: is not a known key; did you mean reports.maxBytes?
   pvo.yaml:4: feed = "relay": must be a mapping with keys out of mode, relay
-  pvo.yaml:7: retention: is no known key
-  environment: PVO_REPORT_MAX_BYTES: is no known variable; did you mean PVO_REPORTS_MAX_BYTES?
+  pvo.yaml:7: retention: is not a known key
+  environment: PVO_REPORT_MAX_BYTES: is not a known variable; did you mean PVO_REPORTS_MAX_BYTES?
   pvo.yaml:2: reports.maxBytes = "lots": must be a size from 32Ki to 1Mi, or a whole number of bytes
   pvo.yaml:6: metrics.address = 8080: must be HOST:PORT or :PORT, such as :8080, 127.0.0.1:8080 or [::1]:8080 (port 0 takes any free one)
   PVO_LOG_LEVEL: log.level = "loud": must be one of debug, info, warn, error
@@ -215,7 +215,7 @@ describe("problems", () => {
   test("broken YAML is reported with line and column, and flags are checked all the same", () => {
     const problems = getProblems({ fileText: "log:\n  level: [info\n", flags: { "log.level": "loud" } });
     expect(problems.map(({ source }) => source)).toEqual(["pvo.yaml:3:1", "--log-level"]);
-    expect(problems[0]?.message).toMatch(/^is no valid YAML: /);
+    expect(problems[0]?.message).toMatch(/^is not valid YAML: /);
   });
 
   test.each([
@@ -238,7 +238,7 @@ describe("problems", () => {
   test("a path with dots as one key, or an empty key, is unknown", () => {
     const problems = getProblems({ fileText: "reports.maxBytes: 65536\n'': {log: {level: info}}\n" });
     expect(problems.map(({ path }) => path)).toEqual(["reports.maxBytes", ""]);
-    expect(problems[0]?.message).toBe("is no known key; write sections as nested mappings, not with dots");
+    expect(problems[0]?.message).toBe("is not a known key; write sections as nested mappings, not with dots");
   });
 
   test("a key that would reach the prototype is only an unknown key", () => {
@@ -268,7 +268,7 @@ describe("what belongs together", () => {
     [
       "severity: {thresholds: {medium: 8}}",
       "severity.thresholds.high",
-      "must be at least severity.thresholds.medium (8, pvo.yaml:1): the words go up with the severity",
+      "must be at least severity.thresholds.medium (8, pvo.yaml:1): each name needs at least the severity of the one before",
     ],
     [
       "metrics: {address: ':8081'}",
@@ -303,9 +303,9 @@ describe("secrets", () => {
     expect(problems).toHaveLength(8);
     expect(formatProblems(problems)).not.toContain("hunter2");
     expect(problems.filter(({ path }) => path === "redaction.patterns").map(({ message }) => message)).toEqual([
-      "item 1 is no regular expression: Unterminated group",
+      "item 1 is not a regular expression: Unterminated group",
       "item 2 matches the empty text, so it would match everywhere",
-      "item 3 is no regular expression: Unterminated character class",
+      "item 3 is not a regular expression: Unterminated character class",
       'must be a list of regular expressions, such as ["a", "b"]',
     ]);
   });

@@ -21,7 +21,7 @@ test("what is printed can be used as the file and gives the same configuration",
   expect(first.config.identity).toBe("123");
 });
 
-test("a value that is no default says where it came from", () => {
+test("a value that is not a default says where it came from", () => {
   const result = parseConfig({
     place,
     filePath: "pvo.yaml",

@@ -28,7 +28,7 @@ describe("the name", () => {
     );
   });
 
-  test.each(["", "Web", "a_b", "-a", "a..b", "ü"])("of %j, which is no legal name, begins with the kind", (name) => {
+  test.each(["", "Web", "a_b", "-a", "a..b", "ü"])("of %j, which is not a legal name, begins with the kind", (name) => {
     expect(createEventName(createPod(name), NOW_MS, 0)).toBe("pod.1a207d9210000000000");
   });
 

@@ -83,7 +83,7 @@ describe("throttle notices", () => {
     expect(decode(throttleNotice(), START_US + 5, redact)).toEqual({ kind: "throttle", notice });
   });
 
-  it("of the form that is the tripping alert itself are no violation", () => {
+  it("of the form that is the tripping alert itself are not violations", () => {
     const tripping = alert({ Operation: "AlertThreshold", Type: "SystemEvent", MaxAlertsPerSec: 10 });
     expect(decode(tripping, START_US, redact)).toMatchObject({ kind: "throttle", notice: { pod: "web-1" } });
   });

@@ -122,7 +122,7 @@ describe("workload", () => {
     ["a container outside Kubernetes", { ...noOwner, NamespaceName: "container_namespace" }, "Container", "web-1"],
     ["a pod of an unknown namespace", { ...noOwner, NamespaceName: "Unknown" }, "Pod", "web-1"],
     ["an owner of an odd namespace", { NamespaceName: "Odd", OwnerNamespace: "Odd" }, "Deployment", "web"],
-    ["white space is no name", { OwnerName: " web ", OwnerRef: " Deployment " }, "Deployment", "web"],
+    ["white space is not a name", { OwnerName: " web ", OwnerRef: " Deployment " }, "Deployment", "web"],
   ])("is %s", (_name, mods, kind, name) => {
     expect(decodeAt(alert(mods)).identity.workload).toEqual({ kind, name });
   });

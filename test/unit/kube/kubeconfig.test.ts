@@ -108,7 +108,7 @@ describe("which one", () => {
       loadKubeConfig({ env: { HOME: directory }, serviceAccountDir: "/none/serviceaccount" }),
     );
     expect(message).toBe(
-      "no kubeconfig: $KUBECONFIG is not set, this is no pod with a ServiceAccount token " +
+      "no kubeconfig: $KUBECONFIG is not set, this is not a pod with a ServiceAccount token " +
         `(/none/serviceaccount/token), and ${directory}/.kube/config does not exist; pass --kubeconfig FILE`,
     );
   });
@@ -308,13 +308,13 @@ const BROKEN: [title: string, text: string, message: string][] = [
   ],
   ["a missing user", replaceIn("user: alice", "user: bob"), 'context dev names the user "bob", which is not there'],
   ["no server", renderKubeconfig({ server: "" }), "clusters[0].cluster.server is missing"],
-  ["no scheme", renderKubeconfig({ server: "one:6443" }), 'the cluster\'s server "one:6443" is no http'],
+  ["no scheme", renderKubeconfig({ server: "one:6443" }), 'the cluster\'s server "one:6443" is not an http'],
   [
     "a SOCKS 4 proxy",
     replaceIn("certificate-authority:", SOCKS),
     "the proxy socks4:// is not supported (proxy-url, or HTTPS_PROXY in the environment); use an http, https or socks5 proxy",
   ],
-  ["no mapping", "just text", "this is no kubeconfig (a mapping with clusters, users and contexts)"],
+  ["no mapping", "just text", "this is not a kubeconfig (a mapping with clusters, users and contexts)"],
   ["an empty file alone", "", "no current-context is set (contexts: none)"],
   ["a list that is none", SERVERLESS, "clusters must be a list"],
 ];
@@ -329,7 +329,7 @@ test.each(BROKEN)("a kubeconfig that can't be used is named: %s", (_title, text,
 test("broken YAML is reported with its line and without its text", () => {
   const path = write("broken", 'users:\n- name: a\n  user: {token: "very-secret\n');
   const message = catchMessage(() => loadKubeConfig({ path, env: {} }));
-  expect(message).toMatch(/broken: line 4 is no YAML \([A-Z_]+\); is it a kubeconfig\?$/);
+  expect(message).toMatch(/broken: line 4 is not YAML \([A-Z_]+\); is it a kubeconfig\?$/);
   expect(message).not.toContain("secret");
 });
 

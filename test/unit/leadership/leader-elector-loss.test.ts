@@ -344,12 +344,12 @@ describe("trouble", () => {
     expect(a.elector.problem).toBe("the API server stored another Lease than was sent; does a webhook change it?");
   });
 
-  test("that is no Lease is reported as such", async () => {
+  test("that is not a Lease is reported as such", async () => {
     const a = election.createCandidate("a");
     election.server.handle = () => ({ kind: "Surprise" }) as never;
     void a.run();
     await election.world.advance(10);
-    expect(a.elector.problem).toBe("the answer is no Lease: is this address a Kubernetes API server?");
+    expect(a.elector.problem).toBe("the answer is not a Lease: is this address a Kubernetes API server?");
     expect(a.elector.isLeader).toBe(false);
   });
 });

@@ -56,7 +56,7 @@ describe("the source of a policy", () => {
       helmRelease,
     ],
     ["Helm", { [`${RELEASE}-name`]: "web", [`${RELEASE}-namespace`]: "shop" }, { ...release, tool: "Helm" }],
-    ["text that is no name", { [`${RELEASE}-name`]: "a\u001b[2Jb" }, undefined],
+    ["text that is not a name", { [`${RELEASE}-name`]: "a\u001b[2Jb" }, undefined],
   ])("by annotations: %s", (_what, annotations, expected, labels = {}) => {
     expect(parseSource(labels, annotations as Record<string, string>)).toEqual(expected);
   });
@@ -89,7 +89,7 @@ describe("when a policy was changed", () => {
   });
 });
 
-it("what is no object is none", () => {
+it("what is not an object is none", () => {
   for (const item of [null, 7, {}, { metadata: { name: "x" } }, { metadata: { name: 1, uid: "u" } }]) {
     expect(parsePolicyObject("KubeArmorPolicy", item)).toBeUndefined();
   }

@@ -68,13 +68,13 @@ function checkString(schema: Schema, value: unknown, path: string): string[] {
   const isWhole = path.startsWith(".summary.history.");
   const form = isWhole ? /^\d{4}-\d\d-\d\dT\d\d:00:00Z$/ : /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$/;
   if (schema.format === "date-time" && !form.test(value)) {
-    faults.push(`${path}: ${value} is no time`);
+    faults.push(`${path}: ${value} is not a time`);
   }
   return faults;
 }
 
 function checkInteger(schema: Bounded, value: unknown, path: string): string[] {
-  if (!Number.isSafeInteger(value)) return [`${path}: ${JSON.stringify(value)} is no integer`];
+  if (!Number.isSafeInteger(value)) return [`${path}: ${JSON.stringify(value)} is not an integer`];
   const number = value as number;
   if (number < (schema.minimum ?? number)) return [`${path}: ${number} is too small`];
   return number > (schema.maximum ?? number) ? [`${path}: ${number} is too large`] : [];

@@ -132,7 +132,7 @@ test("a client that never finishes its request is answered 408 and cut off", asy
   );
 });
 
-test("what is no HTTP is answered 400, oversized headers 431", async () => {
+test("what is not HTTP is answered 400, oversized headers 431", async () => {
   const { server } = await start();
   expect(await sendRaw(server.port, "\x16\x03\x01 hello\r\n\r\n")).toMatch(/^HTTP\/1\.1 400 /);
   const headers = `X: ${"x".repeat(9000)}`;

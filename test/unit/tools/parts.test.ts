@@ -63,7 +63,7 @@ test("the folder of KUBEBUILDER_ASSETS comes before the cache, for the parts tha
   expect(locateParts(["helm"])).toEqual({ helm: { path: cachedHelm, from: "cache" } });
 });
 
-test("a file that can't be run is no part", () => {
+test("a file that can't be run is not a part", () => {
   writeProgram(cachedHelm, "");
   chmodSync(cachedHelm, 0o644);
   expect(getPaths(locateParts(["helm"]))).toEqual({ paths: {}, missing: "helm: not there; `npm run parts` gets it" });

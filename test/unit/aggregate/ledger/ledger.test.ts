@@ -220,7 +220,7 @@ describe("distinct things", () => {
     expect(countSubjects(ledger)).toEqual([2, 3, 2]);
   });
 
-  it("in the cluster report are pods by node, and hosts are no pods", () => {
+  it("in the cluster report are pods by node, and hosts are not pods", () => {
     const ledger = new Ledger(undefined, "p");
     const pod = { NamespaceName: "container_namespace", PodName: "box" };
     for (const each of [hostAlert(), hostAlert(), alert(pod), alert(pod, { HostName: "node-2" })]) {

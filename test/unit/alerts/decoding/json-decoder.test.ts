@@ -127,7 +127,7 @@ describe("odd values", () => {
   const inherited = { __proto__: { PodName: "inherited" } };
   const others = [{}, { pod: "a", cluster_id: "5", HashID: "f1" }, inherited];
 
-  it.each([null, undefined, true, 5, "PodName", [], [{ PodName: "a" }], ...others])("is no alert: %j", (value) => {
+  it.each([null, undefined, true, 5, "PodName", [], [{ PodName: "a" }], ...others])("is not an alert: %j", (value) => {
     expect(parseJsonAlert(value)).toBeNull();
   });
 });

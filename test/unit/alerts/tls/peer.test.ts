@@ -144,7 +144,7 @@ describe("a certificate with its subject as the issuer", () => {
     ["signed by another key", issueLeaf({ issuer: strangerKey }), [CA], /was not issued by the authority in ca\.crt/],
     ["signed by itself", issueCertificate({ subject: NAME, extensions: LEAF_EXTENSIONS }), [CA], /was not issued/],
     ["that only claims the name", issueLeaf({ subject: "x", issuerName: "x" }), [CA], /was not issued/],
-    ["of something that is no authority", issueLeaf({ issuer: noCa }), [noCa], /was not issued/],
+    ["of something that is not an authority", issueLeaf({ issuer: noCa }), [noCa], /was not issued/],
     ["of something that does not say it is an authority", issueLeaf({ issuer: bareCa }), [bareCa], /was not issued/],
     ["of an authority that may not sign certificates", issueLeaf({ issuer: noSigner }), [noSigner], /was not issued/],
     ["of an authority for clients only", issueLeaf({ issuer: clientsOnly }), [clientsOnly], /is not for servers/],

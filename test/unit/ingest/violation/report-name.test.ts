@@ -16,7 +16,7 @@ describe("the name of a report", () => {
     "a.b-c.d",
     "a".repeat(253),
     "kube-system",
-    // Dates and counters are no hashes.
+    // Dates and counters are not hashes.
     "audit-20260101",
     "audit-12345678",
     "x-deadbeef9",

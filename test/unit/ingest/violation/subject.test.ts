@@ -63,7 +63,7 @@ describe("the container of an alert", () => {
     [`containerd://${ID}`, "", ID],
     [ID.toUpperCase(), "", ID],
     ["/k8s_web_web-6c5f9d7b8-q7w2e_shop_0b79c32b-2f4c-4da8-b771-e6baa7ebede4_0", "web", ID],
-    // Another container's id is no name, either.
+    // Another container's id is not a name, either.
     ["f".repeat(64), "", ID],
     ["k8s_web_web-6c5f9d7b8-q7w2e_shop_0b79c32b-2f4c-4da8-b771-e6baa7ebede4_0", "web", ID],
     ["k8s_POD_web-6c5f9d7b8-q7w2e_shop_0b79c32b-2f4c-4da8-b771-e6baa7ebede4_12", "POD", ID],

@@ -138,7 +138,7 @@ describe("streams", () => {
   it("carries any bytes as a message", async () => {
     const stream = client.watch("WatchAlerts", "policy");
     await node.waitForClients();
-    // Field 13 (PolicyName), length 3, one byte of which is no UTF-8.
+    // Field 13 (PolicyName), length 3, one byte of which is not UTF-8.
     node.pushRaw(Buffer.from([0x6a, 3, 0x61, 0xff, 0x62]));
     await stream.received(1);
     expect(stream.alerts[0]?.PolicyName).toBe("a\u{fffd}b");
