@@ -47,6 +47,7 @@ const LINES: [name: string, lines: string[], secrets: string[], atMost: number][
   ["the words of common tools", readLines("words-common.jsonl"), WORDS, 0],
   ["the words of databases and rarer tools", readLines("words-rare.jsonl"), WORDS, 4],
   ["the words written before they were tried", readLines("words-untried.jsonl"), WORDS, 5],
+  ["the words of 230 programs", readLines("words-tools.jsonl"), WORDS, 0],
 ];
 
 /** Forms of which the secret is left; the bounds are what was measured. */

@@ -39,7 +39,7 @@ redis-sentinel: --sentinel | auth-pass * $
 isql osql xfreerdp sqlcmd bcp zip unzip zipcloak ipmitool mosquitto_pub mosquitto_sub mosquitto_rr: -P
 7z 7za 7zz 7zr rar unrar: -p+ -hp+
 openssl: -k -K -hmac -macopt: -pass pass: -passin pass: -passout pass: -passwd pass: | passwd ...$
-java: -auth:
+java: -auth: -secret
 splunk: -auth: -secret
 lftp: -u,
 smbclient rpcclient winexe smbget smbmap wmiexec net: -U%
@@ -66,7 +66,7 @@ snmpget snmpwalk snmpset snmpgetnext snmpbulkwalk snmpbulkget snmptrap snmpstatu
 vault bao: login $ | unwrap $ | operator unseal $ | operator generate-root $ | operator rekey $ | token renew $ | token revoke $ | token lookup $ | token capabilities $ | kv put * = | kv patch * = | after create -id
 nomad: var put * =
 fly flyctl heroku: secrets set = | secrets import = | config:set =
-consul: kv put * $
+consul: kv put * $ | acl set-agent-token * $
 kubectl oc: after secret --from-literal=
 etcdctl: --user: | user add : | user passwd :
 gh: after secret -b --body
@@ -102,10 +102,24 @@ impacket-psexec: -hashes
 wrangler netlify: --auth after secret --value
 aws: --secret-string --token-code after put-parameter --value
 az: after secret --value
-k3s: --token
+k3s rke2: --token -t
 gcloud: activate-refresh-token * $
 swift: -K
 consul: -encrypt
+nsupdate dig: -y:
+ttyd gotty: -c: --credential:
+p4: -P
+op: --session
+tctl: --value
+wandb: login $
+vercel: -t
+pulumi: config set --secret * $
+deluge-console: connect * * $
+fly flyctl rancher: after login -t
+gitlab-runner: after register -r
+drone: after secret --data
+jenkins-cli: -auth:
+http https xh xhs: after bearer -a --auth
 chamber: write * * $
 conjur: after set -v
 radtest: * $
@@ -118,7 +132,7 @@ elasticsearch-reset-password: -p
 
 /** Programs that read a secret from standard input, which the command line of a shell may show. */
 export const STDIN_READERS = new Set(
-  "su passwd chpasswd cryptsetup kinit gpg openssl docker podman nerdctl helm skopeo buildah crane oras gh glab gcloud vault npm kadmin cf fly flyctl wrangler htpasswd restic borg sudo smbpasswd pdbedit vncpasswd realm adcli openvpn bao etcdctl ssh-add".split(
+  "su pass passwd chpasswd cryptsetup kinit gpg openssl docker podman nerdctl helm skopeo buildah crane oras gh glab gcloud vault npm kadmin cf fly flyctl wrangler htpasswd restic borg sudo smbpasswd pdbedit vncpasswd elasticsearch-reset-password realm adcli openvpn bao etcdctl ssh-add".split(
     " ",
   ),
 );
@@ -133,6 +147,7 @@ export const READS_WITH: ReadonlyMap<string, RegExp> = new Map([
   ["glab", /^(?:--stdin|login)$/],
   ["gcloud", /^secrets$/],
   ["npm", /^login$/],
+  ["pass", /^insert$/],
   ["openssl", /^(?:passwd|-pass|-passin|-kfile|enc|rsa|pkcs12|stdin)$/],
 ]);
 /** Files that hold secrets: what is written into one is. */

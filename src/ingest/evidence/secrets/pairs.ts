@@ -102,12 +102,12 @@ export function isCount(value: string): boolean {
 /** True of a plain word where names stand: not in `X-Auth-Token: word`, and not of 8 letters after `--token`. */
 export function isNameValue(name: string, value: string): boolean {
   if (!/^[a-z][a-z-]*[)}]?$/.test(value) || HEADER_OF_TOKEN.test(name)) return false;
-  return !(/^--?(?:[\w.-]*-)?token$/i.test(name) && /^[a-z]{8,}$/.test(value));
+  return !(/^--?(?:[\w.-]*[.-])?token$/i.test(name) && /^[a-z]{8,}$/.test(value));
 }
 
 /** `--secret=db`, `--auth-token=simple`, `secret:show`: a plain word there is the name of one, or a way. */
 export function isNameOfOne(name: string): boolean {
-  return /(?:(?<!client[-_]?)secret|tokens?|auth|secret[-_]id)$/i.test(name);
+  return /(?:(?<!(?:client|consumer|hmac|jwt|session|signing)[-_]?)secret|tokens?|auth|secret[-_]id)$/i.test(name);
 }
 
 /** True where an open quote ends. */

@@ -160,10 +160,10 @@ function hideAfter(marks: Marks, { start, text, end }: Word, sign: string): void
   if (at > 0 && !isHarmless(raw.slice(at + 1)) && text !== "") marks.hide(start + at + 1, end);
 }
 
-/** `user/password@database`. */
+/** `user/password@database`, `userid=user/password`. */
 function hideOracle(marks: Marks, { start, end }: Word): void {
   const raw = marks.text.slice(start, end);
-  const found = /^["']?([^\s/@"'=-][^\s/@"'=]{0,127})\/([^\s@"'/]+)/.exec(raw);
+  const found = /^["']?(?:userid=)?([^\s/@"'=-][^\s/@"'=]{0,127})\/([^\s@"'/]+)/.exec(raw);
   if (!found) return;
   const from = start + raw.indexOf("/") + 1;
   marks.hide(from, from + (found[2] as string).length);
