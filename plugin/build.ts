@@ -20,7 +20,7 @@ const START = "start.cjs";
 const MIN_NODE = "22.19";
 
 /**
- * The text of a program in the PATH. It finds its files beside itself, not beside a link to it (krew makes one). The
+ * The text of a program in the PATH. It finds its files next to itself, not next to a link to it (krew makes one). The
  * compile cache is kept where only the user can write, for a quicker start.
  */
 function launcher(firstArgument: string): string {

@@ -3,7 +3,7 @@
 
 // `npm test`: gets the real parts, then lints, type-checks and runs every test. The last line is the runner's count.
 // Arguments go to vitest: `npm test -- test/unit` runs a part. In CI the tests on a real node follow by themselves, since
-// nothing else may run beside a node on a small machine; elsewhere `npm run test:node` runs them.
+// nothing else may run next to a node on a small machine; elsewhere `npm run test:node` runs them.
 
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";

@@ -20,7 +20,7 @@ export function findNatsObstacle(): string | undefined {
 }
 
 export interface NatsServerOptions {
-  /** Lines of the configuration file beside port and JetStream. */
+  /** Lines of the configuration file besides port and JetStream. */
   config?: string;
   /** Default true. */
   hasJetStream?: boolean;

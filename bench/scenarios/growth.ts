@@ -3,7 +3,7 @@
 
 // Measures the growth of an alert's cost with the number of violations held, for alerts that repeat a few violations
 // (Zipf) and for alerts spread evenly over all, and the bytes held for a violation. The whole process is measured at full
-// speed; beside it what an alert costs without writer and journal, whose work goes with the time and not with the alerts.
+// speed; next to it what an alert costs without writer and journal, whose work goes with the time and not with the alerts.
 
 import { startAlertSource } from "../support/alert-source.ts";
 import { BenchClient, type ClientKind, type PipelineState } from "../support/client.ts";

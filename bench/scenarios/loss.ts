@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// Alerts that a node server drops for us, as KubeArmor does, beside those that it drops for a bare client.
+// Alerts that a node server drops for us, as KubeArmor does, next to those that it drops for a bare client.
 
 import { type AlertSource, startAlertSource } from "../support/alert-source.ts";
 import { BenchClient } from "../support/client.ts";
@@ -110,6 +110,6 @@ function formatLossRow({ name, stallMs }: Load, ours: number, bare: number, floo
 
 export const loss: Scenario = {
   name: "loss",
-  about: "Alerts that a server like KubeArmor's (queue of 1,000) drops for us, beside those for a bare client.",
+  about: "Alerts that a server like KubeArmor's (queue of 1,000) drops for us, next to those for a bare client.",
   run,
 };

@@ -2,7 +2,7 @@
 // Copyright The policy-violation-operator Authors
 
 // From the start of the process to the open stream and to the first write, with more and more reports to be listed,
-// beside a list of the same reports that does nothing else.
+// next to a list of the same reports that does nothing else.
 
 import type { Report } from "../../src/api/v1alpha1.ts";
 import { eventually } from "../../test/support/eventually.ts";

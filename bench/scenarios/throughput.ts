@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// Alerts a second that the whole pipeline takes, beside clients that do less, in turn, from the same server.
+// Alerts a second that the whole pipeline takes, compared with clients that do less, in turn, from the same server.
 
 import { startAlertSource } from "../support/alert-source.ts";
 import { BenchClient, type ClientKind, type Taken } from "../support/client.ts";
@@ -124,6 +124,6 @@ function formatThousands(rates: readonly number[]): string {
 
 export const throughput: Scenario = {
   name: "throughput",
-  about: "The whole pipeline beside clients that do less, in turn, from the same server.",
+  about: "The whole pipeline compared with clients that do less, in turn, from the same server.",
   run,
 };

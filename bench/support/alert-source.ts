@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// The server that sends the alerts of a benchmark (bench/source), and the Go client that stands beside ours.
+// The server that sends the alerts of a benchmark (bench/source), and the Go client that is compared with ours.
 
 import { ensureParts, locateParts } from "../../tools/parts/parts.ts";
 import { JsonProcess } from "./json-process.ts";

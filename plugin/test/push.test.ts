@@ -61,7 +61,7 @@ describe("push to a repository on disk", () => {
     );
   });
 
-  test("commits a few lines for one new violation, beside what others keep there", async () => {
+  test("commits a few lines for one new violation, next to files of others", async () => {
     const repository = createBareRepository();
     const other = clone(repository);
     writeFileSync(join(other, "README.md"), "theirs");

@@ -63,7 +63,7 @@ export function countedTimeUs(
   return ownUs !== undefined && ownUs <= arrivalUs + maxAheadUs ? ownUs : arrivalUs;
 }
 
-/** Events of KubeArmor itself and its logs, which a file may hold beside the alerts, violate no policy. */
+/** Events of KubeArmor itself and its logs, which a file may hold besides alerts, violate no policy. */
 function toScope(alert: Alert): Scope | null {
   return /^(?:SystemEvent|ContainerLog|HostLog)$/.test(alert.Type)
     ? null

@@ -14,9 +14,9 @@ import { BatchWriter } from "./journal-rows-out.ts";
 import { isOfAccount } from "./writer-id.ts";
 
 export interface SqliteOptions {
-  /** The file; its directory must exist. Two more files appear beside it. */
+  /** The file; its directory must exist. Two more files appear next to it. */
   path: string;
-  /** Bound of the file; the log of changes beside it can be some megabytes. */
+  /** Bound of the file; the log of changes next to it can be some megabytes. */
   maxBytes: number;
   /** UID of the operator's ServiceAccount, for createWriterId; the counts of a writer of another one are put aside. */
   account?: string | undefined;
@@ -24,7 +24,7 @@ export interface SqliteOptions {
 
 const VERSION = 2;
 const PAGE_BYTES = 4096;
-/** The file and those beside it. */
+/** The file and those next to it. */
 const FILES = ["", "-wal", "-shm"];
 
 /** Each row ends in the checksum of its values; evidence has one of its own, because it is written more rarely. */

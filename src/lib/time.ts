@@ -160,7 +160,7 @@ export class TimeReader {
   }
 }
 
-/** The number that these digits spell; negative when one of them is none. */
+/** The number that these digits spell; negative when one of them is not a digit. */
 function parseDigits(bytes: Uint8Array, start: number, end: number): number {
   let value = 0;
   for (let at = start; at < end; at++) {

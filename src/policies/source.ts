@@ -26,7 +26,7 @@ export interface NamedPolicy {
   object: PolicyObject;
 }
 
-/** Reads a PartialObjectMetadata of a policy; undefined for what is none. */
+/** Reads a PartialObjectMetadata of a policy; undefined for anything else. */
 export function parsePolicyObject(kind: PolicyObjectKind, item: unknown): NamedPolicy | undefined {
   const metadata = toObject(toObject(item)["metadata"]) as Metadata;
   const { name, namespace, uid, generation } = metadata;

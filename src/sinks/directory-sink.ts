@@ -195,7 +195,7 @@ export function parseReportFile(text: string, resourceVersion: string): Report |
   return { ...value, metadata: { ...metadata, resourceVersion } } as unknown as Report;
 }
 
-/** Paths of all report files, sorted; other files are none of our business. A directory that is not there is empty. */
+/** Paths of all report files, sorted; other files are ignored. A directory that is not there is empty. */
 async function reportFiles(directory: string): Promise<string[]> {
   const found: string[] = [];
   for (const scope of await listNames(directory)) {

@@ -41,7 +41,7 @@ describe.skipIf(missing !== undefined && !process.env["CI"])(`the alert rules ($
     expect(status).toBe(0);
   });
 
-  test("have stats beside them that show the worst cluster, and the sum over all that write", () => {
+  test("are accompanied by stats that show the worst cluster, and the sum over all that write", () => {
     const series = (metric: string, values: Record<string, number>) =>
       Object.entries(values).map(([labels, value]) => ({ series: `${metric}{${labels}}`, values: value }));
     const of = (a: number, standby: number, b: number) => ({

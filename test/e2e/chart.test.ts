@@ -26,7 +26,7 @@ interface Manifest {
   [other: string]: any;
 }
 
-/** Sets of values, each a file beside the text that helm makes of it. */
+/** Sets of values, each a file next to the text that helm renders from it. */
 const VALUE_SETS = ["default", "everything", "single-replica", "by-hand", "scale"];
 
 describeReal("the chart", () => {
@@ -100,14 +100,14 @@ describeReal("the chart", () => {
       ["a setting out of bounds", "config.reports.maxViolations=1001", "maximum"],
       ["a setting of another type", "config.events.enabled=maybe", "want boolean"],
       ["a setting that the chart owns", "config.metrics.address=:9090", "additional properties 'address' not allowed"],
-      ["a digest that is none", "image.digest=latest", "does not match pattern"],
+      ["an invalid digest", "image.digest=latest", "does not match pattern"],
       [
         "a journal that two replicas share",
         "journal.volume.persistentVolumeClaim.claimName=journal",
         "replicas must be 1 when journal.volume is a persistentVolumeClaim",
       ],
-      ["a switch that is none", "serviceMonitor.enabled=maybe", "value must be one of"],
-      ["a port that is none", "networkPolicy.apiServerPorts={0}", "minimum"],
+      ["an invalid switch", "serviceMonitor.enabled=maybe", "value must be one of"],
+      ["an invalid port", "networkPolicy.apiServerPorts={0}", "minimum"],
       ["a duration without a unit", "podMonitor.interval=30", "want string"],
       [
         "two replicas that both write",

@@ -86,7 +86,7 @@ describe("the bundle", () => {
     await run(process.execPath, [join(ROOT, "tools/bundle.ts"), "--out", join(dir, "app")]);
   });
 
-  test("is one file, and one for NATS, beside source maps and the licenses of what is in them", () => {
+  test("is one file, and one for NATS, with source maps and the licenses of their parts", () => {
     expect(readdirSync(join(dir, "app")).sort()).toEqual([
       "nats-bus.cjs",
       "nats-bus.cjs.map",

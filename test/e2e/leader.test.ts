@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// A replica under leader election that has no other beside it: it must not give up what only it has read.
+// A replica under leader election that is alone: it must not give up what only it has read.
 
 import { afterEach, expect, test } from "vitest";
 import { readAlerts } from "../../tools/kubearmor-node/alerts.ts";

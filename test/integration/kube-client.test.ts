@@ -141,7 +141,7 @@ describeReal("the client on a real API server", () => {
       expect(error.message).toContain('User "system:serviceaccount:default:nobody" cannot get resource "configmaps"');
     });
 
-    test("a paging token that is none is refused, and one that is too old is Expired", async () => {
+    test("an invalid paging token is refused, and one that is too old is Expired", async () => {
       const query = { limit: 1, continue: "nonsense" };
       expect((await catchApiError(createClient().request({ method: "GET", path: NAMESPACES, query }))).code).toBe(
         "Invalid",
@@ -160,7 +160,7 @@ describeReal("the client on a real API server", () => {
   });
 
   describe("credentials and addresses", () => {
-    test("a token that is not valid is Unauthorized", async () => {
+    test("an invalid token is Unauthorized", async () => {
       const error = await catchApiError(
         createClient(cluster.kubeconfigFor("no-such-token")).request({ method: "GET", path: NAMESPACES }),
       );

@@ -198,7 +198,7 @@ describeReal(
 
     const [jwt = "", seed = ""] = account.credentials.split("-----BEGIN USER");
     const badCredentials: [string, NatsSecret, string][] = [
-      [".creds that are none", { "nats.creds": "nothing" }, "nats.creds"],
+      ["invalid .creds", { "nats.creds": "nothing" }, "nats.creds"],
       ["empty .creds", { "nats.creds": "" }, "nats.creds is empty"],
       [".creds without a seed", { "nats.creds": jwt }, "nats.creds"],
       [".creds without a JWT", { "nats.creds": `-----BEGIN USER${seed}` }, "nats.creds"],

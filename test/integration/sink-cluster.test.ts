@@ -287,7 +287,7 @@ describeReal("the cluster sink on a real API server", () => {
       await poor.close();
     });
 
-    test("a token that is not valid is unauthorized", async () => {
+    test("an invalid token is unauthorized", async () => {
       const stranger = createKubeClient(cluster.kubeconfigFor("stranger"));
       const result = await createClusterSink({ client: stranger, logger: silentLogger }).write(report(), SIGNAL);
       expect(result).toMatchObject({ kind: "refused", reason: "unauthorized" });

@@ -156,7 +156,7 @@ describe("a stored report that was edited by hand", () => {
     ["the same violation twice", ({ violations }) => violations.push(...structuredClone(violations))],
     ["a count below its parts", summary({ occurrences: 0 })],
     ["counts of zero", summary({ occurrences: 0, prevented: 0, allowed: 0, unknown: 0 })],
-    ["a count that is none", summary({ occurrences: Number.NaN })],
+    ["an invalid count", summary({ occurrences: Number.NaN })],
     ["a negative count", summary({ prevented: -5 })],
     ["a huge count", summary({ prevented: 2 ** 60 })],
     ["times before the epoch", summary({ firstSeen: "1900-01-01T00:00:00Z", lastSeen: "x" })],

@@ -90,7 +90,7 @@ const CASES: Record<string, Case> = {
     ],
     rows: ["files: 1 1 2", "files | Deployment/web/web x4"],
   },
-  "beside an init container, which never has a name": {
+  "next to an init container, which never has a name": {
     alerts: [
       open(1, "init", NO_OWNER, omitName("init")),
       open(2, "web", NO_OWNER, omitName("web")),

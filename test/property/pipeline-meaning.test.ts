@@ -75,7 +75,7 @@ const TABLES: Record<string, readonly string[]> = {
     "coarse | Deployment/web/web | File chmod | /usr/bin/tool -> /data/x x1",
     "coarse | Deployment/web/web | File unlink | /usr/bin/tool -> /data/x x1",
   ],
-  // A collector's own keys beside those of the alert.
+  // A collector's own keys next to those of the alert.
   "fault-7.jsonl": ["flat: 1 1 1", `flat | Deployment/web/web | ${TOOL}/data/x x1`],
   // One alert as ten programs keep it, and a log record.
   "fault-8.jsonl": ["wrapped: 1 1 1", `wrapped | Deployment/web/web | ${TOOL}/data/x x1`],

@@ -35,7 +35,7 @@ export async function buildImages(dir: string): Promise<string[]> {
   await images.buildDockerfile("Dockerfile", OPERATOR_IMAGE, join(dir, "npmrc"));
   const relay = join(dir, "relay");
   await bundle({ "relay-pod": "test/real-node/relay-pod.ts" }, join(relay, "app/bundle"), ROOT, []);
-  // The server looks for it beside its own folder, as in the checkout.
+  // The server looks for it next to its own folder, as in the checkout.
   cpSync(join(ROOT, "proto"), join(dir, "relay/proto"), { recursive: true });
   cpSync(join(dir, "runtime"), relay, { recursive: true, verbatimSymlinks: true });
   const start = ["--entrypoint", '["node", "/app/bundle/relay-pod.cjs"]', "--env", "PATH=/usr/local/bin"];

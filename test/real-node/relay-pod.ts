@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// Runs in a pod as KubeArmor's relay: the KubeArmor node server on KubeArmor's port, and beside it a port by which the
+// Runs in a pod as KubeArmor's relay: the KubeArmor node server on KubeArmor's port, and with a second port by which the
 // test commands it through the API server's proxy.
 // Invariant: it sends what it is asked to send, to every client alike, and reports the number.
 
@@ -14,7 +14,7 @@ const CONTROL_PORT = 8081;
 
 /** Body of `POST /flood`. */
 export interface Flood {
-  /** Fields of each alert beside the defaults; they take turns. */
+  /** Fields of each alert in addition to the defaults; they take turns. */
   alerts: WireAlert[];
   count: number;
   ratePerSec: number;

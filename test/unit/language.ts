@@ -7,7 +7,7 @@ import { getCode, type SourceFile } from "./source-code.ts";
 
 /** Words that stand for a term of the field: ARCHITECTURE.md's glossary has the term. */
 export const DIALECT =
-  /\b(?:tells?|told|untold|deeds?|anew|nobody|somebody|whoever|whatever|whose|(?:became|come|came) of|stands? by|mend(?:ed|s)?|in step|for ever|so long|so many|gave way|let go|is no (?:form|time|pattern))\b/gi;
+  /\b(?:tells?|told|untold|deeds?|anew|nobody|somebody|whoever|whatever|whose|(?:became|come|came) of|stands? by|mend(?:ed|s)?|in step|for ever|so long|so many|gave way|let go|is no (?:form|time|pattern)|beside|in silence|(?:that|which) (?:is|are) none|none of (?:its|our) business|(?<!here )(?:is|are|was|were) no (?:JSON|YAML|alerts?|violations?|objects?|known|valid|errors?))\b/gi;
 
 /** British spellings of words that are used here. */
 export const BRITISH =

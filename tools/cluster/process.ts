@@ -11,7 +11,7 @@ import { closeSync, openSync, readdirSync, readFileSync } from "node:fs";
 import type { Readable } from "node:stream";
 
 /**
- * Starts a program beside a watchdog that sits on a pipe from this process. The pipe closes when this process ends,
+ * Starts a program together with a watchdog that sits on a pipe from this process. The pipe closes when this process ends,
  * even by SIGKILL, and then the watchdog kills the program. The program's id is written to descriptor 3.
  */
 const WATCHED = `
@@ -44,7 +44,7 @@ export interface ServerOptions {
   readonly args: readonly string[];
   /** File to which standard output and standard error are appended. */
   readonly logPath: string;
-  /** Variables beside those of this process. */
+  /** Variables in addition to those of this process. */
   readonly env?: Readonly<Record<string, string>>;
 }
 

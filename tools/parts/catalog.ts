@@ -14,10 +14,10 @@ export const CLUSTER_PARTS = ["etcd", "kube-apiserver", "kube-controller-manager
 /** The parts that `npm test` runs. */
 export const TEST_PARTS = [...CLUSTER_PARTS, "helm"] as const;
 
-/** The parts that a real node takes beside those of `TEST_PARTS`. */
+/** The parts that a real node takes besides those of `TEST_PARTS`. */
 export const NODE_PARTS = ["kube-scheduler", "kubelet", "kube-proxy", "coredns"] as const;
 
-/** Parts of a benchmark beside those of `TEST_PARTS`: a program of our own, so it comes from a build alone. */
+/** Parts of a benchmark besides those of `TEST_PARTS`: a program of our own, so it comes from a build alone. */
 export const BENCH_PARTS = ["alert-source"] as const;
 
 /** Judges alert rules and runs the dashboard's queries. A machine's own, from a package, will do too. */

@@ -53,7 +53,7 @@ export function renderOlmBundle(facts: ReleaseFacts, helm = process.env["HELM"] 
   return files;
 }
 
-/** Kinds that OLM takes beside the ClusterServiceVersion; rights of the operator itself are in that. */
+/** Kinds that OLM takes besides the ClusterServiceVersion; rights of the operator itself are in that. */
 function isBundled({ kind, metadata }: Manifest): boolean {
   if (kind === "ClusterRole") return /-(view|edit)$/.test(metadata.name);
   if (kind === "Role" || kind === "RoleBinding") return metadata.name.endsWith("-heartbeat");

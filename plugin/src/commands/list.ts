@@ -65,7 +65,7 @@ export async function list(session: Session, flags: Flags): Promise<ExitCode> {
   return flags.watch ? await watchList(session, flags, filter, { selection, doubt: current.doubt }) : EXIT.ok;
 }
 
-/** Facts beside the rows, for programs. */
+/** Facts in addition to the rows, for programs. */
 function createSummary(
   { cut, hidden }: Selection,
   totals: Totals,

@@ -17,7 +17,7 @@ import {
 } from "../reports/sources/directory-reports.ts";
 import type { ReportFilterScope } from "../reports/sources/report-source.ts";
 
-/** Files that lie beside an export in a repository. */
+/** Files that may lie next to an export in a repository. */
 const USUAL_FILE = /^(?:README|LICEN[CS]E|NOTICE|CODEOWNERS|kustomization)/i;
 const LINK = "is a symbolic link, which is not followed";
 

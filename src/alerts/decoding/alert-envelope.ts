@@ -108,7 +108,7 @@ export function findPath(value: unknown, depth = 0): string[] {
   return [];
 }
 
-/** JSON in a text: its value, or an array of several; `rest` is true where more of it begins that is none. */
+/** JSON in a text: its value, or an array of several; `rest` is true where more text follows that is not JSON. */
 export interface ParsedText {
   value: unknown;
   rest: boolean;

@@ -67,11 +67,11 @@ describe("an acceptance", () => {
   });
 
   it.each<[string, object | undefined, string]>([
-    ["a key of the spec that is none", { until: "2027" }, "spec: unknown key until, expected one of match, reason, ow"],
+    ["an unknown key of the spec", { until: "2027" }, "spec: unknown key until, expected one of match, reason, ow"],
     ["several policies", { match: { policy: "no-*" } }, "spec.match.policy: expected one name"],
     ["no policy", { match: {} }, "spec.match.policy: must not be empty"],
     ["a reason of blanks", { reason: " " }, "spec.reason: must not be empty"],
-    ["a time that is none", { expires: "soon" }, "spec.expires: expected a time such as 2027-01-31T00:00:00Z"],
+    ["an invalid time", { expires: "soon" }, "spec.expires: expected a time such as 2027-01-31T00:00:00Z"],
     ["a null for a text", { owner: null }, "spec.owner: expected text"],
     ["nothing", undefined, "spec.match: must not be empty"],
   ])("with %s accepts nothing and says why", (_what, mods, said) => {
@@ -84,8 +84,8 @@ describe("an acceptance", () => {
       { resorce: "/bin/sh" },
       "spec.match: unknown key resorce, expected one of policy, wo",
     ],
-    ["a key of the workload that is none", { workload: { nam: "x" } }, "spec.match.workload: unknown key nam"],
-    ["a glob that is none", { resource: "/bin/[" }, "spec.match.resource: unsupported ["],
+    ["an unknown key of the workload", { workload: { nam: "x" } }, "spec.match.workload: unknown key nam"],
+    ["an invalid glob", { resource: "/bin/[" }, "spec.match.resource: unsupported ["],
     ["a source that is not a glob", { source: "***" }, "spec.match.source: three or more *"],
     ["several containers", { container: "w*" }, "spec.match.container: expected one"],
     ["an operation in lower case", { operation: "file" }, "spec.match.operation: expected a"],
@@ -93,10 +93,10 @@ describe("an acceptance", () => {
     ["an empty protocol", { protocol: "" }, "spec.match.protocol: must not be empty"],
     ["a number for a text", { container: 7 }, "spec.match.container: expected text"],
     ["a list for a workload", { workload: [] }, "spec.match.workload: expected an object"],
-    ["an outcome that is none", { outcome: "Blocked" }, "spec.match.outcome: expected one of"],
+    ["an invalid outcome", { outcome: "Blocked" }, "spec.match.outcome: expected one of"],
     ["a port of no network", { operation: "File", port: 1 }, "port and protocol need operation"],
     ["a protocol of no network", { operation: "Syscall", protocol: "tcp" }, "port and protocol need"],
-    ["a port that is none", { port: 70_000 }, "spec.match.port: expected a whole number"],
+    ["an invalid port", { port: 70_000 }, "spec.match.port: expected a whole number"],
     ["a port with a fraction", { port: 1.5 }, "spec.match.port: expected a whole number"],
   ])("that matches %s accepts nothing and says why", (_what, mods, said) => {
     expect(getProblem({ ...SPEC, match: { ...MATCH, ...mods } })).toContain(said);

@@ -39,7 +39,7 @@ describe("the page of results", () => {
     );
   });
 
-  it("shows what each scenario has beside its rows, and why one has none", () => {
+  it("shows what each scenario has in addition to its rows, and why one has none", () => {
     expect(page).toContain("## one\n\nAbout one.\n\n| client | k/s |\n| --- | --- |\n| bare | 76 |");
     expect(page).toContain("## two\n\nAbout two. Skipped: no go");
     expect(page).toContain("## three\n\nAbout three. Failed: it broke");

@@ -46,7 +46,7 @@ a namespace that is not there | 404 NamespaceGone | NotFound | namespace | names
 a resource that an aggregated server does not know | 404 NotServed | NotFound | empty | the server could not find the requested resource
 a namespace that is being deleted | 403 NamespaceGone | Forbidden | terminating | policyviolationreports.reports.kubearmor.com "p" is forbidden: unable to create new content in namespace shop because it is being terminated
 a verb that RBAC does not allow | 403 Forbidden | Forbidden | report | policyviolationreports.reports.kubearmor.com "p" is forbidden: User "system:serviceaccount:shop:nobody" cannot update resource "policyviolationreports" in API group "reports.kubearmor.com" in the namespace "shop"
-a token that is not valid | 401 Unauthorized | Unauthorized | | Unauthorized
+an invalid token | 401 Unauthorized | Unauthorized | | Unauthorized
 a stale resourceVersion | 409 Conflict | Conflict | report | Operation cannot be fulfilled on policyviolationreports.reports.kubearmor.com "p": the object has been modified; please apply your changes to the latest version and try again
 a name that is taken | 409 AlreadyExists | AlreadyExists | report | policyviolationreports.reports.kubearmor.com "p" already exists
 a field that the schema does not know | 400 Invalid | BadRequest | | PolicyViolationReport in version "v1alpha1" cannot be handled as a PolicyViolationReport: strict decoding error: unknown field "sumary"

@@ -316,7 +316,7 @@ const BROKEN: [title: string, text: string, message: string][] = [
   ],
   ["no mapping", "just text", "this is not a kubeconfig (a mapping with clusters, users and contexts)"],
   ["an empty file alone", "", "no current-context is set (contexts: none)"],
-  ["a list that is none", SERVERLESS, "clusters must be a list"],
+  ["a list that is a number", SERVERLESS, "clusters must be a list"],
 ];
 
 test.each(BROKEN)("a kubeconfig that can't be used is named: %s", (_title, text, expected) => {

@@ -89,7 +89,7 @@ describe("when a policy was changed", () => {
   });
 });
 
-it("what is not an object is none", () => {
+it("anything but an object is ignored", () => {
   for (const item of [null, 7, {}, { metadata: { name: "x" } }, { metadata: { name: 1, uid: "u" } }]) {
     expect(parsePolicyObject("KubeArmorPolicy", item)).toBeUndefined();
   }

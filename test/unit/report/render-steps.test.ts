@@ -27,7 +27,7 @@ function renderBody(ledger: Ledger, meanwhile: () => void): { body: ReportBody; 
   }
 }
 
-it("a report of 300 violations is made in steps, and what comes between them is none of its business", () => {
+it("a report of 300 violations is made in steps, and ignores what comes between them", () => {
   const ledger = new Ledger("shop", "p");
   for (let i = 0; i < VIOLATIONS; i++) add(ledger, i, i);
   ledger.write.take();

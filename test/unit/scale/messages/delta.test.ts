@@ -96,7 +96,7 @@ describe("a delta", () => {
     expect(render(owner)).toEqual(render(expected));
   });
 
-  it("that is none of this version is not read", () => {
+  it("of another version is not read", () => {
     const encode = (value: unknown) => new TextEncoder().encode(JSON.stringify(value));
     const good = { version: 1, ...toDelta([]) };
     expect(decodeDelta(encode(good)).kind).toBe("delta");
