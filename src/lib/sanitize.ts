@@ -39,7 +39,7 @@ export function sanitize(text: string, maxBytes = MAX_TEXT_BYTES): string {
 
 /** UTF-8 bytes of `text`. */
 export function byteLength(text: string): number {
-  return PLAIN.test(text) ? text.length : encoder.encode(text).length;
+  return Buffer.byteLength(text);
 }
 
 /** Copies, always: a slice would keep the whole text alive that it was cut from, and that may be megabytes. */

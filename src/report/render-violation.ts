@@ -9,7 +9,8 @@ import type { PodTally } from "../aggregate/counts/pods.ts";
 import { emptyTally, mergeInto, type Tally } from "../aggregate/counts/tally.ts";
 import { type Entry, getWrittenRule } from "../aggregate/entries/entry.ts";
 import type { Ledger } from "../aggregate/ledger/ledger.ts";
-import type { Accepted, Evidence, Policy, Violation, ViolationPod } from "../api/v1alpha1.ts";
+import { setText } from "../api/set-text.ts";
+import type { Accepted, Policy, Violation, ViolationPod } from "../api/v1alpha1.ts";
 import type { RuleFacts } from "../ingest/violation/rule.ts";
 import { compare } from "../lib/compare.ts";
 import { formatMicroTime } from "../lib/time.ts";
@@ -34,26 +35,28 @@ export function renderViolation(
     .sort((a, b) => b.lastUs - a.lastUs || compare(a.name, b.name) || compare(a.node, b.node))
     .slice(0, maxPods)
     .map(renderPod);
-  return {
-    id: entry.id,
-    workload: { kind: identity.workload.kind, name: identity.workload.name },
-    ...(ledger.namespace === undefined ? clusterPlace(identity.namespace, latest) : {}),
-    ...optional("container", identity.container),
-    operation: identity.operation,
-    ...optional("verb", identity.verb),
-    ...renderRule(getWrittenRule(entry), policy),
-    ...optional("action", identity.action),
-    outcome: identity.outcome,
-    ...(accepted ? { accepted } : {}),
-    ...optional("source", identity.source),
-    ...optional("resource", identity.resource),
-    occurrences: tally.occurrences,
-    ...(entry.lowerBound ? { lowerBound: true } : {}),
-    firstSeen: formatMicroTime(tally.firstUs),
-    lastSeen: formatMicroTime(tally.lastUs),
-    ...(pods.length > 0 ? { pods } : {}),
-    ...(latest ? { latest } : {}),
-  };
+  // Filled field by field: an object spread into another one costs more than all that is copied.
+  const out = { id: entry.id, workload: identity.workload } as Violation;
+  if (ledger.namespace === undefined) {
+    setText(out, "namespace", identity.namespace);
+    setText(out, "node", latest?.node ?? "");
+  }
+  setText(out, "container", identity.container);
+  out.operation = identity.operation;
+  setText(out, "verb", identity.verb);
+  setRule(out, getWrittenRule(entry), policy);
+  setText(out, "action", identity.action);
+  out.outcome = identity.outcome;
+  if (accepted) out.accepted = accepted;
+  setText(out, "source", identity.source);
+  setText(out, "resource", identity.resource);
+  out.occurrences = tally.occurrences;
+  if (entry.lowerBound) out.lowerBound = true;
+  out.firstSeen = formatMicroTime(tally.firstUs);
+  out.lastSeen = formatMicroTime(tally.lastUs);
+  if (pods.length > 0) out.pods = pods;
+  if (latest) out.latest = latest;
+  return out;
 }
 
 function written({ committed, inFlight }: Entry): Tally {
@@ -61,31 +64,17 @@ function written({ committed, inFlight }: Entry): Tally {
   return committed ?? inFlight ?? emptyTally();
 }
 
-function renderRule(
-  { severity, tags, message }: RuleFacts,
-  policy: Policy,
-): Pick<Violation, "severity" | "tags" | "message"> {
-  const isSame = JSON.stringify(tags) === JSON.stringify(policy.tags ?? []);
-  return {
-    ...(severity === (policy.severity ?? 0) ? {} : { severity }),
-    ...(isSame ? {} : { tags: [...tags] }),
-    ...(message === (policy.message ?? "") ? {} : { message }),
-  };
+function setRule(out: Violation, { severity, tags, message }: RuleFacts, policy: Policy): void {
+  if (severity !== (policy.severity ?? 0)) out.severity = severity;
+  if (!areEqual(tags, policy.tags ?? [])) out.tags = [...tags];
+  if (message !== (policy.message ?? "")) out.message = message;
 }
 
-function clusterPlace(namespace: string, latest: Evidence | undefined): { namespace?: string; node?: string } {
-  return { ...optional("namespace", namespace), ...optional("node", latest?.node ?? "") };
+function areEqual(a: readonly string[], b: readonly string[]): boolean {
+  return a.length === b.length && a.every((each, i) => each === b[i]);
 }
 
-function renderPod(pod: PodTally): ViolationPod {
-  return {
-    name: pod.name,
-    ...optional("node", pod.node),
-    occurrences: pod.occurrences,
-    lastSeen: formatMicroTime(pod.lastUs),
-  };
-}
-
-function optional<K extends string>(key: K, value: string): { [P in K]?: string } {
-  return value === "" ? {} : ({ [key]: value } as { [P in K]?: string });
+function renderPod({ name, node, occurrences, lastUs }: PodTally): ViolationPod {
+  const lastSeen = formatMicroTime(lastUs);
+  return node === "" ? { name, occurrences, lastSeen } : { name, node, occurrences, lastSeen };
 }

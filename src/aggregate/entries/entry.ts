@@ -38,8 +38,8 @@ export interface EntryGroup {
 interface Unpacked {
   readonly key: string;
   readonly id: string;
-  /** Absent where it was packed before. */
-  readonly identity?: Identity;
+  /** Absent where it was packed before, until it is asked for. */
+  identity?: Identity;
   committed: Tally | undefined;
   inFlight: Tally | undefined;
   pending: Tally | undefined;
@@ -105,7 +105,10 @@ export class Entry extends Listed implements CellOwner {
   }
 
   get identity(): Identity {
-    return this.#unpacked?.identity ?? parseIdentityKey(this.key);
+    const unpacked = this.#unpacked;
+    if (!unpacked) return parseIdentityKey(this.key);
+    unpacked.identity ??= parseIdentityKey(unpacked.key);
+    return unpacked.identity;
   }
 
   /** Counts in the stored report; of a packed violation a copy. */
