@@ -71,7 +71,7 @@ export class AcceptanceIndex {
     return left;
   }
 
-  /** Removes what is kept under this name; returns it. */
+  /** Removes and returns the acceptance of this name. */
   remove(place: Place): ReadAcceptance | undefined {
     const read = this.get(place);
     const all = this.#namespaces.get(place.namespace);

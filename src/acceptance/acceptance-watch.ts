@@ -186,7 +186,7 @@ export class AcceptanceWatch implements AcceptanceCatalog, FollowObserver {
     if (read.policy !== undefined) this.#options.onChange(read.namespace, read.policy);
   }
 
-  /** Reports what has expired since the last call, and waits for the next. */
+  /** Reports acceptances that have expired since the last call, and schedules the next call. */
   #expire(): void {
     const fromUs = this.#expiredUntilMs * 1000;
     this.#expiredUntilMs = this.#options.clock.nowMs();

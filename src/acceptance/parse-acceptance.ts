@@ -79,7 +79,7 @@ const objectSchema = z.object({
   status: z.record(z.string(), z.unknown()).catch({}),
 });
 
-/** Reads an object of the API; undefined where it is not even an object with a name. */
+/** Reads an object of the API; undefined for anything but an object with a name. */
 export function readAcceptance(item: unknown): ReadAcceptance | undefined {
   const { data } = objectSchema.safeParse(item);
   if (!data) return undefined;

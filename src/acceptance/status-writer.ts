@@ -50,7 +50,7 @@ const LOOKS_PER_TURN = 25;
 const WRITES_PER_SECOND = 5;
 const NUMBERS_MS = 30_000;
 const REFUSED_MS = 30_000;
-/** Until what is not due, or not this process's to write, is looked at again. */
+/** Milliseconds until a status that is not due, or that another process writes, is checked again. */
 const LATER_MS = 1000;
 /** A report that is written often is counted again at most this often. */
 const RECOUNT_MS = 5000;
@@ -113,7 +113,7 @@ export class StatusWriter {
     await this.#loop.stop();
   }
 
-  /** Writes the status of one where that is due; what is behind beyond the bounds waits. */
+  /** Writes the status of one acceptance where it is due; beyond the rate limit it waits. */
   async #process(key: string, signal: AbortSignal): Promise<void> {
     const { clock, mayWrite } = this.#options;
     if (++this.#looks % LOOKS_PER_TURN === 0) await clock.turn();

@@ -2,7 +2,7 @@
 // Copyright The policy-violation-operator Authors
 
 // Counts of one report that another process has drained, added to a ledger.
-// Invariant: every occurrence is added; those of violations beyond the memory bound to the totals only.
+// Invariant: every occurrence is added; those of violations beyond the memory bound only to the totals.
 
 import { identityKey, type PolicyFacts, podKey, settleIdentity } from "../ingest/violation/violation.ts";
 import { type CoverageGap, createCoverageGap, mergeCoverageGaps } from "./counts/coverage-gap.ts";

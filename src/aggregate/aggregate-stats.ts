@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// Numbers of what the aggregator holds, and of what it counted without details or removed.
+// Numbers of entries that the aggregator holds, counted without details or removed.
 
 import type { LedgerMap } from "./ledger/ledger-map.ts";
 import type { MemoryBudget } from "./memory-budget.ts";

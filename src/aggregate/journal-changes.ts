@@ -2,7 +2,7 @@
 // Copyright The policy-violation-operator Authors
 
 // Changes of a ledger, drained for a journal.
-// Invariant: what is drained is in the journal's next batch or is taken back.
+// Invariant: drained changes are in the journal's next batch or are taken back.
 
 import { copyTotals } from "./counts/totals.ts";
 import type { ViolationRow } from "./entries/change-rows.ts";
@@ -19,7 +19,7 @@ export function hasChangedTotals(ledger: Ledger): boolean {
   return ledger.sets.log?.haveTotalsChanged(ledger.sets.open().pending.counts.totals) ?? false;
 }
 
-/** Drains what has changed but for violations. */
+/** Drains all changes except those of violations. */
 export function drainTotals(ledger: Ledger): ReportChange | undefined {
   const { namespace, policyName, sets } = ledger;
   const { inFlight, pending } = sets.open();
@@ -56,7 +56,7 @@ export function drainChanges(ledger: Ledger, budget: number): ReportChange | und
   return drainViolations(ledger, budget, drainTotals(ledger));
 }
 
-/** Takes back a change that the journal could not take. */
+/** Takes back a change that the journal did not store. */
 export function revertDrain(ledger: Ledger, change: ReportChange): void {
   const keys = change.layers.flatMap(({ violations }) => violations.map(({ key }) => key));
   const entries = keys.map((key) => ledger.entries.get(key)).filter((entry) => entry !== undefined);

@@ -31,7 +31,7 @@ const CELLS_PER_VIOLATION = 2;
 const CELLS_SHARE = 0.5;
 /** Violations evicted at once, so that a storm does not search for room with every alert. */
 const MAX_EVICTED = 256;
-/** Evictions for one alert or write; where they do not suffice, the next one goes on. */
+/** Evictions for one alert or write; where they do not suffice, the next one continues. */
 const MAX_EVICTIONS = 4;
 
 /** The bounds of the cells that count for the violations. */
@@ -57,7 +57,7 @@ export class MemoryBudget {
     return this.#hasShare(ledger, identity, us) && (this.#isWithin() || this.#makeRoom(us));
   }
 
-  /** Something has been written: what was in flight may give way again, and it may weigh more than before. */
+  /** Called after a write: entries that were in flight may be evicted again, and may be larger than before. */
   afterWrite(us: EpochUs): void {
     this.#isStuck = false;
     if (!this.#isWithin()) this.#makeRoom(us);

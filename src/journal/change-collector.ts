@@ -45,7 +45,7 @@ export interface Collected {
 export class ChangeCollector {
   readonly #unclaimed: ReadonlyMap<string, RecoveredReport>;
   #aggregator: Aggregator | undefined;
-  /** A pass over the totals of all ledgers that goes on in the next batch. */
+  /** A pass over the totals of all ledgers that continues in the next batch. */
   #totals: { rest: Iterator<Ledger>; sinceMs: number } | undefined;
   #violations: Iterator<Ledger> | undefined;
 
@@ -75,12 +75,12 @@ export class ChangeCollector {
     return [...this.#listLedgers()].map(drainPersisted).filter((change) => change !== undefined);
   }
 
-  /** Begins a pass over all ledgers again: one that goes on does not vouch for what has changed behind it. */
+  /** Restarts the pass over all ledgers: a running one misses changes to ledgers that it has passed. */
   restartPass(): void {
     this.#totals = undefined;
   }
 
-  /** Takes back what the journal could not take. */
+  /** Takes back changes that the journal did not store. */
   undo(changes: readonly ReportChange[]): void {
     this.restartPass();
     for (const change of changes) {

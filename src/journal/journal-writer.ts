@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// Writes what the ledgers hold to the journal, some times a second, and continues at the start what an earlier process
+// Writes what the ledgers hold to the journal, a few times a second, and continues at the start what an earlier process
 // held.
 // Invariant: never in the way of an alert or of a report: a journal that fails is logged, marked in the reports that it
 // leaves unprotected, and tried again. Nothing is held back for it: what it could not take stays noted in the ledgers.
@@ -83,7 +83,7 @@ export class Journaling {
     }
   }
 
-  /** Begins to take note of what the aggregator holds; before its first ledger. */
+  /** Starts journaling the aggregator's counts; called before its first ledger. */
   attach(aggregator: Aggregator, onOutageEnded: (outage: PastOutage) => void): void {
     this.#aggregator = aggregator;
     this.#onOutageEnded = onOutageEnded;
@@ -166,7 +166,7 @@ export class Journaling {
     this.#arm(isDone ? Math.max(HEARTBEAT_MS, this.#soonMs) : this.#soonMs);
   }
 
-  /** Tries what the journal had no room for, or opens it where it is closed. */
+  /** Retries the changes for which the journal had no room, or opens it where it is closed. */
   #recover(): void {
     this.#delayRetry();
     if (this.#journal && this.#resume(this.#journal)) return;
@@ -211,7 +211,7 @@ export class Journaling {
     return true;
   }
 
-  /** Writes what has changed; returns whether nothing is left. */
+  /** Writes the changes; returns true when none is left. */
   #write(journal: Journal, budget: BatchBudget): boolean {
     const nowMs = this.#parts.clock.nowMs();
     const removed = this.#aggregator?.removed ?? NONE_REMOVED;

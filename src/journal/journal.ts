@@ -14,7 +14,7 @@ export type JournalFault =
   | "locked"
   /** A newer version of this program wrote it. */
   | "newer"
-  /** The file is not there any more, or is another one. */
+  /** The file no longer exists, or was replaced. */
   | "gone"
   /** Anything else: no directory, no right to write, a broken device. */
   | "failed";
@@ -31,7 +31,7 @@ export class JournalError extends Error {
 
 /** Rows that are written at once. */
 export interface Batch {
-  /** Keys of reports of which all rows are removed, before the changes. */
+  /** Keys of reports; all their rows are removed before the changes. */
   removed: readonly string[];
   changes: readonly ReportChange[];
   /** Alerts that were read until then are in the journal or in reports. Milliseconds since the epoch. */
@@ -71,7 +71,7 @@ export interface Recovered {
 export interface Journal {
   /** Its rows when it was opened; undefined for a new one. */
   readonly recovered: Recovered | undefined;
-  /** Set when a file that could not be read was put aside: what it held is lost. */
+  /** Set when an unreadable file was put aside; its counts are lost. */
   readonly lost: string | undefined;
   /** Bytes on the volume. */
   readonly bytes: number;
@@ -82,7 +82,7 @@ export interface Journal {
   /** Throws JournalError. */
   write(batch: Batch): void;
   close(): void;
-  /** Closes it and deletes what it holds, as far as that is possible. */
+  /** Closes it and deletes its contents as far as possible. */
   discard(): void;
 }
 

@@ -40,7 +40,7 @@ export class PersistedUntil implements ControllerObserver {
 
   onWritten({ namespace, policyName }: Ledger, _report: Report, takenMs: number): void {
     const key = reportKey(namespace, policyName);
-    // A write that was taken before has nothing of what was moved.
+    // A write that was taken earlier has none of the moved counts.
     if (takenMs >= (this.#moved.get(key)?.atMs ?? takenMs)) this.#moved.delete(key);
     this.#since.set(key, Math.max(takenMs, this.#since.get(key) ?? this.#lookedMs));
   }

@@ -63,7 +63,7 @@ export class ReportRestore {
     this.times.add(report);
   }
 
-  /** Continues what the journal holds of reports that are not stored. */
+  /** Continues journaled counts of reports that are not stored. */
   async adoptUnclaimed(slices: Slices, entriesPerReport: number): Promise<void> {
     for (const { namespace, policyName } of this.#parts.journaling?.unclaimed ?? []) {
       await this.#restore([namespace, policyName], undefined);
@@ -84,7 +84,7 @@ export class ReportRestore {
     }
     this.#ledgers = [];
     const toMs = journaling?.previous.readUntilMs ?? previousEndMs;
-    // Of what was counted since a report was stored some may be lost.
+    // Some of the counts since the report was stored may be lost.
     const toGap = (lastSeenMs = this.times.lastSeenMs || toMs) =>
       toGapUs({ kind: "JournalUnavailable", fromMs: Math.min(toMs, lastSeenMs), toMs });
     for (const { name, lastSeenMs } of this.#damaged) {

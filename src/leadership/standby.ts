@@ -93,7 +93,7 @@ export class Standby implements AlertTally, ReportObserver {
     if (aheadUs > MAX_AHEAD_US) this.clockBehindUs = Math.max(this.clockBehindUs, aheadUs);
   }
 
-  /** Everything that the leader will yet write has come here, too. */
+  /** This replica has also read everything that the leader has yet to write. */
   settle(): void {
     if (!this.#isOver) this.unreported.settle();
   }

@@ -43,7 +43,7 @@ class Cut implements Keep {
   left = 0;
   isCertain = true;
   readonly #shown: ReportedUntil;
-  /** Of all violations, and of what was kept of them. */
+  /** Of all violations, and of their kept occurrences. */
   readonly #listed = emptyTotals();
   readonly #kept = emptyTotals();
 
@@ -51,7 +51,7 @@ class Cut implements Keep {
     this.#shown = shown;
   }
 
-  /** Returns what is kept; undefined for nothing. */
+  /** Returns the counts that are kept; undefined for none. */
   tally({ key, identity, tally }: Counted): Tally | undefined {
     const { firstUs, lastUs } = tally;
     countOutcome(this.#listed, identity.outcome, tally.occurrences, firstUs, lastUs);

@@ -31,14 +31,14 @@ export interface ReportTakeover {
   balance: number;
 }
 
-/** An alert without a time of its own has that of its arrival, at which the leader's may differ by this much. */
+/** An alert without a time of its own gets its arrival time, which may differ from the leader's by this much. */
 export const UNDATED_MARGIN_US = 5_000_000;
 
 /** Alerts of a report may be on their way here for this number of its states. */
 const MAX_STATES_BEHIND = 3;
 /** Reports of which what they show is kept at the same time. */
 const MAX_SHOWN_KEPT = 1000;
-/** Alerts of one cell that are given up at the bound, as a share of its own. */
+/** Share of a cell's alerts that is evicted at the bound. */
 const EVICTED_SHARE = 0.25;
 
 /** A standby's memory. */
@@ -46,7 +46,7 @@ export class UnreportedAlerts {
   held = 0;
   /** Alerts that a report of the leader shows, or must be taken to show. */
   shownTotal = 0;
-  /** Alerts that were given up at a bound, or had no time of their own to compare. */
+  /** Alerts that were evicted at a bound, or had no time of their own to compare. */
   forgottenTotal = 0;
   /** Alerts that were handed to a new leader's ledgers. */
   takenOverTotal = 0;
@@ -55,7 +55,7 @@ export class UnreportedAlerts {
   /** All cells, the least recently seen first. */
   readonly #cells = new Set<Cell>();
   #shownKept = 0;
-  /** Every alert that a report will yet have has come here, too. */
+  /** This replica has also read every alert that has yet to reach a report. */
   #isSettled = false;
 
   constructor(limits: UnreportedLimits) {
@@ -88,7 +88,7 @@ export class UnreportedAlerts {
     if (this.#cells.size > this.#limits.maxCells) this.#evict(1);
   }
 
-  /** Leaves out what the report shows. `isNew`: one that was not there before has been created. */
+  /** Removes alerts that the report shows. `isNew`: the report has just been created. */
   observe(report: Report, isNew = false): void {
     const tracked = this.#report(report.metadata.namespace, report.policy.name);
     const shown = new ReportedUntil(report, this.#limits.maxPodsPerViolation);
@@ -129,18 +129,18 @@ export class UnreportedAlerts {
     return (this.#reports.get(key)?.cells.size ?? 0) > 0;
   }
 
-  /** Reports of which alerts are held, as reportKey names them. */
+  /** Keys of the reports for which alerts are held (reportKey). */
   *listHeldKeys(): Iterable<string> {
     for (const [key, { cells }] of this.#reports) if (cells.size > 0) yield key;
   }
 
-  /** Records that every alert of a later report has come here, too: none from before is on its way. */
+  /** Records that this replica has read every alert of later reports: none from before is on its way. */
   settle(): void {
     this.#isSettled = true;
     for (const tracked of this.#reports.values()) this.#setBalance(tracked, Math.max(0, tracked.balance), undefined);
   }
 
-  /** Starts again with nothing; returns what was held, report by report, but for what `reports` show. */
+  /** Drains all held alerts, report by report, except those that `reports` show. */
   drain(reports: ReportedUntilIndex): Iterable<ReportTakeover> {
     const all = this.#reports;
     this.takenOverTotal += this.held;

@@ -156,7 +156,7 @@ class PolicyIndex implements FollowObserver {
   onListed(): void {
     const old = this.#kept.objects;
     const wasKnown = this.knowledge === "known";
-    // Only a list that was read to its end says what is absent.
+    // Only a complete list shows which policies are absent.
     this.#kept = this.#listing ?? createKept();
     this.#listing = undefined;
     this.#state = "known";
@@ -196,7 +196,7 @@ class PolicyIndex implements FollowObserver {
     this.#listing = undefined;
     this.#resolveTried();
     if (problem.isNew) this.#logProblem(problem);
-    // A short outage takes nothing away from what is known.
+    // A short outage does not invalidate known policies.
     if (problem.code !== "NotServed" && problem.code !== "Forbidden") return;
     const state = problem.code === "NotServed" ? "unserved" : "unknown";
     const changed = state !== this.#state || this.size > 0;

@@ -44,7 +44,7 @@ export function parsePolicyObject(kind: PolicyObjectKind, item: unknown): NamedP
   return { name, object };
 }
 
-/** The newest change of a field of the spec that a field manager noted; that of an object never changed is its birth. */
+/** Newest change of a spec field recorded by a field manager; the creation time for an object never changed. */
 function findChangedAt({ managedFields, creationTimestamp, generation }: Metadata): string | undefined {
   const times = (Array.isArray(managedFields) ? managedFields : [])
     .map(toObject)

@@ -2,7 +2,7 @@
 // Copyright The policy-violation-operator Authors
 
 // A sink in front of another.
-// Invariant: what is not changed here is passed on, so that no operation of the port is left out.
+// Invariant: every other operation of the port is passed on.
 
 import type { RemoveResult, ReportSink, WriteResult } from "./report-sink.ts";
 

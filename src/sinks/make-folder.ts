@@ -8,7 +8,7 @@
 import { mkdir } from "node:fs/promises";
 import { dirname } from "node:path";
 
-/** Makes the folder and what is missing above it; one that is there already is fine. Rejects with Node's error. */
+/** Creates the folder and its missing parents; an existing one is fine. Rejects with Node's error. */
 export async function makeFolder(path: string): Promise<void> {
   const above = dirname(path);
   if ((await tryToMake(path)) || above === path) return;

@@ -15,7 +15,7 @@ export interface ReportRef {
 /** Outcome of a write. Only `written` and `unknown` may have changed the store. */
 export type WriteResult =
   | { kind: "written"; report: Report }
-  /** The stored object is another one than the one that was read (resourceVersion, or it exists already). */
+  /** The stored object is not the one that was read (resourceVersion), or it exists already. */
   | { kind: "conflict" }
   /** The object to replace does not exist: it was deleted. */
   | { kind: "gone" }
@@ -37,7 +37,7 @@ export type ReadResult =
   | { kind: "retry"; message: string; retryAfterMs?: number }
   | { kind: "refused"; reason: "forbidden" | "unauthorized" | "not_served" | "invalid"; message: string };
 
-/** Exactly which object: another one of the same name, or a later state of it, stays. */
+/** The exact object: another one of the same name, or a later version, is kept. */
 export interface ReportVersion {
   uid: string | undefined;
   resourceVersion: string | undefined;

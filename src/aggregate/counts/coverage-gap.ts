@@ -101,7 +101,7 @@ export function renderCoverageGap({
   };
 }
 
-/** Reads back what renderCoverageGap wrote; undefined for what has no time. */
+/** Reads back the output of renderCoverageGap; undefined without a time. */
 export function parseCoverageGap(text: CoverageGapEntry): CoverageGap | undefined {
   const fromUs = parseMicroTime(text.from);
   if (fromUs === undefined) return undefined;

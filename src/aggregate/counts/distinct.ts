@@ -33,7 +33,7 @@ export class Distinct {
     return true;
   }
 
-  /** Counts as `to` what was counted as `from`. */
+  /** Counts members of `from` as `to`. */
   move(from: string, to: string): void {
     if (!this.#delete(hashText(from))) return;
     if (!this.add(to)) this.floor = Math.max(0, this.floor - 1);

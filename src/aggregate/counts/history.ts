@@ -9,7 +9,7 @@
 import type { Outcome } from "../../api/v1alpha1.ts";
 import { type EpochUs, HOUR_US } from "../../lib/time.ts";
 
-/** Hours kept: that of the newest occurrence and those before it. */
+/** Hours kept: the hour of the newest occurrence and the ones before it. */
 export const HOURS = 48;
 /** Days kept, likewise. */
 export const DAYS = 31;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// Counts as algebra: a tally is what has been seen of one violation, and merging two tallies loses nothing.
+// Counts as algebra: a tally holds the counts of one violation, and merging two tallies loses nothing.
 // Invariant: merge is associative and commutative, so that neither the order of alerts nor of failures matters.
 
 import type { TakenCounts } from "../../ingest/cells/cell-owner.ts";

@@ -20,7 +20,7 @@ export interface Totals {
   throttleNotices: number;
   /** Alerts that could not be read and may have belonged here. */
   rejected: number;
-  /** Part of `occurrences` of which only the number is kept, because there was no memory for more. */
+  /** Part of `occurrences` counted without details, because there was no memory for more. */
   withoutDetails: number;
   /** Violations that left the list for their age; their occurrences stay in the counts. */
   expired: Readonly<Expired>;
@@ -86,7 +86,7 @@ export function countAlerts(
   addToHistory(totals.history, outcome, lastUs, occurrences);
 }
 
-/** Counts `occurrences` of one outcome between two times, of which the history is not known. */
+/** Counts `occurrences` of one outcome between two times, without a known history. */
 export function countOutcome(
   totals: Totals,
   outcome: Outcome,

@@ -48,7 +48,7 @@ export interface CountsInCell {
  * times as much as taking it, and mostly the next alert comes first.
  */
 const EVIDENCE_EVERY_S = 10;
-/** Seconds by which evidence must be newer than that of the stored report for the journal to take it. */
+/** Seconds by which evidence must be newer than the stored report's to be journaled. */
 const STORED_EVIDENCE_S = 60;
 
 /** Makes the row of a tally; of pods only those that have changed since the last row. */

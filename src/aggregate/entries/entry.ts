@@ -18,7 +18,7 @@ export const NO_SWEEP = -(2 ** 30);
 /** Hooks of the report that a violation belongs to. */
 export interface CountingReport {
   readonly pending: CellCounter;
-  /** Sets of counts taken so far: what was pending before the last one is in flight since. */
+  /** Sets of counts taken so far: counts that were pending before the last take are in flight. */
   readonly taken: number;
   /** Evicts the lowest ranked of a group, for want of memory at `us`; returns the number, at most `count`. */
   evict(group: EntryGroup, count: number, us: EpochUs): number;
@@ -74,7 +74,7 @@ export class Entry extends Listed implements CellOwner {
   /** Evidence of the packed counts. */
   #latest: KeptEvidence | undefined;
 
-  /** A violation of which nothing is counted yet; `key` is that of the identity, `id` that of the key. */
+  /** A violation without counts yet; `key` is derived from the identity, `id` from the key. */
   constructor(key: string, identity: Identity, lowerBound: boolean, id: string = violationId(key)) {
     super();
     this.outcome = identity.outcome;
@@ -154,7 +154,7 @@ export class Entry extends Listed implements CellOwner {
     return this.#group?.report.pending;
   }
 
-  /** Commits what is in flight, before retention sweep `sweep`. */
+  /** Commits the in-flight counts, before retention sweep `sweep`. */
   commit(sweep: number): void {
     const unpacked = this.#unpack();
     const { committed, inFlight } = unpacked;
@@ -171,7 +171,7 @@ export class Entry extends Listed implements CellOwner {
     return PACKED_BYTES + this.#memory.getSize(this.#place) + (this.#latest?.weight ?? 0);
   }
 
-  /** Moves in flight what was pending before the last take, which visits no entry; returns the counts where unpacked. */
+  /** Moves in flight the counts that were pending before the last take, which visits no entry; returns them where unpacked. */
   #moveTaken(): Unpacked | undefined {
     const unpacked = this.#unpacked;
     if (unpacked?.pending && this.#group && unpacked.pendingSince !== this.#group.report.taken) {

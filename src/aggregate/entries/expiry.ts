@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// Violations beyond retention. Only what is persisted leaves: of what is not yet written nothing is lost.
+// Violations beyond retention. Only persisted counts leave; unwritten ones are never lost.
 
 import type { Expired } from "../../api/v1alpha1.ts";
 import { type Steps, visitInSteps } from "../../lib/pacing/steps.ts";

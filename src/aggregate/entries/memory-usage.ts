@@ -22,7 +22,7 @@ export class MemoryUsage {
   /** Count for them. */
   readonly cells: CellStore | undefined;
   #otherBytes = 0;
-  /** Shares of which something can be evicted, by the length of their bytes in binary digits. */
+  /** Shares with entries that can be evicted, by the length of their bytes in binary digits. */
   readonly #byLength = Array.from({ length: 54 }, () => new ListedSet<"place", WorkloadShare>("place"));
 
   constructor(cells?: CellStore) {
@@ -54,7 +54,7 @@ export class MemoryUsage {
     this.#sort(share);
   }
 
-  /** The share that holds the most and of which something can be evicted; undefined for none. */
+  /** The largest share with entries that can be evicted; undefined for none. */
   get largest(): WorkloadShare | undefined {
     const shares = this.#byLength.findLast(({ size }) => size > 0);
     let largest: WorkloadShare | undefined;

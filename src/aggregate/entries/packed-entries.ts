@@ -2,7 +2,7 @@
 // Copyright The policy-violation-operator Authors
 
 // Violations with their committed counts, as bytes outside the heap: most have no others there at a time.
-// Invariant: what is read is what was written. A violation that does not fit (many pods, long texts) is not packed.
+// Invariant: an entry is read back as it was written. A violation that does not fit (many pods, long texts) is not packed.
 
 import { ByteArena } from "../../ingest/cells/byte-arena.ts";
 import type { KeptEvidence } from "../../ingest/evidence/evidence.ts";

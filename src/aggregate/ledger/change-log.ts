@@ -157,7 +157,7 @@ export class ChangeLog {
     return seq;
   }
 
-  /** Returns what has changed but for violations. */
+  /** Returns all changes except those of violations. */
   drainTotals(
     inFlight: OpenSet | undefined,
     pending: OpenSet,
@@ -200,7 +200,7 @@ export class ChangeLog {
     return again;
   }
 
-  /** Takes back a drained change that the journal could not take; `entries` are those of its violations. */
+  /** Takes back a drained change that the journal did not store; `entries` are those of its violations. */
   undo({ removesRows, persistedSeq }: ReportChange, entries: Iterable<Entry>): void {
     this.#removesRows ||= removesRows;
     this.#persistedSeq = Math.max(this.#persistedSeq, persistedSeq);

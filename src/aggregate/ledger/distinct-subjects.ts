@@ -22,7 +22,7 @@ export class SubjectCounts {
   /** Takes the place of this at the end of a recount. */
   #next: SubjectCounts | undefined;
 
-  /** `onBytes`: as that of Distinct. */
+  /** `onBytes`: as in Distinct. */
   constructor(namespace: string | undefined, onBytes?: (bytes: number) => void) {
     this.#namespace = namespace;
     this.#onBytes = onBytes;

@@ -60,7 +60,7 @@ export class LedgerTransfer {
     yield* visitInSteps(oldest.entries, add("inFlight"), ENTRIES_PER_STEP);
     for (const set of younger) yield* visitInSteps(set.entries, add("pending"), ENTRIES_PER_STEP);
     if (unidentified.all === before) return;
-    // Any of the violations may be short of what was journaled without details.
+    // Any of the violations may lack counts that were journaled without details.
     yield* visitInSteps(entries.map.values(), (entry) => {
       entry.lowerBound = true;
     });
@@ -72,7 +72,7 @@ export class LedgerTransfer {
   }
 
   /**
-   * Takes a stored report as what is committed; without one (it was deleted) counting starts again from zero. Between the
+   * Takes a stored report as the committed counts; without one (it was deleted) counting starts again from zero. Between the
    * steps alerts may be added, but nothing taken or put back.
    */
   *rebase(base: Base | undefined, deletedUs?: EpochUs): Steps {
@@ -143,7 +143,7 @@ export class LedgerTransfer {
     return { ...totals, coverageGaps: totals.coverageGaps.filter((gap) => !isDeletion(gap)) };
   }
 
-  /** Forgets what `keep` leaves out of what no stored report holds. Steps as those of LedgerWrite.restoreInSteps. */
+  /** Forgets the counts that no stored report holds and that `keep` leaves out. Steps as those of LedgerWrite.restoreInSteps. */
   *revise(keep: Keep): Steps {
     if (this.#ledger.counts.inFlight) yield* this.#write.restoreInSteps();
     yield* this.#write.takeCells();

@@ -2,7 +2,7 @@
 // Copyright The policy-violation-operator Authors
 
 // The write of one report: take moves pending to in flight, commit that to committed, restore back.
-// Invariant: what is in flight never changes once it is sent.
+// Invariant: in-flight counts never change once they are sent.
 
 import { assert } from "../../lib/assert.ts";
 import { runAtOnce, type Steps } from "../../lib/pacing/steps.ts";
@@ -12,7 +12,7 @@ import type { Counted } from "../entries/counted.ts";
 import type { Entry } from "../entries/entry.ts";
 import type { LedgerState } from "./ledger-state.ts";
 
-/** Counts that a write brings of what it was to bring. */
+/** Counts that a write stores out of those that it was to store. */
 export interface Keep {
   /** Of a violation; undefined for nothing. */
   tally(counted: Counted): Tally | undefined;
@@ -54,7 +54,7 @@ export class LedgerWrite {
     this.#isAsked = true;
   }
 
-  /** Moves what is pending in flight. Until commit or restore nothing more can be taken. */
+  /** Moves the pending counts in flight. Until commit or restore no more can be taken. */
   take(): void {
     const { policy, gaps, counts, sets, entries } = this.#ledger;
     assert(!counts.inFlight, "one write per report at a time");

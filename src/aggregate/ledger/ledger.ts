@@ -89,7 +89,7 @@ export class Ledger {
     return this.#entries.obtain(violation);
   }
 
-  /** Removes what was last seen before `beforeUs` and not written within `keptSweeps`; returns the number. */
+  /** Removes violations last seen before `beforeUs` and not written within `keptSweeps`; returns their number. */
   *expire(beforeUs: EpochUs, keptSweeps = 0): Steps<number> {
     const keptSweep = this.#age.begin(keptSweeps);
     this.counts.violationsFloor = this.counts.violations;

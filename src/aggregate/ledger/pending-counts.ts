@@ -70,7 +70,7 @@ export class PendingCounts implements CellCounter, PendingCells {
     return this.#entries.newEntries > 0 || this.#hasNewCell;
   }
 
-  /** Gives away all counts, all of which are in tallies from now on. */
+  /** Gives away all counts; from now on all are in tallies. */
   take(): PendingEntries {
     runAtOnce(this.takeCells());
     const entries = this.#entries;

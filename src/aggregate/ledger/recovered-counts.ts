@@ -36,7 +36,7 @@ export function* recoverSet(layer: LayerRow): Steps<RecoveredSet> {
   return { seq: layer.seq, totals: readTotals(layer.totals, entries), policy: layer.policy, entries };
 }
 
-/** The totals as journaled, and at least what the violations say: these may have been journaled after them. */
+/** The totals as journaled, but at least the sum of the violations, which may have been journaled later. */
 function readTotals(journaled: Totals, entries: readonly { identity: Identity; tally: Tally }[]): Totals {
   const listed = emptyTotals();
   for (const { identity, tally } of entries) {

@@ -14,7 +14,7 @@ export class ReportAge {
   isOver = false;
   #writtenInSweep = NO_SWEEP;
 
-  /** Begins a sweep; what was written in the returned sweep or a later one is kept. */
+  /** Begins a sweep; violations written in the returned sweep or a later one are kept. */
   begin(keptSweeps: number): number {
     return ++this.sweep - keptSweeps;
   }

@@ -48,7 +48,7 @@ export interface Eviction {
 
 /** Approximate bound of the entries and cells visited for one eviction. */
 const MAX_VISITS = 1024;
-/** Entries that are committed, or lose what is committed, in one step: packing takes some microseconds. */
+/** Entries that are committed, or lose their committed counts, in one step: packing takes some microseconds. */
 const CHANGES_PER_STEP = 256;
 
 export class ReportEntries implements CountingReport {
@@ -106,7 +106,7 @@ export class ReportEntries implements CountingReport {
     return (this.#newCommitted ?? committed) + inFlight + pending > 0;
   }
 
-  /** Moves what is pending in flight; each entry moves its own when it is next looked at. */
+  /** Moves the pending counts in flight; each entry moves its own when it is next visited. */
   take(): void {
     const { list, newEntries } = this.pending.take();
     this.#inFlight = [...list];
@@ -115,7 +115,7 @@ export class ReportEntries implements CountingReport {
     this.taken++;
   }
 
-  /** Moves what is in flight to what is committed, before retention sweep `sweep`. */
+  /** Adds the in-flight counts to the committed ones, before retention sweep `sweep`. */
   *commit(sweep: number): Steps {
     yield* visitInSteps(
       this.#inFlight,
@@ -129,7 +129,7 @@ export class ReportEntries implements CountingReport {
     this.#parts.unidentified.commit();
   }
 
-  /** Moves what `keep` returns of what is in flight back to what is pending, and forgets the rest. */
+  /** Moves the in-flight counts that `keep` returns back to the pending ones, and forgets the rest. */
   *restore(keep: (counted: Counted) => Tally | undefined): Steps {
     const restore = (entry: Entry) => {
       const { key, identity, inFlight } = entry;

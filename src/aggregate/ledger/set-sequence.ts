@@ -2,7 +2,7 @@
 // Copyright The policy-violation-operator Authors
 
 // Numbers of the sets of counts of one report, and the log of their changes for a journal.
-// Invariant: the number of what is pending only grows.
+// Invariant: the number of the pending set only grows.
 
 import { assert } from "../../lib/assert.ts";
 import { SetNumbers } from "../counts/set-numbers.ts";
@@ -52,12 +52,12 @@ export class SetSequence {
     this.advance(seq);
   }
 
-  /** Renumbers what is pending where an earlier process may have used its number. */
+  /** Renumbers the pending set where an earlier process may have used its number. */
   advance(seq: number): void {
     this.#numbers.skip(seq);
     if (seq < this.#pending) return;
     this.#pending = this.#numbers.next();
-    // The journal may know what is pending by its old number.
+    // The journal may know the pending set by its old number.
     this.resetLog();
   }
 
@@ -67,7 +67,7 @@ export class SetSequence {
     this.log?.reset(inFlight, pending.entries.list, pending.takeCells());
   }
 
-  /** Numbers what goes in flight, and what is pending from now on. */
+  /** Numbers the set that goes in flight, and the new pending set. */
   take(): void {
     this.#inFlight = this.#numbers.close(this.#pending);
     this.#pending = this.#numbers.next();
@@ -78,7 +78,7 @@ export class SetSequence {
     this.#inFlight = seq;
   }
 
-  /** Records that the stored report holds what was in flight. */
+  /** Records that the stored report holds the set that was in flight. */
   commit(): void {
     this.log?.markPersisted(this.#inFlight);
   }

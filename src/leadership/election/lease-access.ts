@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// Outcome of the tries to read or write the Lease: what is wrong, when to ask again, and what is logged of it once.
+// Outcome of attempts to read or write the Lease: the problem, when to retry, and what is logged once.
 
 import { ApiError, type ApiErrorCode } from "../../kube/api-error.ts";
 import type { Logger } from "../../lib/logger.ts";

@@ -138,7 +138,7 @@ export class LeaseClaim {
     if (this.#last === undefined || this.#isMine(this.#last)) return await this.#write(how);
     this.#priority.watch();
     const { holder, standby } = this.#last;
-    // The standby has read what was sent since that process died.
+    // The standby has read the alerts sent since that process died.
     const isSuccessor = holder === this.#options.identity && !this.#hasWarmStandby;
     const isWarm = this.facts.isWarm?.();
     if (holder !== "" && !this.#isExpired && !isSuccessor) {
@@ -175,7 +175,7 @@ export class LeaseClaim {
     }
   }
 
-  /** Takes this process's name off the Lease where it is that of the standby. Throws ApiError. */
+  /** Removes this process's name from the Lease where it is named as the standby. Throws ApiError. */
   async withdraw(call: LeaseCall): Promise<void> {
     const isNamed = () => this.#stored?.record.standby === this.#options.identity;
     if (!isNamed()) return;

@@ -81,7 +81,7 @@ export class LeaseStore {
     );
   }
 
-  /** Replaces what `base` is; Conflict when that is no longer what is stored, or the Lease was deleted. */
+  /** Replaces `base`; Conflict when another version is stored, or the Lease was deleted. */
   async update(base: StoredLease, record: LeaseRecord, call: LeaseCall): Promise<StoredLease> {
     return await this.#write("PUT", this.#getObjectPath(), base.metadata, record, call);
   }
@@ -147,7 +147,7 @@ function toAnnotations({ unwrittenSince, missingSince, standby }: LeaseRecord): 
   };
 }
 
-/** Compares what the holder writes; any difference is a sign of its life. A standby writes its own name only. */
+/** Compares the holder's fields; any difference is a sign of life. A standby writes only its own name. */
 export function isSameRecord(a: LeaseRecord, b: LeaseRecord): boolean {
   return (
     a.holder === b.holder &&

@@ -41,7 +41,7 @@ export interface OpenReportPublisherOptions extends Pick<FollowOptions, "client"
 }
 
 const RETRY = { minMs: 1000, maxMs: 60_000 };
-/** Ranks of the queue: a copy that is missing goes before those that are to be checked or changed. */
+/** Ranks of the queue: missing copies come before those to check or change. */
 const [MISSING, CHANGED] = [0, 1];
 /** Number of ranks. */
 export const RANKS = 2;
@@ -54,7 +54,7 @@ export class KindPublisher {
   readonly #count: (result: PublishResult) => void;
   readonly #store: OpenReportStore;
   readonly #states: CopyStates;
-  /** resourceVersion of every copy, by key; of orphans, too, until they are collected. */
+  /** resourceVersion of every copy, by key, including orphans until they are collected. */
   readonly #copies = new Map<string, string>();
   #signal = AbortSignal.abort();
   #loggedRefusal: string | undefined;
@@ -122,7 +122,7 @@ export class KindPublisher {
         this.#mark(key, state);
       },
       onAbsent: (key) => this.#forget(key),
-      // The leader's own list and writes report what is wrong with reports.
+      // The leader's own list and writes report problems with reports.
       onProblem: () => {},
       onOpen: () => {},
     };
