@@ -64,7 +64,7 @@ async function readLines(
   const lines = new Lines(listener, maxLineBytes);
   const splitter = new LineSplitter(maxLineBytes, {
     onLine(line, number) {
-      // Of what has been read already, nothing may arrive after the stop.
+      // Alerts that were already read must not arrive after the stop.
       if (!signal.aborted) lines.read(line.toString("utf8"), number);
     },
     onTooLong(number) {
@@ -150,7 +150,7 @@ class Lines {
     }
   }
 
-  /** Rejects what was begun and has not ended. */
+  /** Rejects a record that has begun and not ended. */
   end(): void {
     const { open } = this.#joiner;
     if (open !== undefined) this.#listener.onRejected("invalid_json", this.#detail, open);

@@ -67,7 +67,7 @@ export class LogServiceClient {
       "grpc.max_receive_message_length": maxMessageBytes,
       "grpc-node.flow_control_window": WINDOW_BYTES,
       "grpc.primary_user_agent": "policy-violation-operator",
-      // Each attempt has a connection of its own, and the waits between attempts are the caller's.
+      // Each attempt has its own connection, and the caller waits between attempts.
       "grpc.enable_retries": 0,
       "grpc.use_local_subchannel_pool": 1,
       "grpc.service_config_disable_resolution": 1,

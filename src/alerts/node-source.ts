@@ -70,7 +70,7 @@ export class NodeSource implements AlertSource {
   readonly #daemons = new Map<string, Daemon>();
   /** UID of the pod that has the stream to an address. */
   readonly #byAddress = new Map<string, string>();
-  /** Pods without a stream, because another one has their address. */
+  /** Pods without a stream, because another pod has their address. */
   readonly #displaced = new Map<string, NodeTarget>();
   #coverage: NodeCoverage | undefined;
 

@@ -51,7 +51,7 @@ export function createSecuredStream(options: SecuredStreamOptions, clock: Clock)
   };
 }
 
-/** The host of `host:port`, as it stands in certificates: without brackets, and without a root's dot. */
+/** The host of `host:port`, as it appears in certificates: without brackets, and without a root's dot. */
 export function getHost(address: string): string {
   const host = address.slice(0, address.lastIndexOf(":"));
   return host.replace(/^\[(.*)\]$/, "$1").replace(/\.$/, "");

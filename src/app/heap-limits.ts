@@ -10,7 +10,7 @@ import type { Logger } from "../lib/logger.ts";
 
 /** Heap of the program, its caches and the reports in flight when each of them is full. */
 const BASE_BYTES = 96 * 2 ** 20;
-/** Share of the rest that violations may take; the other half is for what is not collected yet. */
+/** Share of the rest that violations may take; the other half is for garbage not yet collected. */
 const VIOLATIONS_SHARE = 0.5;
 
 /**

@@ -26,7 +26,7 @@ import { StopSteps } from "./stop-steps.ts";
  */
 const FIRST_LOOK_MS = 1000;
 
-/** Runs until the signal aborts, then writes what is left within the grace period. Returns the exit code. */
+/** Runs until the signal aborts, then writes pending counts within the grace period. Returns the exit code. */
 export async function runOperator(settings: OperatorSettings, stop: AbortSignal): Promise<number> {
   const { config, logger, version, kubeConfig } = settings;
   const relay = config.feed.relay.address;
@@ -40,7 +40,7 @@ class Operator {
   readonly #parts: OperatorParts;
   /** Ends of all that has started. */
   readonly #steps: StopSteps;
-  /** Another replica has led after this one: what is unwritten here is that one's to write. */
+  /** True where another replica has led after this one, and writes the counts that are pending here. */
   #wasOvertaken = false;
 
   static async create(settings: OperatorSettings): Promise<Operator> {
@@ -121,7 +121,7 @@ class Operator {
     if (!this.#isLoaded) await pipeline.load(until, replica?.previousLeader);
   }
 
-  /** Writes what is left, as long as the term lasts and there is time. */
+  /** Writes pending counts while the term lasts and there is time. */
   async #close(term: AbortSignal | undefined): Promise<number> {
     const { config, clock, logger } = this.#settings;
     const graceMs = config.shutdown.graceMs;

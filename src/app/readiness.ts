@@ -54,7 +54,7 @@ export function computeReadiness({ pipeline, journaling, leadership, source }: O
         ok: controller.commonRefusal === undefined,
         ...(refusal === undefined ? {} : { detail: controller.commonRefusal ?? refusal }),
       },
-      // Without it everything goes on; only a crash would cost more.
+      // Everything works without it; only a crash would lose more.
       journal: { ok: true, detail: journaling ? (journaling.problem ?? "kept") : "none is configured" },
       // A relay that is down is no reason to restart or unroute us: we retry, and the gap is counted.
       stream: { ok: true, detail: describeStream(pipeline.coverage, source) },

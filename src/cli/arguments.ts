@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// The command line: which commands and flags there are, their help, and what a call means.
-// Invariant: pure; it reads no process state, prints nothing and ends nothing. It returns what is to be done.
+// The command line: commands, flags, their help, and the parsed call.
+// Invariant: pure. It reads no process state, prints nothing and never exits; it returns the invocation.
 
 import { type Command, Option } from "commander";
 import { PRODUCT } from "../api/names.ts";
@@ -169,7 +169,7 @@ function addDemo(program: Command, found: (invocation: Invocation) => void): voi
     });
 }
 
-/** Returns what a call asks for; `argv` is without the program's own name. */
+/** Parses a call; `argv` is without the program's own name. */
 export function parseArguments(argv: readonly string[], version: string): Invocation {
   let invocation: Invocation | undefined;
   const found = (asked: Invocation) => {

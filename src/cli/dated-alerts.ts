@@ -52,7 +52,7 @@ export class DatedAlerts implements AlertListener {
     this.logs++;
   }
 
-  // A file is not a stream: that it is open says nothing of what was not written to it.
+  // A file is not a stream: an open file says nothing about alerts that were not written to it.
   onConnected(): void {}
 
   onDisconnected(): void {}

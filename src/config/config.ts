@@ -41,7 +41,7 @@ export interface ConfigInput {
   };
 }
 
-/** A configuration that is right, or what is wrong. */
+/** A valid configuration, or its problems. */
 export type ConfigResult =
   | {
       config: Config;

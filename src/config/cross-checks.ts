@@ -68,7 +68,7 @@ function check({ smaller, larger, moreThanTimes, why }: Order, values: Values): 
   };
 }
 
-/** Returns what is wrong between settings. */
+/** Returns contradictions between settings. */
 export function validateCombinations(values: Values): ConfigProblem[] {
   const problems = ORDERS.map((order) => check(order, values));
   return [...problems, checkAddresses(values)].filter((problem) => problem !== undefined);

@@ -25,7 +25,7 @@ function isServiceLink(name: string, value: string): boolean {
 /** `PVO_CACHE` says where the tests keep their parts; it is a neighbor, no setting. */
 const NEIGHBORS: ReadonlySet<string> = new Set(["PVO_CACHE"]);
 
-/** Turns text into what the setting wants; text that can't be turned stays text, and validation complains. */
+/** Converts text to the setting's type; text that can't be converted stays text, and fails validation. */
 function parseText(setting: Setting, text: string): unknown {
   const trimmed = text.trim();
   switch (setting.kind) {

@@ -2,7 +2,7 @@
 // Copyright The policy-violation-operator Authors
 
 // Prints the configuration in force as a file that could be used as one.
-// Invariant: what is printed, read again, gives the same configuration.
+// Invariant: the printed text, read again, gives the same configuration.
 
 import { Document, isScalar, type Node } from "yaml";
 import type { Config } from "./config.ts";

@@ -18,12 +18,12 @@ export interface Setting extends SettingFacts {
   schema: z.ZodType;
 }
 
-/** A section with its name and what is in it. */
+/** A section with its name and contents. */
 export interface Section {
   /** `feed.relay`; empty for the top. */
   path: string;
   about: string;
-  /** The names of what is directly in it. */
+  /** The names of its direct children. */
   keys: readonly string[];
 }
 

@@ -26,7 +26,7 @@ export type LossReason =
   /** The program stopped first. */
   | "stopped";
 
-/** Counted in occurrences, but for `sent`, `retries`, `series` and `queued`. */
+/** Counted in occurrences, except `sent`, `retries`, `series` and `queued`. */
 export interface RecorderStats {
   recorded: number;
   reported: number;
@@ -43,7 +43,7 @@ export interface RecorderStats {
   queued: number;
 }
 
-/** The counters behind RecorderStats; what is pending or kept is read from the recorder when asked. */
+/** The counters behind RecorderStats; the numbers of pending and kept Events are read from the recorder. */
 export type EventCounters = Omit<RecorderStats, "pending" | "series" | "queued">;
 
 /** EventCounters with nothing in them. */

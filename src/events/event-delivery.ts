@@ -52,7 +52,7 @@ export class EventDelivery {
     const { series } = deliverable;
     const { signal } = this.#aborter;
     const uid = await this.#uids.get(series.occurrence.regarding, signal);
-    // The namespace of a pod that is gone may still be there; what is to be done is the same.
+    // The namespace of a pod that is gone may still exist; the result is the same.
     if (uid.kind === "absent") return { kind: "namespace_gone" };
     if (uid.kind !== "found") return uid;
     if (deliverable.attempt === undefined) {
@@ -79,7 +79,7 @@ class UidCache {
     this.#known = new LRUCache({
       max: MAX_ENTRIES,
       perf: { now: () => clock.monotonicMs() },
-      // 0: ask the clock each time in place of caching its answer with a timer of its own.
+      // 0: ask the clock each time instead of caching its answer with another timer.
       ttlResolution: 0,
     });
   }

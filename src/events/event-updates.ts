@@ -13,7 +13,7 @@ import type { Identity, ThrottleNotice } from "../ingest/violation/violation.ts"
 import { type Steps, visitInSteps } from "../lib/pacing/steps.ts";
 import type { EventUpdate, Regarding } from "./event-recorder.ts";
 
-/** Entries of which the updates are made in one step. */
+/** Entries for which updates are created in one step. */
 const ENTRIES_PER_STEP = 64;
 
 /**
@@ -99,7 +99,7 @@ function toRegarding(namespace: string | undefined, pod: string, node: string): 
 
 const VERB = { Prevented: "was blocked", Allowed: "was not blocked", Unknown: "was reported" } as const;
 
-/** One sentence that stays the same for a series: what was done by what, whether it was stopped, by which policy. */
+/** One sentence that stays the same for a series: the action, its source, its outcome and the policy. */
 function composeNote(ledger: Ledger, identity: Identity, { severity, message }: RuleFacts): string {
   // Process alone is the start of a program.
   const verb = identity.verb === "exec" ? "" : identity.verb;

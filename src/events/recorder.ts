@@ -28,7 +28,7 @@ import {
 } from "./series.ts";
 import { SeriesKeys } from "./series-keys.ts";
 
-/** A look over all series: heartbeats and what is over. */
+/** Sweep over all series: heartbeats and ends. */
 const TICK_MS = 1000;
 const CONCURRENCY = 4;
 /** Ranks of the queue: new Events before higher counts. */

@@ -9,7 +9,7 @@ import { createEventName, findEventNamespace, fitEventNote, toEventAction, toEve
 
 /** While only the count moves, the Event is patched at most this often (besides 2 and the powers of ten). */
 export const HEARTBEAT_MS = 60_000;
-/** A series that is silent for this long is over; what comes later is a new one. client-go's value. */
+/** A series that is silent for this long has ended; a later occurrence starts a new one. client-go's value. */
 export const SILENCE_MS = 360_000;
 
 /** Stands in no namespace. */

@@ -37,7 +37,7 @@ export interface IngestParts {
   nowUs: () => EpochUs;
   /** Largest lead of an alert's own time over its arrival; default 5 min. */
   maxAheadUs?: EpochUs | undefined;
-  /** `scope`: that of the violation that it may have been; undefined when that was not readable, null for none. */
+  /** `scope`: of the violation that it may have been; undefined when unreadable, null for none. */
   onRejected: (reason: Rejection, detail: string, line: number, scope: Scope | undefined | null) => void;
   onThrottled: (notice: ThrottleNotice) => void;
 }

@@ -73,7 +73,7 @@ export class ApiError extends Error {
   }
 }
 
-/** Reason why a call was given up before an answer; the reason of the AbortSignal. */
+/** Reason why a call was aborted before an answer; the reason of the AbortSignal. */
 export class CallAborted extends Error {
   override name = "CallAborted";
 }

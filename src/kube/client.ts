@@ -14,7 +14,7 @@ import { CallLimit } from "./call-limit.ts";
 import type { LoadedKubeConfig } from "./kubeconfig.ts";
 import { type Prepared, Transport } from "./transport.ts";
 
-/** Accept value for reads of which only the metadata matters: the object's name, uid, labels, annotations, owners. */
+/** Accept value for reads that need only metadata: the object's name, uid, labels, annotations, owners. */
 export const METADATA_ONLY = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1";
 
 export const MERGE_PATCH = "application/merge-patch+json";
@@ -271,7 +271,7 @@ function parseAnswer(call: ApiCall, text: string): unknown {
   }
 }
 
-/** A success that can't be read: for a write it leaves open what is stored now. */
+/** A success that can't be read: after a write the stored state is unknown. */
 function createUnreadableError(call: ApiCall, readCode: ApiErrorCode, text: string, cause?: unknown): ApiError {
   const code = call.method === "GET" ? readCode : "NotAnswered";
   return new ApiError(code, `${call.method} ${call.server}${call.path}: ${text}`, { cause });

@@ -31,7 +31,7 @@ export interface FollowObserver {
 export interface FollowProblem {
   code: ApiErrorCode;
   message: string;
-  /** True for the first one of its code since a watch was last open: what is worth a log line. */
+  /** True for the first problem with its code since a watch was last open, which is worth a log line. */
   isNew: boolean;
 }
 
@@ -69,7 +69,7 @@ class Followed {
   readonly #options: FollowOptions;
   readonly #observer: FollowObserver;
   readonly #retry: RetryPolicy;
-  /** From which the watch goes on; undefined asks for a list. */
+  /** resourceVersion from which the watch continues; undefined asks for a list. */
   #version: string | undefined;
   /** Codes of the failures since a watch was last open. */
   readonly #problems = new Set<ApiErrorCode>();
@@ -109,7 +109,7 @@ class Followed {
       signal,
       ...accept,
     })) {
-      // The version of the first page is that of all of them: the rest is read from the same snapshot.
+      // The version of the first page holds for all pages: they are read from the same snapshot.
       version ??= metadata?.resourceVersion;
       for (const item of items ?? []) this.#observer.onObject(item);
       if (signal.aborted) break;

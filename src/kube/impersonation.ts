@@ -7,7 +7,7 @@
 /** Headers of every request. */
 export type ImpersonationHeaders = Readonly<Record<string, string | string[]>>;
 
-/** Returns the headers for `as-groups`, `as-uid` and `as-user-extra` of a user; a text says what is wrong. */
+/** Returns the headers for `as-groups`, `as-uid` and `as-user-extra` of a user; a text describes the problem. */
 export function impersonationHeaders(user: Readonly<Record<string, unknown>>): ImpersonationHeaders | string {
   const { "as-groups": groups, "as-uid": uid, "as-user-extra": extra } = user;
   const headers: Record<string, string | string[]> = {};
@@ -23,7 +23,7 @@ export function impersonationHeaders(user: Readonly<Record<string, unknown>>): I
     if (typeof extra !== "object" || extra === null) return "invalid as-user-extra: expected a mapping";
     for (const [key, values] of Object.entries(extra)) {
       if (!isTextList(values)) return `invalid as-user-extra ${key}: expected a list of texts`;
-      // As client-go: what is not allowed in the name of a header is percent-encoded.
+      // As client-go: characters not allowed in the name of a header are percent-encoded.
       headers[`Impersonate-Extra-${encodeURIComponent(key.toLowerCase())}`] = values;
     }
   }

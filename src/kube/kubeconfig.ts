@@ -203,7 +203,7 @@ function explainFailure(cause: unknown): string {
   );
 }
 
-/** The entries of one list, with paths made absolute and with what the client library would overlook put right. */
+/** The entries of one list, with absolute paths, and corrected where the client library would overlook something. */
 function readEntries(file: YamlObject, list: "clusters" | "contexts" | "users", path: string): YamlObject[] {
   const value = file[list] ?? [];
   if (!Array.isArray(value)) throw new KubeConfigError(`${path}: ${list} must be a list`);
@@ -221,7 +221,7 @@ function withAbsolutePaths(value: unknown, directory: string): YamlObject {
   const result = isObject(value) ? { ...value } : {};
   for (const key of PATH_KEYS) {
     const path = toText(result[key]);
-    // The client library lets the file win; kubectl what stands in the kubeconfig itself.
+    // The client library prefers the file, kubectl the data in the kubeconfig itself.
     if (result[`${key}-data`]) result[key] = undefined;
     else if (path !== "" && !isAbsolute(path)) result[key] = join(directory, path);
   }

@@ -71,7 +71,7 @@ export class Transport {
     if (generation !== this.#generation) return;
     this.#generation++;
     const { clusters, users, contexts, currentContext } = this.#config;
-    // The library keeps what a plugin gave for as long as the plugin said, in the KubeConfig.
+    // The library keeps a plugin's credentials in the KubeConfig until their expiry.
     this.#config = new KubeConfig();
     this.#config.loadFromOptions({ clusters, users, contexts, currentContext });
   }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// Programmer errors only: a failed assertion ends the process, and the reports hold what was written.
+// For programmer errors only: a failed assertion ends the process; written counts are in the reports.
 
 /** Throws when `condition` is false; `message` says which invariant was broken. */
 export function assert(condition: unknown, message: string): asserts condition {

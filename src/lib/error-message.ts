@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// Text of what was thrown.
+// Text of a thrown value.
 
 /** Returns the message of an Error, and any other value as text. */
 export function getErrorMessage(error: unknown): string {

@@ -102,7 +102,7 @@ function toText({ name, bytes }: PemText): string {
   return text;
 }
 
-/** Says what a text has in place of what is expected. */
+/** Describes the contents of a text that is not the expected PEM. */
 function explain(text: string, expected: string): string {
   const [found] = [...text.matchAll(BEGIN)].map(([, label = ""]) => label);
   const line = `("-----BEGIN ${expected}-----")`;

@@ -2,7 +2,7 @@
 // Copyright The policy-violation-operator Authors
 
 // Writes the reports that changed: a work queue of their keys, a few reconciled at a time, at a bounded rate.
-// A report is reconciled by one worker at a time; what is not written stays in its ledger.
+// A report is reconciled by one worker at a time; unwritten counts stay in its ledger.
 
 import type { Aggregator } from "../aggregate/aggregator.ts";
 import type { LayerRow } from "../aggregate/ledger/change-log.ts";
@@ -105,7 +105,7 @@ export class ReportController {
     return this.#items.values().map(getCommonRefusal).find(Boolean);
   }
 
-  /** True while writes are refused or fail again and again, but for refusals of a single report. */
+  /** True while writes are refused or fail repeatedly, except refusals of a single report. */
   get isFailing(): boolean {
     return this.#items.values().some(isFailing);
   }
@@ -214,7 +214,7 @@ export class ReportController {
         if (ledger.namespace !== undefined) this.#gone.delete(ledger.namespace);
         this.#parts.aggregator.afterWrite(ledger);
         this.#queue.recordWrite(key, result.fresh);
-        // Also what was counted before an earlier try of this write.
+        // Includes counts from before an earlier attempt of this write.
         if (ledger.write.isNeeded) this.#queue.add(key, ledger.write.hasNewViolation ? "new_violation" : "counters");
         return;
       case "requeue":

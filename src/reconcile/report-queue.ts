@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// Queue of the reports that changed: what is urgent first, each report at its own pace, namespaces in turn.
+// Queue of changed reports: urgent ones first, each report at its own pace, namespaces in turn.
 // Only keys are queued: a storm of alerts is one key.
 
 import type { Urgency } from "../aggregate/gaps/urgency.ts";
@@ -43,7 +43,7 @@ export class ReportQueue {
     this.work.requeueAfter(key, fresh ? RANKS.new_violation : RANKS.counters, afterMs);
   }
 
-  /** Counts a write. Drops what was added meanwhile: it was due at the old pace. */
+  /** Counts a write. Drops changes added in the meantime: they were due at the old pace. */
   recordWrite(key: string, fresh: boolean): void {
     this.paces.recordWrite(key, fresh);
     this.work.forget(key);

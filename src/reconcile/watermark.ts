@@ -22,7 +22,7 @@ export const MAX_MARKS = 8;
 
 const MARK = /^([^\s/]+)\/(\d{1,15})$/;
 
-/** The marks of a stored object, that of the last writer first; what is not a mark is left out. */
+/** The marks of a stored object, the last writer's first; invalid ones are left out. */
 export function parseMarks(metadata: ObjectMeta | undefined): Mark[] {
   const words = metadata?.annotations?.[WATERMARK_ANNOTATION]?.split(" ") ?? [];
   return words.slice(0, MAX_MARKS).flatMap((word) => {

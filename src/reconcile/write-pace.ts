@@ -60,7 +60,7 @@ export function afterWrite(pace: Pace, fresh: boolean, nowMs: number, options: P
   };
 }
 
-/** Time after which a pace is that of a report that was never written, but for the past. Milliseconds. */
+/** Milliseconds after which a pace equals that of a report that was never written. */
 export function computeQuietMs({ minIntervalMs, maxIntervalMs }: PaceOptions): number {
   return Math.max(2 * maxIntervalMs, MAX_CREDIT * minIntervalMs);
 }

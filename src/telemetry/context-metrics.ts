@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// The metrics of what the leader reads of the cluster besides alerts: policies and acceptances. A part of metric-list.ts.
+// Metrics of the cluster objects that the leader follows: policies and acceptances. A part of metric-list.ts.
 
 import { type MetricDefinition, toSamples } from "./metric-definition.ts";
 import type { FollowedKind, MetricsSource } from "./metrics-source.ts";

@@ -69,7 +69,7 @@ export interface MetricsSource {
     unwrittenOccurrences: number;
     violations: number;
     reports: number;
-    /** An estimate of what the violations take of the heap. */
+    /** Estimated heap size of the violations. */
     bytes: number;
     /** The same of rendered violations kept for the next write. */
     renderedBytes: number;
@@ -144,13 +144,13 @@ export interface MetricsSource {
     pending: number;
     leftOut: number;
   };
-  /** Counted alerts that did not go straight to a report of this replica, for another one led. */
+  /** Counted alerts that did not go straight to a report of this replica, because another one led. */
   standby(): {
     /** Kept, for no report shows them yet. */
     held: number;
     /** Counter: alerts left to the leader, persisted in its reports. */
     shown: number;
-    /** Counter: given up at a bound of what a standby keeps. */
+    /** Counter: evicted at a bound of the standby. */
     forgotten: number;
     /** True if it could take over without a gap. */
     isCaughtUp: boolean;

@@ -129,7 +129,7 @@ export function parseJsonIn(text: string): ParsedText | undefined {
   return typeof unquoted === "string" ? parseJsonIn(unquoted) : undefined;
 }
 
-/** The objects that stand one behind the other in a text. */
+/** The objects that follow one another in a text. */
 function parseObjects(text: string): ParsedText | undefined {
   const values: object[] = [];
   let falseStarts = 0;

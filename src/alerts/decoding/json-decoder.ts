@@ -3,7 +3,7 @@
 
 // Owns the reading of an alert's JSON spellings: karmor's and the relay's (CamelCase), the daemon's own log
 // (lowerCamel), and copies that others made of them (numbers as text, keys of their own).
-// Invariant: never throws, and gives what the wire gives for the same alert.
+// Invariant: never throws, and gives the same result as the wire format for the same alert.
 
 import type { Alert } from "../../api/alert.ts";
 import { emptyAlert } from "../../api/alert.ts";
@@ -61,7 +61,7 @@ function joinEventData({ EventData, eventData }: Record<string, unknown>): strin
     .toWellFormed();
 }
 
-/** Sets what has a setter; says whether there was any. */
+/** Sets every field that has a setter; returns true if there was one. */
 function setKnown(setters: Setters, alert: Alert, value: unknown): boolean {
   if (typeof value !== "object" || value === null || Array.isArray(value)) return false;
   let known = false;
@@ -104,7 +104,7 @@ function isDaemonLog(value: unknown): boolean {
   return typeof value === "object" && value !== null && Object.hasOwn(value, "updatedTime");
 }
 
-/** Does what the daemon does between its log and its stream: feeder.go, PushLog. */
+/** Repeats the daemon's conversion between its log and its stream: feeder.go, PushLog. */
 function finishAsDaemon(alert: Alert): void {
   if (alert.Operation === "NetworkFirewall") alert.Type = "MatchedNetworkPolicy";
   if (alert.Severity === "0") alert.Severity = "";

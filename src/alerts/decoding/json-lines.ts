@@ -2,7 +2,7 @@
 // Copyright The policy-violation-operator Authors
 
 // Joins the lines of one JSON value that was printed over several.
-// Invariant: holds at most `maxBytes`; a line that is a record of its own ends what was begun before it.
+// Invariant: holds at most `maxBytes`; a line that is a complete record ends one begun before it.
 
 const MAX_LINES = 10_000;
 

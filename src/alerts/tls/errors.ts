@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// Explains errors of a TLS handshake: what is wrong and what to do.
+// Explains errors of a TLS handshake: the problem and the remedy.
 // Invariant: pure; errors of other kinds are not explained.
 
 import type { PeerText } from "./peer-text.ts";

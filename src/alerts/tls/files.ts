@@ -38,7 +38,7 @@ async function readAll(paths: TlsFilePaths): Promise<CertificateReading> {
   return { kind: "found", ca, certificate, privateKey } as CertificateReading;
 }
 
-/** Returns the bytes, or what is wrong with the file. */
+/** Returns the bytes, or the problem with the file. */
 async function readPem(path: string): Promise<PemText | string> {
   let file: FileHandle | undefined;
   try {

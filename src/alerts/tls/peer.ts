@@ -39,7 +39,7 @@ const SERVER_AUTH = "1.3.6.1.5.5.7.3.1";
 const SELF_SIGNED = "DEPTH_ZERO_SELF_SIGNED_CERT";
 /** Node's code for those errors of OpenSSL that it has no code for. */
 const UNNAMED = "UNSPECIFIED";
-/** The DER of the object identifier 2.5.29.30, as it stands in a certificate with name constraints. */
+/** The DER of the object identifier 2.5.29.30, as it appears in a certificate with name constraints. */
 const NAME_CONSTRAINTS = Buffer.from("0603551d1e", "hex");
 /** DER of the object identifiers of signatures that can be forged; only Node >= 24.9 names a certificate's algorithm. */
 const WEAK_SIGNATURES: readonly [name: string, der: Buffer][] = [
@@ -53,7 +53,7 @@ const WEAK_SIGNATURES: readonly [name: string, der: Buffer][] = [
 const MIN_RSA_BITS = 2048;
 const MAX_NAMES_LENGTH = 120;
 
-/** Decides on a certificate; a refusal says what is wrong and what to do. */
+/** Decides on a certificate; a refusal states the problem and the remedy. */
 export function judgePeer(shown: ShownCertificate, expected: ExpectedPeer): PeerVerdict {
   const { leaf, openSslError } = shown;
   if (openSslError === undefined) {
@@ -95,7 +95,7 @@ export function explainOpenSslError(
   }
 }
 
-/** Returns what is wrong with the names of a certificate. */
+/** Returns the problem with the names of a certificate. */
 export function checkPeerHost(leaf: X509Certificate, expected: ExpectedPeer): string | undefined {
   const { host } = expected;
   const isNamed = isIP(host) ? leaf.checkIP(host) : leaf.checkHost(host, { subject: "never", partialWildcards: false });

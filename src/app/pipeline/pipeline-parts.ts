@@ -54,7 +54,7 @@ export interface PipelineParts {
    */
   self?: Regarding | undefined;
   maxAheadUs?: EpochUs;
-  /** Keeps what is not yet written over the death of the process. */
+  /** Keeps pending counts when the process is killed. */
   journaling?: Journaling | undefined;
   /** Time of the API server, in milliseconds since the epoch; default: unknown. */
   otherNowMs?: (() => number | undefined) | undefined;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// `collect`: a reader, which reads its share of the nodes and publishes what it counts.
+// `collect`: a reader, which reads its share of the nodes and publishes the counts.
 
 import { randomBytes } from "node:crypto";
 import { getHeapStatistics } from "node:v8";
@@ -23,7 +23,7 @@ import { StopSteps } from "../stop-steps.ts";
 import { createBus, findObstacle, toLeaseOptions, tryOpen } from "./scale-bus.ts";
 import { createReaderMetrics } from "./scale-process-metrics.ts";
 
-/** Reads until the signal aborts, then publishes what is left within the grace period. Returns the exit code. */
+/** Reads until the signal aborts, then publishes pending counts within the grace period. Returns the exit code. */
 export async function runCollector(parts: OperatorSettings, stop: AbortSignal): Promise<number> {
   const { config, kubeConfig, logger, clock, version } = parts;
   const { shards, partitions, foldMs, nats } = config.scale;

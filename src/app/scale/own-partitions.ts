@@ -32,7 +32,7 @@ import { createOwnerMetrics } from "./scale-process-metrics.ts";
 /** Messages that are logged for each reason that they are skipped. */
 const MAX_LOGGED = 5;
 
-/** Owns partitions until the signal aborts, then writes what is left within the grace period. Returns the exit code. */
+/** Owns partitions until the signal aborts, then writes pending counts within the grace period. Returns the exit code. */
 export async function runOwner(parts: OperatorSettings, stop: AbortSignal): Promise<number> {
   const { config, kubeConfig, logger, clock, version } = parts;
   const { partitions, nats } = config.scale;

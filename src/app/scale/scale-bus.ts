@@ -58,7 +58,7 @@ export function toLeaseOptions(
   return { ...toLeaderOptions(config), ...kind, leaseName: config.leaderElection.leaseName };
 }
 
-/** Options of a Lease but for its name. */
+/** Options of a Lease except its name. */
 export function toLeaderOptions({ identity, leaderElection }: Config) {
   const { leaseNamespace: namespace, leaseDurationMs, renewDeadlineMs, retryPeriodMs } = leaderElection;
   return { namespace, identity, leaseDurationMs, renewDeadlineMs, retryPeriodMs };

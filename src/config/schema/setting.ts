@@ -2,7 +2,7 @@
 // Copyright The policy-violation-operator Authors
 
 // One setting: a zod schema for its value and, in a registry, what a person needs to know about it.
-// Invariant: a setting without a description, a default and a plain statement of what is right can't be built.
+// Invariant: a setting can't be built without a description, a default and a statement of the valid values.
 
 import * as z from "zod";
 import { formatDuration, formatSize, parseDuration, parseSize } from "../../lib/quantity.ts";
@@ -105,7 +105,7 @@ export function text(
   return schema;
 }
 
-/** A list of texts, empty by default; `fault` says what is wrong with an item without repeating it. */
+/** A list of texts, empty by default; `fault` describes the problem with an item without repeating it. */
 export function textList(
   facts: Common & {
     expects: string;

@@ -3,7 +3,7 @@
 
 // Owners of pods and names of containers, learned from alerts: KubeArmor's first alerts of a pod lack them, and those of
 // init and ephemeral containers always do.
-// Invariant: bounded; what was learned first leaves first, and later alerts without a name are counted without it.
+// Invariant: bounded; the oldest names are evicted first, and later alerts without a name are counted without it.
 
 import type { Workload } from "../../api/v1alpha1.ts";
 import {
@@ -16,7 +16,7 @@ import {
   type ViolationFacts,
 } from "./violation.ts";
 
-/** Pods, and containers, of which a name is remembered. */
+/** Pods and containers with a remembered name. */
 const MAX_NAMES = 50_000;
 /** Different names of one pod or container. */
 const MAX_DIFFERENT = 4;

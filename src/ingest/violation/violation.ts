@@ -47,7 +47,7 @@ export interface SubjectFacts {
   hasOwner: boolean;
 }
 
-/** One alert but for its time and its evidence. */
+/** One alert without its time and evidence. */
 export interface ViolationFacts {
   /** Namespace of the report; undefined for the cluster report. */
   readonly namespace: string | undefined;
@@ -185,7 +185,7 @@ export function isEarlyKeyIn(key: string, pod: string): boolean {
   return key.startsWith(`${EARLY_MARK}${earlyContainer(pod, "")}`, settledKey(key).length);
 }
 
-/** The key without its early container: that of the violation in a report. */
+/** The key without its early container, as the violation has it in a report. */
 export function settledKey(key: string): string {
   const at = key.indexOf(EARLY_MARK);
   return at < 0 ? key : key.slice(0, at);

@@ -27,7 +27,7 @@ export function sumBuffers(all: readonly Buffers[]): Buffers {
   return Object.fromEntries(entries) as Buffers;
 }
 
-/** Buffers that are gone, of which the counters stay. */
+/** Buffers that no longer exist; their counters stay. */
 export function emptyBuffers(buffers: Buffers): Buffers {
   const entries = BUFFERS.map((name) => [name, { size: 0, overflows: buffers[name].overflows }]);
   return Object.fromEntries(entries) as Buffers;

@@ -2,7 +2,7 @@
 // Copyright The policy-violation-operator Authors
 
 // Map by texts that grows in parts, where a Map of many rehashes all of them at once: a part that is full is divided.
-// Invariant: a key is in the part that its hash selects. The order of members is that of no rule.
+// Invariant: a key is in the part that its hash selects. The order of members is undefined.
 
 /** Members of a part, unless their hashes are all equal. */
 export const MAX_IN_PART = 4096;

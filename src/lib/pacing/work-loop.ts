@@ -43,7 +43,7 @@ export class WorkLoop {
     this.#pump();
   }
 
-  /** Begins nothing more, and waits for what is being processed. */
+  /** Starts no more items, and waits for those being processed. */
   async stop(): Promise<void> {
     this.#isActive = false;
     this.#disarm();

@@ -101,7 +101,7 @@ export class WorkQueue {
     return undefined;
   }
 
-  /** Ends the processing of a key; what was added meanwhile waits again. */
+  /** Ends the processing of a key; an add in the meantime makes it wait again. */
   done(key: string): void {
     this.#processing.delete(key);
     const parked = this.#parked.get(key);
@@ -175,7 +175,7 @@ export class WorkQueue {
     else this.#levels[item.level]?.remove(item, this.#flow);
   }
 
-  /** Moves what is due to its level, and up what has waited. */
+  /** Moves due keys to their level, and promotes those that have waited. */
   #promote(): void {
     const nowMs = this.#clock.monotonicMs();
     for (let next = this.#delayed.peek(); next && next.dueMs <= nowMs; next = this.#delayed.peek()) {

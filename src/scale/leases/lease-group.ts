@@ -32,7 +32,7 @@ export interface HeldPart {
   predecessor: Predecessor | undefined;
   /** Aborts when the Lease is lost. */
   lost: AbortSignal;
-  /** Aborts when the part is to be given up: it is assigned to another replica, or the process ends. */
+  /** Aborts when the part is to be released: it is assigned to another replica, or the process ends. */
   stop: AbortSignal;
   /** True while the Lease is held, by the clock at this moment. */
   isHeld: () => boolean;
@@ -89,7 +89,7 @@ export class LeaseGroup {
     return this.#held;
   }
 
-  /** Holds what is assigned to this replica until the signal aborts; then gives up everything. */
+  /** Holds the parts that are assigned to this replica until the signal aborts; then releases all. */
   async run(signal: AbortSignal): Promise<void> {
     const { clock } = this.#parts;
     const { retryPeriodMs, renewDeadlineMs } = this.#options;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// Replicas of one kind, each with a Lease of its own as a sign of life.
+// Replicas of one kind; each renews its own Lease as a sign of life.
 // Invariant: a replica counts as gone only after its Lease did not change for the whole lease duration while the API
 // server answered.
 

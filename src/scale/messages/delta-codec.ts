@@ -8,7 +8,7 @@ import * as z from "zod";
 import { isIdentityKey } from "../../ingest/violation/violation.ts";
 import type { Delta } from "./delta.ts";
 
-/** Version of the messages; another one is not read. */
+/** Version of the messages; other versions are not read. */
 export const DELTA_VERSION = 1;
 
 /** Days in the range of dates. */

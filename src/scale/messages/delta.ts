@@ -106,7 +106,7 @@ export interface DeltaContents {
 
 /** One message of a reader to the owner of a partition. */
 export interface Delta extends DeltaContents {
-  /** The stream for which it was built: a retry must never reach another one. */
+  /** The stream for which it was built: a retry must never reach a different one. */
   stream: string;
   /** The reader's process, unlike any other. */
   source: string;

@@ -25,7 +25,7 @@ export function formatMoved(stream: string, positions: ReadonlyMap<string, numbe
   return [stream, ...newest.map(([namespace, position]) => `${namespace}=${position}`)].join(" ");
 }
 
-/** The stream of which counts were moved last; undefined where none were. */
+/** The stream from which counts were moved last; undefined for none. */
 function findMovedStream(metadata: ObjectMeta | undefined): string | undefined {
   return metadata?.annotations?.[MOVED_ANNOTATION]?.split(" ")[0];
 }

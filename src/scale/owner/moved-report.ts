@@ -94,7 +94,7 @@ export class MovedReport {
   /** Not yet in the ledger. */
   #sets: MovedSet[] = [];
   #gaps: MovedGap[] = [];
-  /** Positions of what is pending in the ledger, and of what is being written; by entry of the annotation. */
+  /** Positions of the pending counts of the ledger, and of those in flight; by entry of the annotation. */
   readonly #waiting = new Map<string, number>();
   readonly #sent = new Map<string, number>();
 

@@ -36,7 +36,7 @@ export interface OwnerOptions {
   writeBurst: number;
   memory: MemoryLimits;
   retention: RetentionOptions;
-  /** For what is not written at the end. */
+  /** For counts that are not written at the end. */
   graceMs: number;
 }
 
@@ -55,10 +55,10 @@ export interface OwnerParts {
   onResult: ReportControllerParts["onResult"];
   /** Called when all reports of a partition are known, and are written from now on. */
   onLoaded?: () => void;
-  /** Called when what was in memory of a partition is dropped. */
+  /** Called when the counts of a partition are dropped from memory. */
   onEnded: (life: PartitionLife) => void;
   onWritten: (ledger: Ledger, report: Report) => void;
-  /** As that of ControllerObserver. */
+  /** As in ControllerObserver. */
   recordWritten?: ((ledger: Ledger, report: Report) => Steps) | undefined;
   onThrottled: (notice: ThrottleNotice) => void;
   onSkipped: (partition: number, reason: keyof PartitionCounters["skipped"], detail: string) => void;

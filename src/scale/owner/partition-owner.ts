@@ -28,7 +28,7 @@ import { beginLife, toMovedKey } from "./partition-life.ts";
 import type { PartitionCounters } from "./partition-state.ts";
 import { RecentPositions } from "./recent-positions.ts";
 
-/** Between two looks at the stream, and at what is to be checkpointed. */
+/** Milliseconds between two checks of the stream and of due checkpoints. */
 const CHECK_MS = 2_000;
 /** Between two checkpoints without a new position: they expire with the stream's messages. */
 const REPEAT_CHECKPOINT_MS = 30_000;
@@ -254,7 +254,7 @@ export class PartitionOwner {
     return checkpoints.take(isPending);
   }
 
-  /** Ends a life: what is pending is written on an orderly stop, and dropped otherwise. */
+  /** Ends a life: pending counts are written on an orderly stop, and dropped otherwise. */
   async #finish(stop: AbortSignal, isHeld: () => boolean): Promise<void> {
     const { life } = this;
     if (!life) return;

@@ -109,7 +109,7 @@ export class Publisher {
     });
   }
 
-  /** Opens the stream, and notices when it is another one. Retried by the next call. */
+  /** Opens the stream, and notices when it was replaced. Retried by the next call. */
   async checkStream(): Promise<void> {
     const knownSeq = this.#lastSeq;
     try {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// A reader: reads the nodes of its shards and publishes what it counts, once per fold interval.
+// A reader: reads the nodes of its shards and publishes the counts, once per fold interval.
 //
 //   shard held ── connected ──▶ counts are drained ── Lease lost ──▶ counts stay ── Lease regained ──▶ drained again
 //                                                                        └── held by another ──▶ dropped: that one
@@ -27,7 +27,7 @@ import { ShardCounts, type ShardCountsOptions } from "./shard-counts.ts";
 export interface ReaderOptions extends ShardCountsOptions {
   shards: number;
   foldMs: number;
-  /** For what is not stored at the end. */
+  /** For counts that are not stored at the end. */
   graceMs: number;
   processId: string;
 }
@@ -81,9 +81,9 @@ export class Reader {
   readonly #fanOut: NodeFanOut;
   readonly #shards = new Map<number, Shard>();
   readonly #partitionByKey = new Map<string, number>();
-  /** Counters of shards that were given up. */
+  /** Counters of released shards. */
   readonly #ended: ReaderCounters = new IngestCounters();
-  /** Time up to which a shard that was given up is stored, for the last write of its Lease. */
+  /** Time up to which a released shard is stored, for the last write of its Lease. */
   readonly #finals = new Map<number, number | undefined>();
   /** Alerts counted but dropped, because another reader holds their shard. */
   dropped = 0;

@@ -40,7 +40,7 @@ export interface ShardCountsParts {
   onRejected: (reason: Rejection, detail: string) => void;
 }
 
-/** KubeArmor may send what it raises only from this long after a stream is open on. */
+/** Only alerts raised at least this long after a stream has opened are certain to be sent by KubeArmor. */
 const OPENING_MS = 2_000;
 /** Notices that wait for one partition; beyond it they become one gap. */
 const MAX_NOTICES = 500;
@@ -141,7 +141,7 @@ export class ShardCounts implements AlertListener {
     this.#notify({ type: "gap", toUs, count: 0, ...gap });
   }
 
-  /** Takes what was counted for the partitions that `isWanted` selects. */
+  /** Takes the counts for the partitions that `isWanted` selects. */
   drain(isWanted: (partition: number) => boolean): Map<number, { reports: ReportDelta[]; notices: Notice[] }> {
     this.#takeRejected();
     const drained = new Map<number, { reports: ReportDelta[]; notices: Notice[] }>();

@@ -2,7 +2,7 @@
 // Copyright The policy-violation-operator Authors
 
 // PORT: the stream between readers and owners.
-// Invariant: its acknowledgements decide when a reader sends the next message, never what is counted.
+// Invariant: its acknowledgements decide when a reader sends the next message, never the counts.
 
 /** The stream as it is now. */
 export interface StreamFacts {

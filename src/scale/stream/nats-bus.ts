@@ -256,7 +256,7 @@ export class NatsBus implements Bus {
   }
 }
 
-/** Closes the connection where the server lacks what is needed. */
+/** Closes the connection to a server that lacks required features. */
 async function openJetStream(connection: NatsConnection): Promise<Open> {
   try {
     checkServer(connection);

@@ -11,7 +11,7 @@ import { MIN_MESSAGE_BYTES } from "./stream-settings.ts";
 /** JetStream as it is used here came with this version. */
 const MIN_VERSION = [2, 10] as const;
 
-/** Throws a BusError where the server lacks what is needed. */
+/** Throws a BusError for a server that lacks required features. */
 export function checkServer({ info }: NatsConnection): void {
   const version = info?.version ?? "";
   const [major = 0, minor = 0] = version.split(".").map(Number);

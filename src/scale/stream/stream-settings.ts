@@ -46,7 +46,7 @@ const NANOS_PER_MS = 1_000_000;
 /** An owner that was down for less finds every message. Milliseconds. */
 const MIN_AGE_MS = 60_000;
 
-/** Returns what is wrong with an existing stream, each with the setting that to change; empty where nothing is. */
+/** Returns the faults of an existing stream, each with the setting to change; empty for a valid one. */
 export function findStreamFaults(found: StreamConfigFacts, wanted: StreamSettings): string[] {
   const faults: string[] = [];
   const expect = (isRight: boolean, fault: string) => {
