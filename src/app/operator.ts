@@ -29,8 +29,9 @@ const FIRST_LOOK_MS = 1000;
 /** Runs until the signal aborts, then writes pending counts within the grace period. Returns the exit code. */
 export async function runOperator(settings: OperatorSettings, stop: AbortSignal): Promise<number> {
   const { config, logger, version, kubeConfig } = settings;
-  const relay = config.feed.relay.address;
-  logger.info({ version, server: kubeConfig.server, kubeconfig: kubeConfig.source, relay }, "starting");
+  const { mode, relay } = config.feed;
+  const feed = mode === "nodes" ? { mode } : { mode, relay: relay.address };
+  logger.info({ version, server: kubeConfig.server, kubeconfig: kubeConfig.source, ...feed }, "starting");
   const operator = await Operator.create(settings);
   return await operator.run(stop);
 }

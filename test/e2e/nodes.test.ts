@@ -120,6 +120,7 @@ describeReal("nodes that are read directly", () => {
 
   test("a restarted daemon is one gap in every report, and is named while it is missing", async () => {
     const operator = replicas.start(cluster.kubeconfigPath);
+    expect(await operator.waitForLog("starting", { mode: "nodes" })).not.toHaveProperty("relay");
     await operator.waitForLog("leading");
     await eventually("both nodes", async () => (await operator.readMetric("nodes_connected")) === 2);
     const [a, b] = daemons as [KubeArmorNode, KubeArmorNode];

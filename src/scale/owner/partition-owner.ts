@@ -12,8 +12,10 @@
 
 import type { Report } from "../../api/v1alpha1.ts";
 import { reportKey } from "../../ingest/violation/violation.ts";
+import { VIOLATIONS_PER_STEP } from "../../leadership/report-loader.ts";
 import { RetryPolicy } from "../../lib/pacing/retry-policy.ts";
-import { runAtOnce } from "../../lib/pacing/steps.ts";
+import { Slices } from "../../lib/pacing/slices.ts";
+import { runInTurns } from "../../lib/pacing/steps.ts";
 import { type EpochUs, parseMicroTime, toEpochUs } from "../../lib/time.ts";
 import { findPersistedSeq } from "../../reconcile/watermark.ts";
 import { SinkError } from "../../sinks/report-sink.ts";
@@ -108,7 +110,8 @@ export class PartitionOwner {
     over.addEventListener("abort", () => life.end.abort(), { once: true });
     if (over.aborted) life.end.abort();
     this.life = life;
-    this.#adopt(life, stored, facts.id);
+    await this.#adopt(life, stored, facts.id);
+    if (life.end.signal.aborted) return;
     // Without a checkpoint each report holds what its mark says, and no more; without a mark nothing of the stream.
     const held = [...marks.values()].filter((mark) => mark > 0);
     const heldSeq = found?.position ?? (held.length > 0 ? Math.min(...held) : facts.startSeq);
@@ -172,11 +175,15 @@ export class PartitionOwner {
     }
   }
 
-  #adopt(life: PartitionLife, stored: readonly Report[], stream: string): void {
-    const nowMs = this.#parts.clock.nowMs();
+  /** Continues the stored reports; a large one does not hold up other partitions. */
+  async #adopt(life: PartitionLife, stored: readonly Report[], stream: string): Promise<void> {
+    const { clock } = this.#parts;
+    const nowMs = clock.nowMs();
+    const slices = new Slices(clock, VIOLATIONS_PER_STEP);
     for (const report of stored) {
       const ledger = life.aggregator.ledger(report.metadata.namespace, report.policy.name);
-      runAtOnce(life.controller.adopt(ledger, report, []));
+      await runInTurns(life.controller.adopt(ledger, report, []), clock);
+      await slices.spend(1 + report.violations.length);
       if (!isOfOtherStream(report.metadata, stream)) continue;
       // Messages for this report in the earlier stream can't be read any more.
       declareGap(ledger, { ...LOSS, fromUs: null, toUs: toEpochUs(nowMs) }, ledger.counts.all.lastUs);
