@@ -12,6 +12,7 @@ import {
   isEarlyKey,
   isEarlyKeyIn,
   podOfWorkload,
+  podWorkloadKey,
   settledKey,
   settleIdentity,
   type ViolationFacts,
@@ -38,7 +39,7 @@ export function resolveEarlyEntries(ledger: Ledger, names: SubjectNames): number
   if (namespace === undefined) return 0;
   const { size } = entries;
   let written: number | undefined;
-  for (const entry of [...entries.unnamed((pod) => names.hasOwner(namespace, pod))]) {
+  for (const entry of [...listUnnamed(entries, (pod) => names.hasOwner(namespace, pod))]) {
     const resolved = resolve(entry, namespace, names);
     if (resolved === undefined) continue;
     written ??= ledger.counts.listable;
@@ -56,7 +57,7 @@ export function resolveEarlyEntries(ledger: Ledger, names: SubjectNames): number
 export function hasResolvableEntries({ entries, namespace }: Ledger, names: SubjectNames): boolean {
   if (namespace === undefined) return false;
   const isOwned = (pod: string) => names.hasOwner(namespace, pod);
-  for (const entry of entries.unnamed(isOwned)) if (resolve(entry, namespace, names) !== undefined) return true;
+  for (const entry of listUnnamed(entries, isOwned)) if (resolve(entry, namespace, names) !== undefined) return true;
   return false;
 }
 
@@ -82,10 +83,21 @@ export function* touchEarlyReports(ledgers: LedgerMap, { namespace, pod, node }:
   }
 }
 
+/** Looks at a bounded number of entries: those of more unnamed containers wait for a write anyway. */
 function hasEarlyEntries({ entries }: Ledger, pod: string): boolean {
-  for (const { key, group } of entries.unnamed((each) => each === pod))
-    if (podOfWorkload(group?.workload ?? "") === pod || isEarlyKeyIn(key, pod)) return true;
+  if (entries.early.size > MAX_EARLY || entries.getShare(podWorkloadKey(pod))) return true;
+  for (const { key } of entries.early) if (isEarlyKeyIn(key, pod)) return true;
   return false;
+}
+
+/** Entries whose workload is a pod with `hasPod`, or whose container has no name yet; no look at other workloads. */
+function* listUnnamed(entries: EntryMap, hasPod: (pod: string) => boolean): IterableIterator<Entry> {
+  const isOfPod = (workload: string | undefined) => {
+    const pod = podOfWorkload(workload ?? "");
+    return pod !== undefined && hasPod(pod);
+  };
+  for (const share of entries.podShares) if (isOfPod(share.workload)) yield* share.entries;
+  for (const entry of entries.early) if (!isOfPod(entry.group?.workload)) yield entry;
 }
 
 /** The violations that a report written now would list: unnamed containers are one there. */

@@ -27,6 +27,8 @@ export class EntryMap {
   #table = new EntryTable();
   #size = 0;
   readonly #early = new Set<Entry>();
+  /** Those of workloads that are pods. */
+  readonly #podShares = new Set<WorkloadShare>();
   /** The key looked for last. */
   #last = { key: "", id: "", hash: 0 };
 
@@ -60,14 +62,9 @@ export class EntryMap {
     return this.#early;
   }
 
-  /** Entries whose workload is a pod with `hasPod`, or whose container has no name yet. */
-  *unnamed(hasPod: (pod: string) => boolean): IterableIterator<Entry> {
-    const isOfPod = (workload: string | undefined) => {
-      const pod = podOfWorkload(workload ?? "");
-      return pod !== undefined && hasPod(pod);
-    };
-    for (const { workload, entries } of this.#shares.values()) if (isOfPod(workload)) yield* entries;
-    for (const entry of this.#early) if (!isOfPod(entry.group?.workload)) yield entry;
+  /** The violations of workloads that are pods. */
+  get podShares(): ReadonlySet<WorkloadShare> {
+    return this.#podShares;
   }
 
   /** The violations of a workload, by workloadKey; undefined where there are none. */
@@ -127,6 +124,7 @@ export class EntryMap {
     this.#meter.add(share, -share.remove(entry), -1);
     if (share.entries.length > 0) return;
     this.#shares.delete(share.workload);
+    this.#podShares.delete(share);
     this.#meter.addOther(-SHARE_BYTES);
   }
 
@@ -135,6 +133,7 @@ export class EntryMap {
     if (!share) {
       share = new WorkloadShare(workload, this.#report, this.#meter.packed);
       this.#shares.set(workload, share);
+      if (podOfWorkload(workload) !== undefined) this.#podShares.add(share);
       this.#meter.addOther(SHARE_BYTES);
     }
     return share;

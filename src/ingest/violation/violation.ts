@@ -208,6 +208,11 @@ export function workloadKey({ workload, namespace }: Identity): string {
   return [namespace, workload.kind, workload.name].join(SEPARATOR);
 }
 
+/** The key of a pod that is a workload of its own. */
+export function podWorkloadKey(pod: string): string {
+  return `${POD_WORKLOAD}${pod}`;
+}
+
 /** The pod in the key of a workload; undefined where the workload is another object. */
 export function podOfWorkload(key: string): string | undefined {
   return key.startsWith(POD_WORKLOAD) ? key.slice(POD_WORKLOAD.length) : undefined;

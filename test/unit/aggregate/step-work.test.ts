@@ -6,7 +6,7 @@
 import { afterEach, expect, it, vi } from "vitest";
 import { Aggregator } from "../../../src/aggregate/aggregator.ts";
 import { SetNumbers } from "../../../src/aggregate/counts/set-numbers.ts";
-import { touchEarlyReports } from "../../../src/aggregate/early-entries.ts";
+import { hasResolvableEntries, resolveEarlyEntries, touchEarlyReports } from "../../../src/aggregate/early-entries.ts";
 import { Entry } from "../../../src/aggregate/entries/entry.ts";
 import { EntryMap } from "../../../src/aggregate/entries/entry-map.ts";
 import { drainChanges } from "../../../src/aggregate/journal-changes.ts";
@@ -16,8 +16,10 @@ import { PendingCounts } from "../../../src/aggregate/ledger/pending-counts.ts";
 import { recoverSet } from "../../../src/aggregate/ledger/recovered-counts.ts";
 import { ReportEntries } from "../../../src/aggregate/ledger/report-entries.ts";
 import { recordEventUpdates } from "../../../src/events/event-updates.ts";
+import { SubjectNames } from "../../../src/ingest/violation/subject-names.ts";
 import { reportKey } from "../../../src/ingest/violation/violation.ts";
 import { subtractReported } from "../../../src/leadership/subtract-reported.ts";
+import { SplitMap } from "../../../src/lib/collections/split-map.ts";
 import { runAtOnce, type Steps } from "../../../src/lib/pacing/steps.ts";
 import { buildReport } from "../../../src/reconcile/write-attempt.ts";
 import { renderInSteps, renderReport } from "../../../src/report/render.ts";
@@ -266,4 +268,19 @@ it("a name that becomes known looks at the reports of its namespace only", () =>
   add(aggregator, throttleNotice({ NamespaceName: "ns-q" }));
   expect(looks).toHaveBeenCalledTimes(2);
   expect(aggregator.ledgers.size).toBe(reports);
+});
+
+it("a name that becomes known looks at no workload that has an owner", () => {
+  const { aggregator, ledger } = fill(HELD);
+  const pod = "alone";
+  const unnamed = alert({ PodName: pod, OwnerRef: "Pod", OwnerName: pod, Operation: "File", Resource: "/x/q" });
+  add(aggregator, unnamed);
+  const names = new SubjectNames();
+  const { violation: found } = violation(alert({ PodName: pod, OwnerName: "w-q" }));
+  const scans = vi.spyOn(SplitMap.prototype, "values");
+  expect([...touchEarlyReports(aggregator.ledgers, found)].length).toBe(1);
+  names.learn(found, { hasOwner: true, containerId: "" });
+  expect([hasResolvableEntries(ledger, names), resolveEarlyEntries(ledger, names)]).toEqual([true, 1]);
+  expect([...ledger.entries.podShares]).toEqual([]);
+  expect(scans).not.toHaveBeenCalled();
 });
