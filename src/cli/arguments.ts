@@ -42,7 +42,7 @@ Examples:
   ${PRODUCT} run --kubeconfig ~/.kube/config --relay-address localhost:32767
   ${PRODUCT} run --config pvo.yaml --print-config
 
-Exit codes: 0 stopped as asked, 1 failed, 2 wrong flags or configuration.
+Exit codes: 0 stopped on request, 1 failed, 2 wrong flags or configuration.
 `;
 
 const COLLECT_NOTES = `
@@ -51,7 +51,7 @@ Needs a NATS server with JetStream (scale.nats) and owners; see docs/scaling.md.
 Examples:
   ${PRODUCT} collect --config /etc/${PRODUCT}/config.yaml
 
-Exit codes: 0 stopped as asked, 1 failed or stopped with counts not published, 2 wrong flags or configuration.
+Exit codes: 0 stopped on request, 1 failed or stopped with counts not published, 2 wrong flags or configuration.
 `;
 
 const REPLAY_NOTES = `

@@ -70,9 +70,9 @@ Examples:
   ${PLUGIN} export -A --out violations/         # the state as YAML, for Git
   ${PLUGIN} gate -A --severity high --baseline violations/
 
-Exit codes: 0 done, 1 the answer is no (gate, export --check, readiness), 2 wrong call, 3 the answer is unknown
+Exit codes: 0 done, 1 the answer is no (gate, export --check, readiness), 2 wrong usage, 3 the answer is unknown
 (no connection, no rights, no CRDs, no such report, a file that is not a report; gate and readiness: a cut list, a gap
-that lasts, an operator that may not be running).
+that has not ended, an operator that may not be running).
 `;
 
 type Flag = readonly [flags: string, about: string];
@@ -141,7 +141,7 @@ export const COMMANDS: readonly Definition[] = [
       ["-o, --output <FORM>", "wide, json, yaml, name, csv, jsonpath=TEMPLATE or custom-columns=SPEC."],
       ["--sort-by <KEY>", "severity, count, last-seen, first-seen, namespace, workload, policy, or a JSONPath."],
       ["--no-headers", "Leaves out the header."],
-      ["-w, --watch", "Goes on and prints what changes; looks every 5 s."],
+      ["-w, --watch", "Keeps running and prints changes; reads every 5 s."],
       limitTo("violations"),
     ],
   },
@@ -167,7 +167,7 @@ REPORT is NAME, NAMESPACE/NAME or cpvr/NAME; ID is the id of a violation (-o wid
       LEASE,
       ...FILTER,
       ["--window <TIME>", "How far back; default: as far as the reports go."],
-      ["--buckets <N>", "Number of parts, where the reports have no history; default 24."],
+      ["--buckets <N>", "Number of bars, where the reports have no history; default 24."],
     ],
   },
   {
@@ -177,12 +177,12 @@ REPORT is NAME, NAMESPACE/NAME or cpvr/NAME; ID is the id of a violation (-o wid
     flags: [
       ...PLACE,
       LEASE,
-      ["--window <TIME>", "The time looked at; default 7d."],
+      ["--window <TIME>", "The period to check; default 7d."],
       ["-o, --output <FORM>", "json or yaml."],
       limitTo("reports"),
     ],
     notes: `
-Exit codes: 0 all ready, 1 not ready, 2 wrong call, 3 not enough is known.
+Exit codes: 0 all ready, 1 not ready, 2 wrong usage, 3 unknown.
 `,
   },
   {
@@ -221,15 +221,15 @@ Exit codes: 0 all ready, 1 not ready, 2 wrong call, 3 not enough is known.
       LEASE,
       ...FILTER,
       ["--all", "Every open violation; default: allowed or unknown, and first seen in the last 24 hours."],
-      ["--baseline <DIR>", "Passes over what an exported directory has; then of any age."],
-      ["--require-coverage", "Ends with 3 when alerts may have been missed in the time looked at."],
+      ["--baseline <DIR>", "Ignores violations that an exported directory has; checks the others at any age."],
+      ["--require-coverage", "Exits with 3 when alerts may have been missed in the period."],
       ["--wait <TIME>", "Looks again until the gate passes, up to this long: 30s, 5m."],
       ["-o, --output <FORM>", "text (default), json, junit or sarif."],
       ["--export-dir <DIR>", "Directory of the export, for the paths in SARIF; default: --baseline, else violations."],
       limitTo("violations"),
     ],
     notes: `
-Exit codes: 0 PASSED, 1 FAILED, 2 wrong call, 3 UNKNOWN.
+Exit codes: 0 PASSED, 1 FAILED, 2 wrong usage, 3 UNKNOWN.
 `,
   },
   {
