@@ -9,7 +9,7 @@ import { type EpochUs, hasMicroseconds, secondsToUs, TimeReader } from "../lib/t
 import type { TallySelector } from "./alert-tally.ts";
 import type { AlertHash } from "./cells/alert-hash.ts";
 import type { CellStore } from "./cells/cell-store.ts";
-import { countedTimeUs, decode } from "./decode.ts";
+import { countedTimeUs, decode, ownTimeUs } from "./decode.ts";
 import type { DuplicateFilter } from "./duplicates.ts";
 import { AlertEvidence } from "./evidence/evidence.ts";
 import type { Redact } from "./evidence/redact.ts";
@@ -37,6 +37,11 @@ export interface IngestParts {
   nowUs: () => EpochUs;
   /** Largest lead of an alert's own time over its arrival; default 5 min. */
   maxAheadUs?: EpochUs | undefined;
+  /**
+   * Time of a clock that the replicas share; undefined where it is unknown. Stands in for the arrival of an alert without
+   * a time of its own, or with one that is too far ahead of the own clock, which may be behind.
+   */
+  sharedNowUs?: (() => EpochUs | undefined) | undefined;
   /** `scope`: of the violation that it may have been; undefined when unreadable, null for none. */
   onRejected: (reason: Rejection, detail: string, line: number, scope: Scope | undefined | null) => void;
   onThrottled: (notice: ThrottleNotice) => void;
@@ -79,7 +84,7 @@ export class Ingest {
     const arrivalUs = nowUs();
     const ownUs = this.#times.read(raw.bytes, raw.timeStart, raw.timeEnd) ?? secondsToUs(raw.timestamp);
     if (this.#times.hasMicroseconds && this.#isDuplicate(ownUs, arrivalUs)) return;
-    const timeUs = countedTimeUs(ownUs, arrivalUs, this.#parts.maxAheadUs);
+    const timeUs = countedTimeUs(ownUs, this.#toShared(ownUs, arrivalUs), this.#parts.maxAheadUs);
     if (isCounted) {
       cells.count(cell, timeUs);
       counters.counted++;
@@ -92,8 +97,9 @@ export class Ingest {
   #decode(alert: Alert, known: number | undefined, line: number): void {
     const { cells, counters, hash, names, nowUs, redact, selector } = this.#parts;
     const arrivalUs = nowUs();
+    const sharedUs = this.#toShared(ownTimeUs(alert), arrivalUs);
     const decoded = this.#searchBudgets.spend(alert, arrivalUs, (budget) =>
-      decode(alert, arrivalUs, (text) => redact(text, budget), this.#parts.maxAheadUs),
+      decode(alert, sharedUs, (text) => redact(text, budget), this.#parts.maxAheadUs),
     );
     if (decoded.kind === "rejected") {
       counters.rejected[decoded.reason]++;
@@ -114,6 +120,13 @@ export class Ingest {
       const source = known === undefined ? new AlertEvidence(alert, activity, redact) : cells;
       this.#add({ violation, timeUs, source, cell }, timeUs === ownUs, line);
     }
+  }
+
+  /** The arrival by the shared clock, where the own time does not count by the own clock. */
+  #toShared(ownUs: EpochUs | undefined, arrivalUs: EpochUs): EpochUs {
+    const { maxAheadUs, sharedNowUs } = this.#parts;
+    if (ownUs !== undefined && countedTimeUs(ownUs, arrivalUs, maxAheadUs) === ownUs) return arrivalUs;
+    return sharedNowUs?.() ?? arrivalUs;
   }
 
   /** Counts the alert hashed last if it is a duplicate. Without microseconds equal alerts may be of two events. */

@@ -256,12 +256,13 @@ export class LeaderTakeover implements ControllerObserver {
   }
 
   #share(options: StandbyOptions): Shared {
-    const { aggregator, clock } = this.#parts;
+    const { aggregator, clock, otherNowMs } = this.#parts;
     return {
       standby: new Standby(options, { clock, addThrottleNotice: (notice) => aggregator.addThrottleNotice(notice) }),
       overlap: new Overlap(options, {
         aggregator,
         clock,
+        otherNowMs,
         onMissing: (namespace, policyName) => this.#declareHandover(namespace, policyName),
         onElapsed: () => this.#update("elapsed"),
       }),

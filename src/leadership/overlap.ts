@@ -14,6 +14,7 @@ import { reportKey, type ThrottleNotice, type ViolationFacts } from "../ingest/v
 import type { Clock } from "../lib/clock.ts";
 import { Slices } from "../lib/pacing/slices.ts";
 import type { Steps } from "../lib/pacing/steps.ts";
+import type { EpochUs } from "../lib/time.ts";
 import { ReportedUntil, ReportedUntilIndex } from "../report/reported-until.ts";
 import { subtractReported } from "./subtract-reported.ts";
 import { type ReportTakeover, UNDATED_MARGIN_US } from "./unreported-alerts.ts";
@@ -28,6 +29,8 @@ export interface OverlapOptions {
 export interface OverlapParts {
   aggregator: Aggregator;
   clock: Clock;
+  /** Time of a clock that the replicas share, in milliseconds since the epoch; undefined where it is unknown. */
+  otherNowMs?: (() => number | undefined) | undefined;
   /** A report may be short of some counts that the previous leader did not write. */
   onMissing: (namespace: string | undefined, policyName: string) => void;
   /** Called at the end: alerts can go straight to the ledgers. */
@@ -83,7 +86,7 @@ export class Overlap implements AlertTally {
     // In the report of a namespace only what was seen lately can be on its way; counts of other namespaces may have
     // been moved to a cluster report at any time.
     const isCluster = report.metadata.namespace === undefined;
-    this.shown.set(report, isCluster ? 0 : this.#parts.clock.nowMs() * 1000 - ON_ITS_WAY_US);
+    this.shown.set(report, isCluster ? 0 : this.#onItsWayUs);
   }
 
   /** Adds to the ledgers what a standby held. */
@@ -103,9 +106,15 @@ export class Overlap implements AlertTally {
 
   /** Starts to wait for the end. */
   start(): void {
-    const { clock } = this.#parts;
-    this.shown.forgetBefore(clock.nowMs() * 1000 - ON_ITS_WAY_US);
+    this.shown.forgetBefore(this.#onItsWayUs);
     this.#waitAgain();
+  }
+
+  /** An alert that is still on its way here is not older, by either clock. */
+  get #onItsWayUs(): EpochUs {
+    const { clock, otherNowMs } = this.#parts;
+    const nowMs = Math.min(clock.nowMs(), otherNowMs?.() ?? Number.POSITIVE_INFINITY);
+    return nowMs * 1000 - ON_ITS_WAY_US;
   }
 
   /**

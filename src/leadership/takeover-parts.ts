@@ -46,4 +46,6 @@ export interface TakeoverParts {
   queue: ReportQueue;
   journaling: Journaling | undefined;
   onGap: (gap: Gap) => void;
+  /** As OverlapParts.otherNowMs. */
+  otherNowMs?: (() => number | undefined) | undefined;
 }

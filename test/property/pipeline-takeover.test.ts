@@ -232,3 +232,26 @@ it("counts that were moved to a cluster report are published as persisted once t
   await s.clock.advance(60_000);
   expect([held.occurrences, takeover.persistedUntilMs]).toEqual([1, s.clock.nowMs()]);
 });
+
+it.each([3_600_000, -3_600_000])(
+  "an alert that the previous leader has reported is not counted again by a clock that is wrong by %d ms",
+  async (byMs) => {
+    const store = new MemorySink();
+    const first = await startSimulation({ store });
+    const { clock } = first;
+    await clock.advance(5000);
+    send(first, "a", 3);
+    await first.stop();
+    const late = clock.nowMs() - START_MS;
+    clock.stepWall(byMs);
+    const otherNowMs = () => START_MS + clock.elapsedMs;
+    const next = new Simulation({ store, clock, options: { standby: STANDBY, writerId: "next" }, otherNowMs });
+    next.pipeline.onConnected();
+    await next.settleWhile(next.pipeline.load(SIGNAL, { persistedUntilMs: clock.nowMs() }));
+    next.pipeline.controller.start();
+    for (const ms of [5000, late + 1000])
+      next.pipeline.onAlert(alert({ PolicyName: "a", HostPID: 1, UpdatedTime: formatTimeAt(ms) }), 0);
+    await clock.advance(60_000);
+    expect(store.occurrences).toBe(4);
+  },
+);

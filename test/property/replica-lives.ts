@@ -2,7 +2,7 @@
 // Copyright The policy-violation-operator Authors
 
 // Several lives of two replicas over one store, from one seed: leaders are killed, standbys take over, answers get lost,
-// writes arrive late, violations are evicted.
+// writes arrive late, violations are evicted, wall clocks are set.
 
 import { copyFileSync, existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -36,6 +36,8 @@ export interface ChaosOptions extends Pick<PipelineOptions, "limits" | "memory">
   seconds: number;
   /** Alerts that a standby holds at most. */
   maxAlerts: number;
+  /** By how much a replica's wall clock is wrong at most, either way; it is set again at random times. Default 0. */
+  maxClockErrorMs?: number;
 }
 
 const waitForever = () => new Promise<never>(() => {});
@@ -51,9 +53,13 @@ class Life {
   readonly #world: World;
   readonly #store: MemorySink;
   readonly #faults: number;
+  readonly #maxClockErrorMs: number;
+  #clockErrorMs = 0;
 
   constructor(world: World, store: MemorySink, name: string, path: string | undefined, options: ChaosOptions) {
     this.#world = world;
+    this.#maxClockErrorMs = options.maxClockErrorMs ?? 0;
+    this.setClock();
     this.#store = store;
     this.#faults = options.faults;
     this.lagMs = world.pickBelow(300);
@@ -74,6 +80,7 @@ class Life {
     const pipeline = new Pipeline(createPipelineOptions({ pace, writerId: name, limits, memory, standby }), {
       journaling: this.journaling,
       sink: this.#createSink(),
+      otherNowMs: () => Math.floor(world.nowMs / 1000) * 1000,
       events: { record() {} },
       clock,
       logger: silentLogger,
@@ -83,10 +90,28 @@ class Life {
     this.pipeline.onConnected();
   }
 
+  /** Sets the wall clock to a wrong time. */
+  setClock(): void {
+    const maxMs = this.#maxClockErrorMs;
+    if (maxMs > 0) this.#clockErrorMs = this.#world.pickBelow(2 * maxMs) - maxMs;
+  }
+
+  /** A time by this replica's wall clock as it is set now. */
+  toOwnMs(ms: number | undefined): number | undefined {
+    return ms === undefined ? undefined : ms + this.#clockErrorMs;
+  }
+
+  /** Everything that this leader counted before is in reports. */
+  get persistedUntilMs(): number | undefined {
+    const ms = this.pipeline.takeover.persistedUntilMs;
+    // 0: not known.
+    return ms === undefined || ms === 0 ? ms : ms - this.#clockErrorMs;
+  }
+
   #createClock(): Clock {
     const world = this.#world;
     return {
-      nowMs: () => world.nowMs,
+      nowMs: () => world.nowMs + this.#clockErrorMs,
       monotonicMs: () => world.nowMs,
       random: () => world.random(),
       turn: () => Promise.resolve(),
@@ -192,6 +217,7 @@ class Chaos {
     const endMs = world.nowMs + this.#options.seconds * 1000;
     let killMs = world.nowMs + 10_000 + world.pickBelow(20_000);
     while (world.nowMs < endMs) {
+      if (this.#options.maxClockErrorMs && world.random() < 0.02) this.#lives[world.pickBelow(2)]?.setClock();
       this.#send(world.random() < 0.1 ? world.pickBelow(30) : world.pickBelow(3));
       await world.advance(50 + world.pickBelow(400));
       if (world.nowMs < killMs || this.#leader === undefined || !this.#lives[getOther(this.#leader)]?.isAlive) continue;
@@ -220,9 +246,10 @@ class Chaos {
   /** The leader renews its Lease, which says until when its counts are in reports. */
   #renew(): void {
     const leader = this.#leader === undefined ? undefined : this.#lives[this.#leader];
-    if (leader?.isAlive && leader.isLeader) this.#persistedUntilMs = leader.pipeline.takeover.persistedUntilMs;
+    if (leader?.isAlive && leader.isLeader) this.#persistedUntilMs = leader.persistedUntilMs;
     for (const life of this.#lives) {
-      if (life?.isAlive && !life.isLeader) life.pipeline.takeover.onLeaderProgress(this.#persistedUntilMs);
+      if (life?.isAlive && !life.isLeader)
+        life.pipeline.takeover.onLeaderProgress(life.toOwnMs(this.#persistedUntilMs));
     }
     this.#world.after(RENEWAL_MS, () => this.#renew());
   }
@@ -246,13 +273,14 @@ class Chaos {
     life.isAlive = false;
     life.isLeader = false;
     this.#leader = undefined;
-    const previous = { isReleased: false, persistedUntilMs: this.#persistedUntilMs };
+    const persistedUntilMs = this.#persistedUntilMs;
     const untilMs = world.nowMs + 1000 + world.pickBelow(15_000);
     while (world.nowMs < untilMs) {
       this.#send(world.pickBelow(3));
       await world.advance(200);
     }
-    await this.#lead(getOther(replica), previous);
+    const heir = getOther(replica);
+    await this.#lead(heir, { isReleased: false, persistedUntilMs: this.#lives[heir]?.toOwnMs(persistedUntilMs) });
     world.after(world.pickBelow(20_000), () => this.#start(replica));
   }
 

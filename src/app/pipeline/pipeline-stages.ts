@@ -80,7 +80,7 @@ export function createStages(options: PipelineOptions, parts: PipelineParts): Pi
 /** Creates the first stage, which counts alerts where the takeover says. */
 export function createIngest(
   options: PipelineOptions,
-  { clock, maxAheadUs = MAX_AHEAD_US }: PipelineParts,
+  { clock, maxAheadUs = MAX_AHEAD_US, otherNowMs }: PipelineParts,
   stages: PipelineStages,
   callbacks: Pick<IngestParts, "nowUs" | "onRejected" | "onThrottled">,
 ): Ingest {
@@ -91,6 +91,7 @@ export function createIngest(
     get maxAheadUs() {
       return maxAheadUs + takeover.clockBehindUs;
     },
+    sharedNowUs: () => toOptionalUs(otherNowMs?.()),
     names: early.names,
     selector: takeover,
     findRefusal: (namespace) => aggregator.findRefusal(namespace),
@@ -124,10 +125,10 @@ function createTakeover(
   parts: PipelineParts,
   { gapEvents, ...stages }: Built<"aggregator" | "coverage" | "controller" | "gapEvents">,
 ): LeaderTakeover {
-  const { sink, clock, logger, journaling } = parts;
+  const { sink, clock, logger, journaling, otherNowMs } = parts;
   return new LeaderTakeover(
     { standby: options.standby, writerId: getWriterId(options, parts) },
-    { ...{ sink, clock, logger, journaling }, ...stages, onGap: (gap) => gapEvents.startGap(gap) },
+    { ...{ sink, clock, logger, journaling, otherNowMs }, ...stages, onGap: (gap) => gapEvents.startGap(gap) },
   );
 }
 
