@@ -24,6 +24,11 @@ export interface ControllerObserver {
   onTaking?(ledger: Ledger): void;
 }
 
+/** Calls all observers before the pending counts are taken. */
+export function notifyTaking(observers: readonly ControllerObserver[], ledger: Ledger): void {
+  for (const observer of observers) observer.onTaking?.(ledger);
+}
+
 /** Calls all observers after a write, with turns of the event loop between the steps of the longer work. */
 export async function notifyWritten(
   observers: readonly Pick<ControllerObserver, "onWritten" | "recordWritten">[],

@@ -30,6 +30,8 @@ export interface ReconcilerParts {
   onOvertaken?: ((found: Report, known?: ObjectMeta) => ReconcileResult | undefined) | undefined;
   /** Called when retention has removed the stored report. */
   onRemoved: () => void;
+  /** Charges the budget for a large report: writes beyond the one that its turn is. */
+  spend: (writes: number) => void;
   /** Called with each answer of the sink; milliseconds. */
   onResult: (kind: WriteResult["kind"], durationMs: number) => void;
 }

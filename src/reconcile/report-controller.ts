@@ -19,7 +19,7 @@ import type { EpochUs } from "../lib/time.ts";
 import { rebaseOn } from "../report/parse.ts";
 import { RenderedViolations } from "../report/rendered-violations.ts";
 import { BusyReports } from "./busy-reports.ts";
-import { type ControllerObserver, notifyWritten } from "./controller-observer.ts";
+import { type ControllerObserver, notifyTaking, notifyWritten } from "./controller-observer.ts";
 import { Deletions } from "./deletions.ts";
 import { GoneNamespaces } from "./gone-namespaces.ts";
 import type { ReconcileResult } from "./reconcile-steps.ts";
@@ -31,7 +31,7 @@ import { getCommonRefusal, isFailing, listRefusals, type WorkItem } from "./work
 import { toReportRef } from "./write-attempt.ts";
 
 export interface ReportControllerOptions {
-  /** Over all reports. */
+  /** Over all reports; one of more than 64 KiB counts as several. */
   writesPerSecond: number;
   writeBurst: number;
   /** Names this process in the watermark, unlike any other that ever ran; undefined writes none (a directory). */
@@ -281,9 +281,8 @@ export class ReportController {
       render: () => ({ ...this.#parts.render(), rendered: this.rendered }),
       writerId: this.#writerId,
       rebase: (...base) => this.#rebase(...base),
-      onTaking: () => {
-        for (const observer of this.#observers) observer.onTaking?.(ledger);
-      },
+      spend: (writes) => this.#loop.spend(writes),
+      onTaking: () => notifyTaking(this.#observers, ledger),
       onWritten: (...written) => notifyWritten(this.#observers, written, this.#parts.clock),
       onRemoved: () => this.removed++,
     });

@@ -14,7 +14,7 @@ import type { WriteResult } from "../sinks/report-sink.ts";
 import { type AttemptState, type ReconcileResult, STEPS } from "./reconcile-steps.ts";
 import type { ReconcilerParts } from "./reconciler-parts.ts";
 import { findPersistedSeq, isSameWrite, parseMarks } from "./watermark.ts";
-import { type Attempt, buildReport, getTextLength, limitBytes, toReportRef } from "./write-attempt.ts";
+import { type Attempt, buildReport, countWrites, getTextLength, limitBytes, toReportRef } from "./write-attempt.ts";
 
 /** Tries of one turn that follow each other at once: a conflict or a shrink needs no pause. */
 const MAX_QUICK_TRIES = 8;
@@ -102,8 +102,9 @@ export class ReportReconciler {
   }
 
   async #write(attempt: Attempt, signal: AbortSignal): Promise<WriteResult> {
-    const { clock, sink, onResult } = this.#parts;
+    const { clock, sink, spend, onResult } = this.#parts;
     const startMs = clock.monotonicMs();
+    spend(countWrites(attempt.report) - 1);
     const result = await sink.write(attempt.report, signal);
     onResult(result.kind, clock.monotonicMs() - startMs);
     return result;

@@ -5,7 +5,7 @@
 
 import type { Ledger } from "../aggregate/ledger/ledger.ts";
 import { API_GROUP_VERSION, CLUSTER_REPORT_KIND, MANAGED_BY_LABEL, PRODUCT, REPORT_KIND } from "../api/names.ts";
-import { toReportText } from "../api/report-text.ts";
+import { toReportText, toViolationText } from "../api/report-text.ts";
 import type { ObjectMeta, Report, ReportBody } from "../api/v1alpha1.ts";
 import type { RenderOptions } from "../report/render.ts";
 import { addMark, type Mark } from "./watermark.ts";
@@ -58,6 +58,15 @@ export function toReportRef(ledger: Ledger): { namespace?: string; name: string 
 /** Returns the number of characters of a report as JSON. */
 export function getTextLength(report: Report): number {
   return toReportText(report).length;
+}
+
+/** A report of more counts as several writes: what a write costs the API server and etcd goes with its size. */
+const BYTES_PER_WRITE = 64 * 1024;
+
+/** Returns what a write of the report counts as: 1 for each 64 KiB of its violations as JSON, and at least 1. */
+export function countWrites({ violations }: Report): number {
+  const bytes = violations.reduce((sum, each) => sum + toViolationText(each).length, 0);
+  return Math.max(1, bytes / BYTES_PER_WRITE);
 }
 
 /** Returns `options` for a report of at most `maxBytes`. */

@@ -4,6 +4,7 @@
 // Pace and order of writes for any stream.
 
 import { describe, expect, it } from "vitest";
+import type { Report } from "../../src/api/v1alpha1.ts";
 import { alert, formatTimeAt, LIMITS, MEMORY, toLetters } from "../support/gen.ts";
 import { findProblems, Simulation, startSimulation } from "./pipeline-simulation.ts";
 
@@ -231,6 +232,23 @@ describe("many reports", () => {
       await s.clock.advance(2000);
     }
     expect(s.store.get("shop/no-package-managers")?.summary.occurrences).toBe(2);
+  });
+
+  it("wait for a large one, which counts as one write for each 64 KiB", async () => {
+    const s = await startSimulation({ options: { writesPerSecond: 1, writeBurst: 1 } });
+    for (let n = 0; n < 200; n++) {
+      const file = { Operation: "File", Resource: `/srv/${toLetters(n)}`, Data: "x".repeat(500) };
+      s.send(alert({ ...file, PolicyName: "large" }));
+    }
+    await s.clock.advance(500);
+    const large = s.store.get("shop/large") as Report;
+    const writes = JSON.stringify(large.violations).length / 65_536;
+    expect(writes).toBeGreaterThan(2.5);
+    s.send(alert({ PolicyName: "small" }));
+    await s.clock.advance(writes * 1000 - 600);
+    expect(s.store.get("shop/small")).toBeUndefined();
+    await s.clock.advance(600);
+    expect(s.store.get("shop/small")?.summary.occurrences).toBe(1);
   });
 
   it("of one namespace do not delay the first report of another", async () => {

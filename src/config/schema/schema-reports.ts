@@ -66,7 +66,8 @@ export const reports = section("Size and write rate of reports.", {
     unit: "ms",
   }),
   writesPerSecond: wholeNumber({
-    about: "Report writes a second, over all reports.",
+    about:
+      "Report writes a second, over all reports. A report of more than 64 KiB counts as one write for each 64 KiB.",
     default: 20,
     min: 1,
     max: 1000,

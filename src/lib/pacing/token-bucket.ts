@@ -24,6 +24,11 @@ export class TokenBucket {
     return true;
   }
 
+  /** Takes tokens that were used, more than there are if need be: those that follow wait for them. */
+  spend(tokens: number): void {
+    this.#tokens -= tokens;
+  }
+
   /** Milliseconds until a token is there; 0 when there is one. */
   waitMs(nowMs: number): number {
     this.#refill(nowMs);

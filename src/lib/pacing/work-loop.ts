@@ -50,6 +50,11 @@ export class WorkLoop {
     await Promise.all(this.#open);
   }
 
+  /** Charges more than a key for one that is being processed: that much later the next one begins. */
+  spend(keys: number): void {
+    this.#bucket.spend(keys);
+  }
+
   /** Begins nothing for `ms`; a shorter pause does not end a longer one. */
   pause(ms: number): void {
     this.#pausedUntilMs = Math.max(this.#pausedUntilMs, this.#options.clock.monotonicMs() + ms);

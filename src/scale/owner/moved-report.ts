@@ -108,6 +108,8 @@ export class MovedReport {
       sink: this.#mark(parts.sink),
       writerId: MOVED_ID,
       rebase: (_, report) => this.#rebase(report),
+      // One write a report, beside the queue of the others.
+      spend: () => {},
       onTaking: () => movePositions(this.#waiting, this.#sent),
       onRemoved: () => {},
     });
