@@ -51,6 +51,7 @@ export function* rebaseOn(ledger: Ledger, report: Report | undefined, deletedUs?
   yield* ledger.transfer.rebase({ ...parseDistinct(report), totals, entries });
   // The severities of violations that are not listed are not known one by one.
   if (report.omitted) ledger.policy.raiseSeverity(policy.severity ?? 0, totals.lastUs);
+  ledger.policy.renderedSeverity = policy.severity ?? 0;
 }
 
 function parseDistinct({ summary }: Report): Omit<Base, "totals" | "entries"> {

@@ -28,7 +28,7 @@ class NewestValue<T> {
 export class KnownPolicy {
   /** The highest severity of violations that are no longer known one by one; 0 for none. */
   severityFloor = 0;
-  /** The severity of the report that was rendered last; undefined before the first. */
+  /** The severity of the report that was rendered or read last; undefined before the first. */
   renderedSeverity: number | undefined;
   /** Latest time at which one of those violations was seen. */
   #floorUs: EpochUs = 0;
