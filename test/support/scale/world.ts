@@ -383,11 +383,14 @@ export class ScaleWorld {
 }
 
 function isDeclared(report: Report | undefined, us: number): boolean {
-  return (report?.coverage.recent ?? []).some((gap) => {
-    const from = parseMicroTime(gap.from) ?? 0;
-    const to = parseMicroTime(gap.to ?? "") ?? Number.POSITIVE_INFINITY;
-    return from <= us && us <= to;
-  });
+  const { recent = [], gaps = 0 } = report?.coverage ?? {};
+  const listed = recent.map(({ from, to }) => ({
+    fromUs: parseMicroTime(from) ?? 0,
+    toUs: parseMicroTime(to ?? "") ?? Number.POSITIVE_INFINITY,
+  }));
+  if (listed.some(({ fromUs, toUs }) => fromUs <= us && us <= toUs)) return true;
+  // Older ones are counted, and not listed any more.
+  return gaps > MAX_COVERAGE_GAPS && listed.every(({ fromUs }) => us < fromUs);
 }
 
 function toLetters(n: number): string {
