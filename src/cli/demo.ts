@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// `demo`: the main job with nothing installed. A KubeArmor node server in another process streams the sample alerts
+// `demo`: the whole flow without a cluster. A KubeArmor node server in another process streams the sample alerts
 // over gRPC; the pipeline that `run` uses writes the reports as YAML; then everything is shown.
 
 import { spawn } from "node:child_process";
