@@ -54,8 +54,9 @@ export function* rebaseOn(ledger: Ledger, report: Report | undefined, deletedUs?
   ledger.policy.renderedSeverity = policy.severity ?? 0;
 }
 
-function parseDistinct({ summary }: Report): Omit<Base, "totals" | "entries"> {
+function parseDistinct({ metadata, summary }: Report): Omit<Base, "totals" | "entries"> {
   return {
+    createdUs: time(metadata.creationTimestamp),
     violations: toCount(summary?.violations),
     workloads: toCount(summary?.workloads),
     pods: toCount(summary?.pods),

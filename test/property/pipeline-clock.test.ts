@@ -97,6 +97,19 @@ describe("retention", () => {
     expect(s.store.get(KEY)?.expired).toBeUndefined();
   });
 
+  it("keeps a report of a node with a clock 31 days behind after a restart until it is old itself", async () => {
+    const first = await startSimulation();
+    first.pipeline.onAlert(alert({ UpdatedTime: formatTimeAt(-31 * DAY_MS) }), 0);
+    await first.clock.advance(10_000);
+    await first.stop();
+    const s = await startSimulation({ store: first.store, clock: first.clock, options: OPTIONS });
+    await s.clock.advance(29 * DAY_MS);
+    expect(s.store.get(KEY)?.summary.occurrences).toBe(1);
+    expect(s.store.get(KEY)?.expired).toBeUndefined();
+    await s.clock.advance(2 * DAY_MS);
+    expect(s.store.reports).toEqual([]);
+  });
+
   it("counts the age of what this process wrote by monotonic time", async () => {
     const s = await startSimulation({ options: { retention: { retentionMs: 5 * HOUR_MS, sweepMs: HOUR_MS } } });
     s.pipeline.onAlert(alert({ UpdatedTime: formatTimeAt(-31 * DAY_MS) }), 0);

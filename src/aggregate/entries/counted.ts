@@ -5,6 +5,7 @@
 
 import type { Identity, PolicyFacts } from "../../ingest/violation/violation.ts";
 import { type Steps, visitInSteps } from "../../lib/pacing/steps.ts";
+import type { EpochUs } from "../../lib/time.ts";
 import type { Tally } from "../counts/tally.ts";
 import type { Totals } from "../counts/totals.ts";
 import { type Entry, getWrittenRule } from "./entry.ts";
@@ -45,6 +46,8 @@ export function* findHighestSeverity(
 export interface Base {
   totals: Totals;
   entries: readonly Entry[];
+  /** When the stored report was created, by the clock of its store; undefined where that is unknown. */
+  createdUs: EpochUs | undefined;
   violations: number;
   workloads: number;
   pods: number;

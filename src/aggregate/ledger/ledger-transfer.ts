@@ -86,7 +86,7 @@ export class LedgerTransfer {
     counts.committed = totals;
     counts.clearExpiry();
     if (entries.pending.totals.withoutDetails + (counts.inFlight?.withoutDetails ?? 0) === 0) policy.severityFloor = 0;
-    age.isOver = false;
+    age.rebase(base?.createdUs);
     policy.take();
     counts.violationsFloor = base?.violations ?? 0;
   }

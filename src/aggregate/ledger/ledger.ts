@@ -89,9 +89,13 @@ export class Ledger {
     return this.#entries.obtain(violation);
   }
 
-  /** Removes violations last seen before `beforeUs` and not written within `keptSweeps`; returns their number. */
+  /**
+   * Removes violations last seen before `beforeUs` and not written within `keptSweeps`; returns their number. A report that
+   * was stored later keeps all: its alerts may be from a node with a clock that is behind.
+   */
   *expire(beforeUs: EpochUs, keptSweeps = 0): Steps<number> {
     const keptSweep = this.#age.begin(keptSweeps);
+    if (this.#age.createdUs >= beforeUs) return 0;
     this.counts.violationsFloor = this.counts.violations;
     const { pending } = this.#entries;
     let gone = 0;

@@ -12,11 +12,19 @@ export class ReportAge {
   sweep = 0;
   /** True when the last sweep found nothing that is young enough to stay. */
   isOver = false;
+  /** Creation of the stored report, by the clock of its store; 0 where it is unknown, as of one that this process created. */
+  createdUs: EpochUs = 0;
   #writtenInSweep = NO_SWEEP;
 
   /** Begins a sweep; violations written in the returned sweep or a later one are kept. */
   begin(keptSweeps: number): number {
     return ++this.sweep - keptSweeps;
+  }
+
+  /** Starts again from a stored report, or from none. */
+  rebase(createdUs: EpochUs = 0): void {
+    this.isOver = false;
+    this.createdUs = createdUs;
   }
 
   recordWrite({ occurrences }: Totals): void {

@@ -139,6 +139,7 @@ describe("rebase", () => {
   const base = (mods: Partial<Base> = {}): Base => ({
     totals: { ...emptyTotals(), occurrences: 10, prevented: 10, firstUs: 1, lastUs: 2, gaps: 1 },
     entries: [],
+    createdUs: undefined,
     violations: 4,
     workloads: 1,
     pods: 5,
