@@ -18,7 +18,7 @@ import type { Logger } from "../../lib/logger.ts";
 import { toEpochUs } from "../../lib/time.ts";
 import type { HeldPart } from "../leases/lease-group.ts";
 import { pickIndex } from "../leases/rendezvous.ts";
-import { type Notice, type ReportDelta, SKEW_US } from "../messages/delta.ts";
+import { type DeltaContents, SKEW_US } from "../messages/delta.ts";
 import type { Bus } from "../stream/bus.ts";
 import { NodeFanOut } from "./node-fan-out.ts";
 import { Publisher } from "./publisher.ts";
@@ -218,28 +218,38 @@ export class Reader {
   async #publish(signal: AbortSignal): Promise<void> {
     const { clock } = this.#parts;
     while (!signal.aborted) {
-      this.#drain();
+      await this.#drain();
       await clock.sleep(this.#options.foldMs, signal);
     }
   }
 
-  #drain(): void {
+  /** Publishes one partition after the other: in between alerts are read. */
+  async #drain(): Promise<void> {
+    const { clock } = this.#parts;
+    const nowMs = clock.nowMs();
+    // Not later: a notice of a shard that is added meanwhile is in no message of the partitions before.
+    for (const shard of this.#shards.values())
+      shard.includedMs = shard.part.isHeld() ? (shard.includedMs ?? nowMs) : undefined;
+    for (let partition = 0; partition < this.#options.partitions; partition++) {
+      if (!this.publisher.isIdle(partition)) continue;
+      this.#drainPartition(partition);
+      await clock.turn();
+    }
+  }
+
+  #drainPartition(partition: number): void {
     const nowMs = this.#parts.clock.nowMs();
-    const contents = new Map<number, { reports: ReportDelta[]; notices: Notice[] }>();
-    for (let partition = 0; partition < this.#options.partitions; partition++)
-      if (this.publisher.isIdle(partition)) contents.set(partition, { reports: [], notices: [] });
+    const contents: DeltaContents = { reports: [], notices: [] };
     for (const shard of this.#shards.values()) {
       if (!shard.part.isHeld()) {
         shard.includedMs = undefined;
         continue;
       }
-      shard.includedMs ??= nowMs;
-      for (const [partition, { reports, notices }] of shard.counts.drain((of) => contents.has(of))) {
-        contents.get(partition)?.reports.push(...reports);
-        contents.get(partition)?.notices.push(...notices);
-      }
+      const { reports, notices } = shard.counts.drain(partition);
+      contents.reports.push(...reports);
+      contents.notices.push(...notices);
     }
-    for (const [partition, each] of contents) this.publisher.send(partition, each, nowMs);
+    this.publisher.send(partition, contents, nowMs);
   }
 
   async #checkStream(signal: AbortSignal): Promise<void> {

@@ -24,7 +24,14 @@ import { SubjectNames } from "../../ingest/violation/subject-names.ts";
 import type { Scope } from "../../ingest/violation/violation.ts";
 import type { Clock } from "../../lib/clock.ts";
 import { toEpochUs } from "../../lib/time.ts";
-import { drainReport, type GapNotice, type Notice, type ReportDelta, type ShardState } from "../messages/delta.ts";
+import {
+  type DeltaContents,
+  drainReport,
+  type GapNotice,
+  type Notice,
+  type ReportDelta,
+  type ShardState,
+} from "../messages/delta.ts";
 
 export interface ShardCountsOptions {
   memory: MemoryLimits;
@@ -141,21 +148,18 @@ export class ShardCounts implements AlertListener {
     this.#notify({ type: "gap", toUs, count: 0, ...gap });
   }
 
-  /** Takes the counts for the partitions that `isWanted` selects. */
-  drain(isWanted: (partition: number) => boolean): Map<number, { reports: ReportDelta[]; notices: Notice[] }> {
+  /** Takes the counts and notices for one partition. */
+  drain(partition: number): DeltaContents {
     this.#takeRejected();
-    const drained = new Map<number, { reports: ReportDelta[]; notices: Notice[] }>();
-    for (const [partition, notices] of this.#notices.entries())
-      if (isWanted(partition)) drained.set(partition, { reports: [], notices: notices.splice(0) });
+    const reports: ReportDelta[] = [];
     for (const [key, ledger] of this.#aggregator.ledgers) {
-      const contents = drained.get(this.#parts.getPartition(key));
-      if (!contents) continue;
+      if (this.#parts.getPartition(key) !== partition) continue;
       this.counters.joined += resolveEarlyEntries(ledger, this.#names);
       const report = drainReport(ledger);
-      if (report) contents.reports.push(report);
+      if (report) reports.push(report);
       this.#aggregator.drop(key);
     }
-    return drained;
+    return { reports, notices: this.#notices[partition]?.splice(0) ?? [] };
   }
 
   /** Owners know which reports a notice concerns. */
