@@ -19,15 +19,16 @@ export interface Clock {
   random(): number;
 }
 
-function sleep(ms: number, signal?: AbortSignal): Promise<void> {
+/** Sleeps as Clock.sleep does, by the timers of a clock. */
+export function sleepBy(clock: Pick<Clock, "after">, ms: number, signal?: AbortSignal): Promise<void> {
   if (signal?.aborted) return Promise.resolve();
   return new Promise((resolve) => {
     const done = () => {
-      clearTimeout(timer);
+      cancel();
       signal?.removeEventListener("abort", done);
       resolve();
     };
-    const timer = setTimeout(done, ms);
+    const cancel = clock.after(ms, done);
     signal?.addEventListener("abort", done, { once: true });
   });
 }
@@ -35,7 +36,7 @@ function sleep(ms: number, signal?: AbortSignal): Promise<void> {
 export const systemClock: Clock = {
   nowMs: () => Date.now(),
   monotonicMs: () => performance.now(),
-  sleep,
+  sleep: (ms, signal) => sleepBy(systemClock, ms, signal),
   after(ms, fn) {
     const timer = setTimeout(fn, ms);
     return () => clearTimeout(timer);

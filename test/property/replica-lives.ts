@@ -16,11 +16,11 @@ import type { PreviousLeader } from "../../src/leadership/takeover-parts.ts";
 import type { Clock } from "../../src/lib/clock.ts";
 import { silentLogger } from "../../src/lib/logger.ts";
 import type { ReportSink, WriteResult } from "../../src/sinks/report-sink.ts";
+import { FakeClock } from "../support/fake-clock.ts";
 import { alert, createPipelineOptions, formatTimeAt, hostAlert, START_MS } from "../support/gen.ts";
 import { MemorySink } from "../support/memory-sink.ts";
 import { sendRaw } from "../support/send-raw.ts";
 import { findBackwardSteps } from "./pipeline-simulation.ts";
-import { World } from "./world.ts";
 
 const SIGNAL = new AbortController().signal;
 const RENEWAL_MS = 2000;
@@ -38,6 +38,17 @@ export interface ChaosOptions extends Pick<PipelineOptions, "limits" | "memory">
   maxAlerts: number;
   /** By how much a replica's wall clock is wrong at most, either way; it is set again at random times. Default 0. */
   maxClockErrorMs?: number;
+}
+
+/** Time and chance of one run, which all processes share. */
+class World extends FakeClock {
+  constructor(seed: number) {
+    super(START_MS, seed, 8);
+  }
+
+  pickBelow(n: number): number {
+    return Math.floor(this.random() * n);
+  }
 }
 
 const waitForever = () => new Promise<never>(() => {});
@@ -80,7 +91,7 @@ class Life {
     const pipeline = new Pipeline(createPipelineOptions({ pace, writerId: name, limits, memory, standby }), {
       journaling: this.journaling,
       sink: this.#createSink(),
-      otherNowMs: () => Math.floor(world.nowMs / 1000) * 1000,
+      otherNowMs: () => Math.floor(world.nowMs() / 1000) * 1000,
       events: { record() {} },
       clock,
       logger: silentLogger,
@@ -111,8 +122,8 @@ class Life {
   #createClock(): Clock {
     const world = this.#world;
     return {
-      nowMs: () => world.nowMs + this.#clockErrorMs,
-      monotonicMs: () => world.nowMs,
+      nowMs: () => world.nowMs() + this.#clockErrorMs,
+      monotonicMs: () => world.nowMs(),
       random: () => world.random(),
       turn: () => Promise.resolve(),
       after: (ms, run) => world.after(ms, () => this.isAlive && run()),
@@ -214,15 +225,16 @@ class Chaos {
     this.#renew();
     await this.#lead(0, undefined);
     await world.advance(8000);
-    const endMs = world.nowMs + this.#options.seconds * 1000;
-    let killMs = world.nowMs + 10_000 + world.pickBelow(20_000);
-    while (world.nowMs < endMs) {
+    const endMs = world.nowMs() + this.#options.seconds * 1000;
+    let killMs = world.nowMs() + 10_000 + world.pickBelow(20_000);
+    while (world.nowMs() < endMs) {
       if (this.#options.maxClockErrorMs && world.random() < 0.02) this.#lives[world.pickBelow(2)]?.setClock();
       this.#send(world.random() < 0.1 ? world.pickBelow(30) : world.pickBelow(3));
       await world.advance(50 + world.pickBelow(400));
-      if (world.nowMs < killMs || this.#leader === undefined || !this.#lives[getOther(this.#leader)]?.isAlive) continue;
+      if (world.nowMs() < killMs || this.#leader === undefined || !this.#lives[getOther(this.#leader)]?.isAlive)
+        continue;
       await this.#killReplica(this.#leader);
-      killMs = world.nowMs + 25_000 + world.pickBelow(40_000);
+      killMs = world.nowMs() + 25_000 + world.pickBelow(40_000);
     }
     await world.advance(QUIET_MS);
     for (const life of this.#lives) {
@@ -274,8 +286,8 @@ class Chaos {
     life.isLeader = false;
     this.#leader = undefined;
     const persistedUntilMs = this.#persistedUntilMs;
-    const untilMs = world.nowMs + 1000 + world.pickBelow(15_000);
-    while (world.nowMs < untilMs) {
+    const untilMs = world.nowMs() + 1000 + world.pickBelow(15_000);
+    while (world.nowMs() < untilMs) {
       this.#send(world.pickBelow(3));
       await world.advance(200);
     }
@@ -297,7 +309,7 @@ class Chaos {
     const world = this.#world;
     const policy = `p${1 + world.pickBelow(3)}`;
     const fields: Partial<Alert> = {
-      UpdatedTime: formatTimeAt(world.nowMs - START_MS + (this.#alerts % 1000) / 1000),
+      UpdatedTime: formatTimeAt(world.nowMs() - START_MS + (this.#alerts % 1000) / 1000),
       HostPID: ++this.#alerts,
       PolicyName: policy,
       Resource: `/f${world.pickBelow(this.#options.files)}x`,

@@ -4,12 +4,11 @@
 // A clock that moves only by command, for tests of pacing and of faults. Its wall time can be stepped without the
 // monotonic time, as NTP or a person does.
 
-import type { Clock } from "../../src/lib/clock.ts";
+import { type Clock, sleepBy, systemClock } from "../../src/lib/clock.ts";
 import { createRandom } from "./random.ts";
 
 interface Timer {
   atMs: number;
-  order: number;
   fn: () => void;
 }
 
@@ -21,13 +20,15 @@ export class FakeClock implements Clock {
   #nowMs = UPTIME_MS;
   /** Difference of the wall clock. */
   #offsetMs: number;
-  #timers: Timer[] = [];
-  #order = 0;
+  readonly #timers = new Set<Timer>();
+  /** Turns of the event loop in which promises may settle. */
+  readonly #turns: number;
   readonly random: () => number;
   /** Timers ever set. */
   timersSet = 0;
 
-  constructor(startMs = Date.UTC(2026, 10, 23, 10), seed = 1) {
+  constructor(startMs = Date.UTC(2026, 10, 23, 10), seed = 1, turns = 20) {
+    this.#turns = turns;
     this.#offsetMs = startMs - UPTIME_MS;
     this.random = createRandom(seed);
   }
@@ -52,26 +53,13 @@ export class FakeClock implements Clock {
 
   after(ms: number, fn: () => void): () => void {
     this.timersSet++;
-    const timer = { atMs: this.#nowMs + Math.max(0, ms), order: this.#order++, fn };
-    this.#timers.push(timer);
-    return () => {
-      this.#timers = this.#timers.filter((t) => t !== timer);
-    };
+    const timer = { atMs: this.#nowMs + Math.max(0, ms), fn };
+    this.#timers.add(timer);
+    return () => this.#timers.delete(timer);
   }
 
   sleep(ms: number, signal?: AbortSignal): Promise<void> {
-    if (signal?.aborted) return Promise.resolve();
-    return new Promise((resolve) => {
-      const cancel = this.after(ms, () => {
-        signal?.removeEventListener("abort", onAbort);
-        resolve();
-      });
-      const onAbort = () => {
-        cancel();
-        resolve();
-      };
-      signal?.addEventListener("abort", onAbort, { once: true });
-    });
+    return sleepBy(this, ms, signal);
   }
 
   turn(): Promise<void> {
@@ -80,26 +68,32 @@ export class FakeClock implements Clock {
 
   /** Number of timers that wait. */
   get pending(): number {
-    return this.#timers.length;
+    return this.#timers.size;
   }
 
   /** Moves time on by `ms`, firing every timer in order and letting promises settle after each. */
   async advance(ms: number): Promise<void> {
     const endMs = this.#nowMs + ms;
-    await settle();
-    for (;;) {
-      const next = this.#timers.filter((t) => t.atMs <= endMs).sort((a, b) => a.atMs - b.atMs || a.order - b.order)[0];
-      if (!next) break;
-      this.#timers = this.#timers.filter((t) => t !== next);
+    await this.#settle();
+    for (let next = this.#findNext(endMs); next; next = this.#findNext(endMs)) {
+      this.#timers.delete(next);
       this.#nowMs = Math.max(this.#nowMs, next.atMs);
       next.fn();
-      await settle();
+      await this.#settle();
     }
     this.#nowMs = endMs;
   }
-}
 
-/** Lets every promise that can settle without time passing do so. */
-async function settle(): Promise<void> {
-  for (let i = 0; i < 20; i++) await new Promise((resolve) => setImmediate(resolve));
+  #findNext(endMs: number): Timer | undefined {
+    let next: Timer | undefined;
+    // Of timers with one time the first that was set.
+    for (const timer of this.#timers)
+      if (timer.atMs <= endMs && timer.atMs < (next?.atMs ?? Number.POSITIVE_INFINITY)) next = timer;
+    return next;
+  }
+
+  /** Lets every promise that can settle without time passing do so. */
+  async #settle(): Promise<void> {
+    for (let i = 0; i < this.#turns; i++) await systemClock.turn();
+  }
 }

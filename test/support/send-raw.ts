@@ -8,8 +8,7 @@ import { readAlert } from "../../src/alerts/decoding/protobuf-decoder.ts";
 import { RawAlertReader } from "../../src/alerts/decoding/protobuf-scanner.ts";
 import type { Alert } from "../../src/api/alert.ts";
 import type { Pipeline } from "../../src/app/pipeline/pipeline.ts";
-import type { WireAlert } from "../../tools/kubearmor-node/alerts.ts";
-import { encodeAlert } from "../../tools/kubearmor-node/wire.ts";
+import { toWire } from "./ingest-bed.ts";
 
 const reader = new RawAlertReader();
 
@@ -25,8 +24,6 @@ export function sendRaw(pipeline: Pipeline): Pipeline {
 
 /** Returns undefined for an alert that no bytes mean. */
 function encode(alert: Alert): Buffer | undefined {
-  const { OwnerRef, OwnerName, OwnerNamespace, ExecID, ExecutableName, ...flat } = alert;
-  const Owner = { Ref: OwnerRef, Name: OwnerName, Namespace: OwnerNamespace };
-  const bytes = encodeAlert({ ...flat, Owner, ExecEvent: { ExecID, ExecutableName } } as unknown as WireAlert);
+  const bytes = toWire(alert);
   return isDeepStrictEqual(readAlert(bytes), alert) ? bytes : undefined;
 }

@@ -7,6 +7,7 @@
 import { MAX_COVERAGE_GAPS } from "../../../src/aggregate/counts/coverage-gap.ts";
 import type { AlertListener } from "../../../src/alerts/alert-source.ts";
 import type { Report } from "../../../src/api/v1alpha1.ts";
+import { waitForAbort } from "../../../src/lib/clock.ts";
 import { silentLogger } from "../../../src/lib/logger.ts";
 import { formatMicroTime, parseMicroTime } from "../../../src/lib/time.ts";
 import type { HeldPart } from "../../../src/scale/leases/lease-group.ts";
@@ -14,7 +15,7 @@ import { pickIndex } from "../../../src/scale/leases/rendezvous.ts";
 import { Owners } from "../../../src/scale/owner/owners.ts";
 import { Reader, type ShardSource } from "../../../src/scale/reader/reader.ts";
 import { FakeClock } from "../fake-clock.ts";
-import { alert, LIMITS, MEMORY, SEVERITY } from "../gen.ts";
+import { alert, LIMITS, MEMORY, SEVERITY, toLetters } from "../gen.ts";
 import { MemorySink } from "../memory-sink.ts";
 import { MemoryBus, MemoryStream } from "./memory-bus.ts";
 import { ProcessSink } from "./process-sink.ts";
@@ -193,7 +194,7 @@ export class ScaleWorld {
     lease.lost.abort();
   }
 
-  /** The nodes of a shard are not read, until `mend`. */
+  /** The nodes of a shard are not read, until `reconnect`. */
   cut(shard: number): void {
     for (const source of this.#sources) {
       if (source.shard !== shard) continue;
@@ -370,9 +371,7 @@ export class ScaleWorld {
           // As KubeArmor, which registers a client a moment after it has answered.
           await this.clock.sleep(300, signal);
           source.listener = listener;
-          // The pause may have ended because of it.
-          if (!signal.aborted)
-            await new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
+          await waitForAbort(signal);
         }
         this.#sources.delete(source);
       },
@@ -391,8 +390,4 @@ function isDeclared(report: Report | undefined, us: number): boolean {
   if (listed.some(({ fromUs, toUs }) => fromUs <= us && us <= toUs)) return true;
   // Older ones are counted, and not listed any more.
   return gaps > MAX_COVERAGE_GAPS && listed.every(({ fromUs }) => us < fromUs);
-}
-
-function toLetters(n: number): string {
-  return [...n.toString(26)].map((digit) => "abcdefghijklmnopqrstuvwxyz"[Number.parseInt(digit, 26)]).join("");
 }

@@ -6,6 +6,7 @@
 
 import { expect, test } from "vitest";
 import { ApiError } from "../../../src/kube/api-error.ts";
+import { createRandom } from "../../support/random.ts";
 import { Election, type Replica } from "./election.ts";
 import { FakeProcess, type Weather } from "./lease-server.ts";
 
@@ -27,19 +28,6 @@ interface Outcome {
   freezes: number;
   jumps: number;
   overlaps: string[];
-}
-
-function createRandom(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    // xorshift32: independent of the clock's own generator, so that a fault added here does not move the others.
-    state ^= state << 13;
-    state >>>= 0;
-    state ^= state >>> 17;
-    state ^= state << 5;
-    state >>>= 0;
-    return state / 2 ** 32;
-  };
 }
 
 /** Good and bad hours change; in a bad one most requests come to nothing, in ways that differ. */

@@ -5,7 +5,7 @@
 
 import { ApiError } from "../../../src/kube/api-error.ts";
 import type { ApiRequester, KubeRequest } from "../../../src/kube/client.ts";
-import type { Clock } from "../../../src/lib/clock.ts";
+import { type Clock, sleepBy } from "../../../src/lib/clock.ts";
 import type { FakeClock } from "../../support/fake-clock.ts";
 
 export interface LeaseObject {
@@ -123,18 +123,7 @@ export class FakeProcess implements Clock {
   }
 
   sleep(ms: number, signal?: AbortSignal): Promise<void> {
-    if (signal?.aborted) return Promise.resolve();
-    return new Promise((resolve) => {
-      const onAbort = () => {
-        cancel();
-        resolve();
-      };
-      const cancel = this.after(ms, () => {
-        signal?.removeEventListener("abort", onAbort);
-        resolve();
-      });
-      signal?.addEventListener("abort", onAbort, { once: true });
-    });
+    return sleepBy(this, ms, signal);
   }
 
   /** Runs `fn` now, or when the process goes on. */
