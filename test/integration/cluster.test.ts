@@ -18,67 +18,6 @@ beforeAll(async () => {
 
 afterAll(() => cluster?.stop());
 
-const createPod = (namespace: string, name: string) => ({
-  apiVersion: "v1",
-  kind: "Pod",
-  metadata: { name, namespace },
-  spec: {
-    nodeName: "worker-1",
-    terminationGracePeriodSeconds: 0,
-    containers: [{ name: "main", image: "example.test/none:1" }],
-  },
-});
-
-/** The one audit entry of a finished request. */
-function findAudited(verb: string, uriStart: string) {
-  return cluster
-    .auditEntries()
-    .filter((e) => e.stage === "ResponseComplete" && e.verb === verb && e.requestURI.startsWith(uriStart));
-}
-
-test("a pod is stored with a uid, and a deleted namespace takes it along and is gone", async () => {
-  await cluster.kubectl(["create", "namespace", "shop"]);
-  await cluster.apply(JSON.stringify(createPod("shop", "cart")));
-  const stored = await cluster.request("GET", "/api/v1/namespaces/shop/pods/cart");
-  expect(stored.status).toBe(200);
-  expect(stored.body.metadata.uid).toMatch(/^[0-9a-f-]{36}$/);
-  await cluster.kubectl(["delete", "namespace", "shop", "--wait", "--timeout=60s"]);
-  expect((await cluster.request("GET", "/api/v1/namespaces/shop")).status).toBe(404);
-  expect((await cluster.request("GET", "/api/v1/namespaces/shop/pods/cart")).status).toBe(404);
-});
-
-test("the audit log has the user, request, client and answer", async () => {
-  await expect(cluster.kubectl(["get", "configmap", "no-such"])).rejects.toThrow('"no-such" not found');
-  const [entry] = findAudited("get", "/api/v1/namespaces/default/configmaps/no-such");
-  expect(entry).toMatchObject({
-    user: { username: "admin" },
-    userAgent: expect.stringMatching(/^kubectl\/v1\./),
-    objectRef: { resource: "configmaps", namespace: "default", name: "no-such" },
-    responseStatus: { code: 404 },
-  });
-});
-
-test("a ServiceAccount has its own rights and no others", async () => {
-  const token = await cluster.createServiceAccountToken("kubearmor", "reader");
-  const kubeconfig = cluster.kubeconfigFor(token);
-  const as = (...args: string[]) => cluster.kubectl(["--kubeconfig", kubeconfig, ...args]);
-  expect(await as("auth", "whoami", "-o", "jsonpath={.status.userInfo.username}")).toBe(
-    "system:serviceaccount:kubearmor:reader",
-  );
-  await expect(as("get", "pods", "-n", "default")).rejects.toThrow("Forbidden");
-  expect(findAudited("list", "/api/v1/namespaces/default/pods")[0]).toMatchObject({
-    user: { username: "system:serviceaccount:kubearmor:reader" },
-    responseStatus: { code: 403 },
-  });
-});
-
-test("the kinds of crds/ are served as soon as applyCrds is done", async () => {
-  await cluster.applyCrds();
-  await cluster.applyCrds();
-  const { status, body } = await cluster.request("GET", "/apis/reports.kubearmor.com/v1alpha1/policyviolationreports");
-  expect({ status, items: body.items }).toEqual({ status: 200, items: [] });
-});
-
 test("an API server that was stopped and started has the same address, data and identities", async () => {
   const token = await cluster.createServiceAccountToken("kubearmor", "survivor");
   await cluster.kubectl(["create", "configmap", "kept", "--from-literal=a=b"]);
@@ -96,15 +35,6 @@ test("an API server that was stopped and started has the same address, data and 
   // The controller manager has found it again.
   await cluster.kubectl(["create", "namespace", "after"]);
   await cluster.kubectl(["delete", "namespace", "after", "--wait", "--timeout=60s"]);
-});
-
-test("a frozen API server accepts connections and answers only when it is thawed", async () => {
-  await cluster.freezeApiServer();
-  const answer = cluster.request("GET", "/version");
-  const first = await Promise.race([answer, run("sleep", ["1"]).then(() => "no answer")]);
-  cluster.thawApiServer();
-  expect(first).toBe("no answer");
-  expect((await answer).status).toBe(200);
 });
 
 test("stop leaves no process and no file", async () => {

@@ -3,16 +3,16 @@
 
 // The cluster sink on a real API server with the real CRDs: every outcome of the port, provoked.
 
-import { once } from "node:events";
-import { writeFileSync } from "node:fs";
-import { createServer } from "node:http";
-import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { beforeAll, beforeEach, describe, expect, test } from "vitest";
 import type { Report, Violation } from "../../src/api/v1alpha1.ts";
+import type { KubeRequest } from "../../src/kube/client.ts";
 import { silentLogger } from "../../src/lib/logger.ts";
 import { createClusterSink } from "../../src/sinks/cluster-sink.ts";
 import { type ReportSink, SinkError } from "../../src/sinks/report-sink.ts";
+import { writeKubeconfig } from "../../tools/cluster/cluster-access.ts";
+import { ADMIN_TOKEN } from "../../tools/cluster/cluster-files.ts";
+import { ApiFaultProxy } from "../support/api-fault-proxy.ts";
 import { eventually } from "../support/eventually.ts";
 import { createKubeClient, useKubeClient } from "../support/kube-clients.ts";
 import { describeReal, useCluster } from "../support/real-parts.ts";
@@ -54,9 +54,7 @@ describeReal("the cluster sink on a real API server", () => {
   }
 
   async function listNames(of: ReportSink = sink): Promise<string[]> {
-    const names: string[] = [];
-    for await (const { metadata } of of.list(SIGNAL)) names.push(`${metadata.namespace ?? ""}/${metadata.name}`);
-    return names;
+    return await Array.fromAsync(of.list(SIGNAL), ({ metadata }) => `${metadata.namespace ?? ""}/${metadata.name}`);
   }
 
   /** A report of about this size that the schema accepts: many violations with much evidence. */
@@ -295,36 +293,12 @@ describeReal("the cluster sink on a real API server", () => {
     });
   });
 
-  // Between client and API server stands a relay that carries every request out and then breaks the connection in place
-  // of answering: the case in which a write has happened unseen.
   test("a write without an answer is unknown, and a read shows that it happened", async () => {
-    const relay = createServer((request, response) => {
-      const chunks: Buffer[] = [];
-      request.on("data", (chunk: Buffer) => chunks.push(chunk));
-      request.on("end", () => {
-        const { pathname, searchParams } = new URL(request.url ?? "", "http://x");
-        const forwarded = client.request({
-          method: request.method as "POST",
-          path: pathname,
-          query: Object.fromEntries(searchParams),
-          body: JSON.parse(Buffer.concat(chunks).toString()),
-        });
-        const cut = () => response.socket?.resetAndDestroy();
-        forwarded.then(cut, cut);
-      });
-    });
-    relay.listen(0, "127.0.0.1");
-    await once(relay, "listening");
-    const path = join(cluster.dir, "relay-kubeconfig");
-    writeFileSync(
-      path,
-      JSON.stringify({
-        "current-context": "r",
-        clusters: [{ name: "r", cluster: { server: `http://127.0.0.1:${(relay.address() as AddressInfo).port}` } }],
-        contexts: [{ name: "r", context: { cluster: "r" } }],
-      }),
+    const proxy = new ApiFaultProxy(cluster, namespace, { fault: "reset_after", at: 1 });
+    await proxy.start();
+    const cut = createKubeClient(
+      writeKubeconfig(join(cluster.dir, "cut-kubeconfig"), proxy.url, Buffer.from(""), ADMIN_TOKEN),
     );
-    const cut = createKubeClient(path);
     const result = await createClusterSink({ client: cut, logger: silentLogger }).write(report(), SIGNAL);
     expect(result.kind).toBe("unknown");
     expect(await sink.read({ namespace, name: "p" }, SIGNAL)).toMatchObject({
@@ -332,6 +306,26 @@ describeReal("the cluster sink on a real API server", () => {
       report: { summary: { occurrences: 128 } },
     });
     await cut.close();
-    relay.close();
+    await proxy.stop();
+  });
+
+  test("the answers to a create and a replace are metadata alone, and the sink adds them to what was sent", async () => {
+    const answers: unknown[] = [];
+    const request = async <T>(asked: KubeRequest) => {
+      const answer = await client.request<T>(asked);
+      answers.push(answer);
+      return answer;
+    };
+    const noting = createClusterSink({ client: { request }, logger: silentLogger });
+    const created = await noting.write(report(), SIGNAL);
+    if (created.kind !== "written") throw new Error(`not written: ${JSON.stringify(created)}`);
+    const coverage = { ...created.report.coverage, gaps: 9 };
+    const replaced = await noting.write({ ...created.report, coverage }, SIGNAL);
+    expect(answers).toHaveLength(2);
+    for (const answer of answers) {
+      expect(answer).toMatchObject({ kind: "PartialObjectMetadata", metadata: { name: "p" } });
+      expect(answer).not.toHaveProperty("violations");
+    }
+    expect(await noting.read({ namespace, name: "p" }, SIGNAL)).toEqual({ ...replaced, kind: "found" });
   });
 });

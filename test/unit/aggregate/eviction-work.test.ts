@@ -3,28 +3,19 @@
 
 // Work of one alert at the bounds: violations visited, not time.
 
-import { expect, it } from "vitest";
+import { expect, it, vi } from "vitest";
 import { Distinct } from "../../../src/aggregate/counts/distinct.ts";
 import { addPod, emptyTally, MAX_PODS } from "../../../src/aggregate/counts/tally.ts";
 import { WorkloadShare } from "../../../src/aggregate/entries/workload-share.ts";
 import { alert, formatTimeAt, toLetters } from "../../support/gen.ts";
 import { add, createAggregator } from "../ingest/fold-alerts.ts";
 
-/** Digits would be folded away. */
 /** Runs `act` and returns the number of violations that it has visited for eviction. */
 function countVisits(act: () => void): number {
-  let visits = 0;
-  const { visit } = WorkloadShare.prototype;
-  WorkloadShare.prototype.visit = function (...args) {
-    const visited = visit.apply(this, args);
-    visits += visited.length;
-    return visited;
-  };
-  try {
-    act();
-  } finally {
-    WorkloadShare.prototype.visit = visit;
-  }
+  const visit = vi.spyOn(WorkloadShare.prototype, "visit");
+  act();
+  const visits = visit.mock.results.reduce((sum, { value }) => sum + value.length, 0);
+  visit.mockRestore();
   return visits;
 }
 

@@ -9,7 +9,7 @@ import { START_MS } from "../../support/gen.ts";
 
 const SELF: Regarding = { kind: "Deployment", namespace: "kubearmor", name: "pvo" };
 
-function setUp(self: Regarding = SELF) {
+function setUp({ self }: { self: Regarding | undefined } = { self: SELF }) {
   const clock = new FakeClock(START_MS);
   const reported: EventUpdate[] = [];
   const events = new GapEvents({ events: { record: (o) => reported.push(o) }, clock, self, afterMs: 60_000 });
@@ -76,14 +76,7 @@ describe("a gap", () => {
   });
 
   it("has no object to be reported on where the operator is in no cluster", () => {
-    const clock = new FakeClock(START_MS);
-    const reported: EventUpdate[] = [];
-    const events = new GapEvents({
-      events: { record: (o) => reported.push(o) },
-      clock,
-      self: undefined,
-      afterMs: 60_000,
-    });
+    const { reported, events } = setUp({ self: undefined });
     events.startGap({ kind: "NotRunning", fromMs: START_MS - 60_000, toMs: START_MS });
     expect(reported).toEqual([]);
   });

@@ -106,35 +106,6 @@ describe("scope", () => {
   });
 });
 
-describe("workload", () => {
-  const noOwner = { OwnerRef: "", OwnerName: "", OwnerNamespace: "" };
-  it.each<[string, Partial<Alert>, string, string]>([
-    ["the owner", {}, "Deployment", "web"],
-    ["the pod without one", noOwner, "Pod", "web-1"],
-    ["the pod where only a kind is given", { ...noOwner, OwnerRef: "Deployment" }, "Pod", "web-1"],
-    // KubeArmor looks owners up by pod name alone: this one belongs to a pod of the same name elsewhere.
-    ["the pod where the owner is another namespace's", { OwnerNamespace: "bank" }, "Pod", "web-1"],
-    ["the pod where the owner has no namespace", { OwnerNamespace: "" }, "Pod", "web-1"],
-    ["the pod itself as its own owner", { OwnerRef: "", OwnerName: "web-1" }, "Pod", "web-1"],
-    ["the pod as KubeArmor sent it once", { OwnerRef: "Pod", OwnerName: "web-1" }, "Pod", "web-1"],
-    ["an owner of unknown kind", { OwnerRef: "" }, "Unknown", "web"],
-    ["none", { ...noOwner, PodName: "" }, "Pod", "Unknown"],
-    ["a container outside Kubernetes", { ...noOwner, NamespaceName: "container_namespace" }, "Container", "web-1"],
-    ["a pod of an unknown namespace", { ...noOwner, NamespaceName: "Unknown" }, "Pod", "web-1"],
-    ["an owner of an odd namespace", { NamespaceName: "Odd", OwnerNamespace: "Odd" }, "Deployment", "web"],
-    ["white space is not a name", { OwnerName: " web ", OwnerRef: " Deployment " }, "Deployment", "web"],
-  ])("is %s", (_name, mods, kind, name) => {
-    expect(decodeAt(alert(mods)).identity.workload).toEqual({ kind, name });
-  });
-
-  it.each([
-    ["the node of a host alert", "node-1", "node-1"],
-    ["a node without a name", "", "Unknown"],
-  ])("is %s", (_name, HostName, name) => {
-    expect(decodeAt(hostAlert({ HostName })).identity.workload).toEqual({ kind: "Node", name });
-  });
-});
-
 describe("source and resource", () => {
   // An empty cell leaves the field as alert() has it, and `none` empties it.
   // alert | Operation | Source | ProcessName | Resource | Data | source and resource of the violation

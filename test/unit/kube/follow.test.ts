@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-import { expect, test } from "vitest";
+import { expect, onTestFinished, test } from "vitest";
 import { ApiError } from "../../../src/kube/api-error.ts";
 import type { KubeStreamRequest } from "../../../src/kube/client.ts";
 import { type FollowObserver, type FollowOptions, follow } from "../../../src/kube/follow.ts";
+import { waitForAbort } from "../../../src/lib/clock.ts";
 import { silentLogger } from "../../../src/lib/logger.ts";
 import { PolicyWatch } from "../../../src/policies/policy-watch.ts";
 import { FakeClock } from "../../support/fake-clock.ts";
@@ -26,6 +27,20 @@ function createClient(
   return { request: async <T>() => list() as T, stream: watch };
 }
 
+/** Follows until the end of the test. */
+function startFollowing(
+  client: FollowOptions["client"],
+  clock: FakeClock,
+  observer: Partial<FollowObserver> = {},
+): void {
+  const stop = new AbortController();
+  const following = follow({ client, clock, path: "/apis/g/v1/things" }, { ...OBSERVER, ...observer }, stop.signal);
+  onTestFinished(async () => {
+    stop.abort();
+    await following;
+  });
+}
+
 test("the back-off starts again once a watch has opened", async () => {
   const clock = new FakeClock();
   let opened = 0;
@@ -34,13 +49,10 @@ test("the back-off starts again once a watch has opened", async () => {
     onOpen?.();
     yield await Promise.reject(new ApiError("NotAnswered", "lost"));
   });
-  const stop = new AbortController();
-  const following = follow({ client, clock, path: "/apis/g/v1/things" }, OBSERVER, stop.signal);
+  startFollowing(client, clock);
   await clock.advance(60_000);
   // At most a second between two tries, however often it was lost.
   expect(opened).toBeGreaterThanOrEqual(55);
-  stop.abort();
-  await following;
 });
 
 test("the back-off grows while no watch opens", async () => {
@@ -50,12 +62,9 @@ test("the back-off grows while no watch opens", async () => {
     tried++;
     yield await Promise.reject(new ApiError("Unavailable", "away"));
   });
-  const stop = new AbortController();
-  const following = follow({ client, clock, path: "/apis/g/v1/things" }, OBSERVER, stop.signal);
+  startFollowing(client, clock);
   await clock.advance(120_000);
   expect(tried).toBeLessThan(40);
-  stop.abort();
-  await following;
 });
 
 test("a problem is new once per code, and again after a watch was open", async () => {
@@ -68,13 +77,10 @@ test("a problem is new once per code, and again after a watch was open", async (
     if (answer !== "open") yield await Promise.reject(new ApiError(answer ?? "Unauthorized", "no"));
   });
   const seen: string[] = [];
-  const stop = new AbortController();
-  const observer: FollowObserver = {
-    ...OBSERVER,
+  startFollowing(client, clock, {
     onProblem: ({ code, isNew }) => seen.length < answers.length && seen.push(`${code} ${isNew}`),
     onOpen: (wasInterrupted) => seen.push(`open ${wasInterrupted}`),
-  };
-  const following = follow({ client, clock, path: "/apis/g/v1/things" }, observer, stop.signal);
+  });
   await clock.advance(120_000);
   expect(seen).toEqual([
     "Unavailable true",
@@ -84,25 +90,20 @@ test("a problem is new once per code, and again after a watch was open", async (
     "open false",
     "Unavailable true",
   ]);
-  stop.abort();
-  await following;
 });
 
 test("a watch without a bookmark is given up within three minutes", async () => {
   const idle: number[] = [];
   const client = createClient(async function* ({ idleMs, signal }) {
     idle.push(idleMs);
-    await new Promise<void>((resolve) => signal?.addEventListener("abort", () => resolve(), { once: true }));
+    if (signal) await waitForAbort(signal);
     yield* [];
   });
   const clock = new FakeClock();
-  const stop = new AbortController();
-  const following = follow({ client, clock, path: "/apis/g/v1/things" }, OBSERVER, stop.signal);
+  startFollowing(client, clock);
   await clock.advance(1000);
   expect(idle[0]).toBeGreaterThan(120_000);
   expect(idle[0]).toBeLessThan(180_000);
-  stop.abort();
-  await following;
 });
 
 test("a list that fails takes no policy for absent where there are more than are kept", async () => {

@@ -163,10 +163,8 @@ describe("a stored report", () => {
   });
 });
 
-async function collectNames(reports: AsyncIterable<Report>): Promise<string[]> {
-  const found: string[] = [];
-  for await (const { metadata } of reports) found.push(`${metadata.namespace ?? ""}/${metadata.name}`);
-  return found;
+function collectNames(reports: AsyncIterable<Report>): Promise<string[]> {
+  return Array.fromAsync(reports, ({ metadata }) => `${metadata.namespace ?? ""}/${metadata.name}`);
 }
 
 describe("the list", () => {

@@ -12,7 +12,6 @@ import {
   parseCoverageGap,
   renderCoverageGap,
 } from "../../../../src/aggregate/counts/coverage-gap.ts";
-import { Rejections } from "../../../../src/aggregate/gaps/rejections.ts";
 import { checkAll, START_US } from "../../../support/gen.ts";
 
 const SECOND = 1_000_000;
@@ -103,24 +102,4 @@ it("alerts close together are one coverage gap with a count until a minute is qu
   builder.add(START_US + 121 * SECOND);
   const second = createCoverageGap("MemoryLimit", START_US + 121 * SECOND, { toUs: START_US + 121 * SECOND, count: 1 });
   expect(builder.take()).toEqual([second]);
-});
-
-describe("rejections", () => {
-  const span = () => [START_US, START_US + SECOND] as const;
-
-  it("are reported once, to the scope that they named", () => {
-    const rejections = new Rejections();
-    rejections.add({ namespace: "shop" }, START_US);
-    rejections.add({ namespace: undefined }, START_US);
-    rejections.add(undefined, START_US);
-    rejections.add(undefined, undefined);
-    const at = createCoverageGap("Rejected", START_US, { toUs: START_US, count: 1 });
-    const somewhere = createCoverageGap("Rejected", START_US, { toUs: START_US + SECOND, count: 1 });
-    expect(rejections.take(span)).toEqual([
-      { scope: { namespace: "shop" }, count: 1, coverageGaps: [at] },
-      { scope: { namespace: undefined }, count: 1, coverageGaps: [at] },
-      { scope: undefined, count: 2, coverageGaps: [somewhere, at] },
-    ]);
-    expect(rejections.take(span)).toEqual([]);
-  });
 });

@@ -3,12 +3,30 @@
 
 import { describe, expect, it } from "vitest";
 import { Aggregator } from "../../../../src/aggregate/aggregator.ts";
+import { createCoverageGap } from "../../../../src/aggregate/counts/coverage-gap.ts";
 import { Rejections } from "../../../../src/aggregate/gaps/rejections.ts";
 import { alert, MEMORY, START_US, violation } from "../../../support/gen.ts";
 
 const createSpan = () => [START_US, START_US] as const;
 
 describe("rejected alerts", () => {
+  it("are reported once, to the scope that they named", () => {
+    const span = () => [START_US, START_US + 1_000_000] as const;
+    const rejections = new Rejections();
+    rejections.add({ namespace: "shop" }, START_US);
+    rejections.add({ namespace: undefined }, START_US);
+    rejections.add(undefined, START_US);
+    rejections.add(undefined, undefined);
+    const at = createCoverageGap("Rejected", START_US, { toUs: START_US, count: 1 });
+    const somewhere = createCoverageGap("Rejected", START_US, { toUs: START_US + 1_000_000, count: 1 });
+    expect(rejections.take(span)).toEqual([
+      { scope: { namespace: "shop" }, count: 1, coverageGaps: [at] },
+      { scope: { namespace: undefined }, count: 1, coverageGaps: [at] },
+      { scope: undefined, count: 2, coverageGaps: [somewhere, at] },
+    ]);
+    expect(rejections.take(span)).toEqual([]);
+  });
+
   it("of a namespace concern no other, also after a thousand namespaces had some", () => {
     const rejections = new Rejections();
     for (let i = 0; i < 3000; i++) {

@@ -11,7 +11,8 @@ import { ChangeLog } from "../../../../src/aggregate/ledger/change-log.ts";
 import { Ledger } from "../../../../src/aggregate/ledger/ledger.ts";
 import { workloadKey } from "../../../../src/ingest/violation/violation.ts";
 import { runAtOnce } from "../../../../src/lib/pacing/steps.ts";
-import { alert, formatTimeAt, hostAlert, START_US, violation } from "../../../support/gen.ts";
+import { renderReport } from "../../../../src/report/render.ts";
+import { alert, formatTimeAt, hostAlert, renderOptions, START_US, violation } from "../../../support/gen.ts";
 
 const FILE = { Operation: "File", Resource: "/etc/shadow", Result: "Passed" };
 
@@ -105,6 +106,20 @@ it("what gives way is not kept for a journal that does not have it", () => {
 
   expect(log.waiting).toBe(1);
   expect(drainChanges(ledger, 100)?.layers[0]?.violations).toHaveLength(1);
+});
+
+it("occurrences without details are never more than occurrences, also after the report was deleted", () => {
+  const ledger = new Ledger("shop", "p");
+  for (let i = 0; i < 50; i++) ledger.add(violation(alert({ UpdatedTime: formatTimeAt(i) })), true);
+  ledger.write.take();
+  ledger.write.commit();
+  const share = ledger.entries.getShare(workloadKey(violation().identity));
+  if (share) share.report.evict(share, 1, START_US);
+  runAtOnce(ledger.transfer.rebase(undefined));
+  ledger.add(violation(alert({ UpdatedTime: formatTimeAt(99) })), true);
+  ledger.write.take();
+  const { summary, coverage } = renderReport(ledger, renderOptions());
+  expect(coverage.withoutDetails ?? 0).toBeLessThanOrEqual(summary.occurrences);
 });
 
 it("one write at a time is an invariant", () => {

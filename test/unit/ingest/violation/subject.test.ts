@@ -14,8 +14,15 @@ describe("the workload of an alert", () => {
   it.each<[string, Partial<Alert>, string]>([
     ["an owner", {}, "Deployment/web"],
     ["an owner of another namespace", { OwnerNamespace: "other" }, "Pod/web-1"],
+    ["an owner without a namespace", { OwnerNamespace: "" }, "Pod/web-1"],
+    ["an owner of an odd namespace", { NamespaceName: "Odd", OwnerNamespace: "Odd" }, "Deployment/web"],
+    ["an owner between white space", { OwnerName: " web ", OwnerRef: " Deployment " }, "Deployment/web"],
     ["no owner", NO_OWNER, "Pod/web-1"],
+    ["the kind of an owner alone", { ...NO_OWNER, OwnerRef: "Deployment" }, "Pod/web-1"],
+    ["no owner, in an unknown namespace", { ...NO_OWNER, NamespaceName: "Unknown" }, "Pod/web-1"],
+    ["no owner and no pod", { ...NO_OWNER, PodName: "" }, "Pod/Unknown"],
     ["a bare pod", { OwnerRef: "", OwnerName: "web-1" }, "Pod/web-1"],
+    ["a bare pod, as KubeArmor sent it once", { OwnerRef: "Pod", OwnerName: "web-1" }, "Pod/web-1"],
     ["an owner without a kind", { OwnerRef: "", OwnerName: "web" }, "Unknown/web"],
     ["a container without namespace and pod", { ...NO_POD, ContainerID: ID, ContainerName: "web" }, "Container/web"],
     ["a container that has only its id", { ...NO_POD, ContainerID: ID, ContainerName: ID }, "Container/Unknown"],
@@ -44,6 +51,7 @@ describe("the workload of an alert", () => {
   it("of a process of the node is the node", () => {
     expect(toSubject(hostAlert()).workload).toEqual({ kind: "Node", name: "node-1" });
     expect(toSubject(hostAlert({ Type: "MatchedNetworkPolicy" })).workload.kind).toBe("Node");
+    expect(toSubject(hostAlert({ HostName: "" })).workload).toEqual({ kind: "Node", name: "Unknown" });
   });
 
   it("of a node is never the owner of a pod that the alert names", () => {
