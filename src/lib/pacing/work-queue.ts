@@ -6,10 +6,12 @@
 // - Ready keys go by rank, lowest first. Within a rank flows (tenants) take turns, and a flow is first in, first out.
 // - A ready key moves up one rank per `ageMs` waited, so that urgent keys without end do not starve the others.
 // - Times are monotonic: a wall clock that is set changes nothing.
+// - One call moves a bounded number of keys that become ready at once, the most urgent first; later calls the others.
 // Not guaranteed: a bound. The caller bounds the number of its keys.
 
 import type { Clock } from "../clock.ts";
 import { DueHeap } from "../collections/due-heap.ts";
+import { VISITS_PER_STEP } from "./steps.ts";
 
 export interface WorkQueueOptions {
   clock: Pick<Clock, "monotonicMs">;
@@ -40,7 +42,8 @@ export class WorkQueue {
   readonly #ageMs: number;
   readonly #flow: (key: string) => string;
   readonly #items = new Map<string, Item>();
-  readonly #delayed = new DueHeap<Item>();
+  /** By rank. */
+  readonly #delayed: DueHeap<Item>[];
   readonly #levels: Level[];
   /** Items by rank as added. */
   readonly #counts: number[];
@@ -52,6 +55,7 @@ export class WorkQueue {
     this.#clock = clock;
     this.#ageMs = ageMs;
     this.#flow = flow;
+    this.#delayed = Array.from({ length: ranks }, () => new DueHeap());
     this.#levels = Array.from({ length: ranks }, () => new Level());
     this.#counts = Array.from({ length: ranks }, () => 0);
   }
@@ -128,8 +132,8 @@ export class WorkQueue {
   waitMs(): number | undefined {
     this.#promote();
     if (this.#levels.some((level) => level.size > 0)) return 0;
-    const dueMs = this.#delayed.peek()?.dueMs;
-    return dueMs === undefined ? undefined : dueMs - this.#clock.monotonicMs();
+    const dueMs = Math.min(...this.#delayed.map((heap) => heap.peek()?.dueMs ?? Number.POSITIVE_INFINITY));
+    return dueMs === Number.POSITIVE_INFINITY ? undefined : dueMs - this.#clock.monotonicMs();
   }
 
   #merge(key: string, rank: number, dueMs: number, notBeforeMs: number): void {
@@ -156,7 +160,7 @@ export class WorkQueue {
       this.#delete(known);
     }
     this.#set(item);
-    this.#delayed.push(item);
+    this.#delayed[best]?.push(item);
     this.onAdd();
   }
 
@@ -171,20 +175,24 @@ export class WorkQueue {
   }
 
   #unlink(item: Item): void {
-    if (item.level === undefined) this.#delayed.remove(item);
+    if (item.level === undefined) this.#delayed[item.rank]?.remove(item);
     else this.#levels[item.level]?.remove(item, this.#flow);
   }
 
-  /** Moves due keys to their level, and promotes those that have waited. */
+  /** Moves due keys to their level, and promotes those that have waited; not more than VISITS_PER_STEP. */
   #promote(): void {
     const nowMs = this.#clock.monotonicMs();
-    for (let next = this.#delayed.peek(); next && next.dueMs <= nowMs; next = this.#delayed.peek()) {
-      this.#delayed.remove(next);
-      this.#enter(next, next.rank, next.dueMs);
+    let left = VISITS_PER_STEP;
+    for (const heap of this.#delayed) {
+      for (let next = heap.peek(); next && next.dueMs <= nowMs && left > 0; next = heap.peek(), left--) {
+        heap.remove(next);
+        this.#enter(next, next.rank, next.dueMs);
+      }
     }
     for (const [index, level] of this.#levels.entries()) {
       if (index === 0) continue;
       for (let item = level.oldest(); item && nowMs - item.levelSinceMs >= this.#ageMs; item = level.oldest()) {
+        if (left-- <= 0) return;
         level.remove(item, this.#flow);
         this.#enter(item, index - 1, item.levelSinceMs + this.#ageMs);
       }

@@ -52,6 +52,34 @@ describe("get", () => {
   });
 });
 
+it.each([
+  ["become ready", 0],
+  ["have waited for long", 6000],
+])("looks at a bounded number of keys that %s at once, and gives out an urgent one first", async (_what, afterMs) => {
+  let looks = 0;
+  const flow = (key: string): string => {
+    looks++;
+    return key.split("/")[0] ?? "";
+  };
+  const { clock, queue } = setUp({ flow });
+  for (let n = 0; n < 5000; n++) queue.addAfter(`a/${n}`, 2, 1000);
+  await clock.advance(1000);
+  // Each call may move others.
+  for (let calls = 0; calls < 10 && afterMs > 0; calls++) queue.waitMs();
+  await clock.advance(afterMs);
+  queue.add("z/urgent", 0);
+  const given: string[] = [];
+  looks = 0;
+  for (let next = queue.get(); next; next = queue.get()) {
+    given.push(next.key);
+    queue.done(next.key);
+    // A key is looked at where it leaves a level, where it enters one, and where it is given out.
+    expect(looks).toBeLessThan(3 * 1024);
+    looks = 0;
+  }
+  expect([given[0], new Set(given).size, given.length]).toEqual(["z/urgent", 5001, 5001]);
+});
+
 describe("aging", () => {
   it("lets no key starve behind urgent ones without end", async () => {
     const { clock, queue } = setUp({ ageMs: 1000 });
