@@ -8,7 +8,7 @@ import type { CellStore } from "../ingest/cells/cell-store.ts";
 import type { ReportRejection } from "../ingest/ingest-counters.ts";
 import type { Occurrence } from "../ingest/occurrence.ts";
 import { reportKey, type ThrottleNotice } from "../ingest/violation/violation.ts";
-import { type Steps, VISITS_PER_STEP } from "../lib/pacing/steps.ts";
+import { runAtOnce, type Steps, VISITS_PER_STEP } from "../lib/pacing/steps.ts";
 import type { EpochUs } from "../lib/time.ts";
 import { absorbCounts, type DrainedCounts, moveNamespace } from "./absorb-counts.ts";
 import { AggregateStats } from "./aggregate-stats.ts";
@@ -38,15 +38,18 @@ export class Aggregator {
   readonly #numbers: SetNumbers;
   readonly #scheduledSeqs = new WeakMap<Ledger, number>();
 
-  /** `journal` numbers the sets of counts; ledgers take note of changes unless it keeps none. `cells` count alerts. */
+  /**
+   * `journal` numbers the sets of counts; ledgers take note of changes unless it keeps none. `cells` count alerts. `run` runs
+   * steps over all reports; default: at once.
+   */
   constructor(
     limits: MemoryLimits,
     onDirty: (key: string, urgency: Urgency) => void,
     journal?: { numbers: SetNumbers; keepsNone?: boolean },
-    cells?: CellStore,
+    { cells, run = runAtOnce }: { cells?: CellStore | undefined; run?: (steps: Steps) => void } = {},
   ) {
     this.#memory = new MemoryBudget(limits, cells);
-    this.gaps = new ReportGaps(this.ledgers, this.#muted, onDirty);
+    this.gaps = new ReportGaps(this.#muted, { ledgers: this.ledgers, onDirty, run });
     this.stats = new AggregateStats(this.ledgers, this.#memory);
     this.#shares = new ReportShares(limits);
     this.#cells = cells;
@@ -128,14 +131,6 @@ export class Aggregator {
     }
   }
 
-  /** Schedules every report for a write, because the state of the stream has changed. */
-  touchAll(): void {
-    for (const [key, ledger] of this.ledgers) {
-      ledger.write.touch();
-      this.#onDirty(key, "stream");
-    }
-  }
-
   /** The ledger of a report; made when there is none. */
   ledger(namespace: string | undefined, policyName: string): Ledger {
     const key = reportKey(namespace, policyName);
@@ -146,6 +141,7 @@ export class Aggregator {
       meter: this.#memory.meter,
       numbers: this.#numbers,
       onCounting: () => this.#recordCounters(ledger),
+      addDeclared: () => this.gaps.addDeclared(ledger),
     });
     this.ledgers.set(key, ledger);
     this.#shares.add(namespace);
@@ -171,6 +167,7 @@ export class Aggregator {
     const clusterKey = reportKey(undefined, policyName);
     const isNewReport = !this.ledgers.has(clusterKey);
     const to = this.ledger(undefined, policyName);
+    this.gaps.addDeclared(to);
     to.policy.recover(from.policy.facts(), from.counts.all.lastUs);
     if (this.#isJournaled) this.removed.set(key, to);
     let isNew = false;

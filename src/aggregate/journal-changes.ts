@@ -22,6 +22,7 @@ export function hasChangedTotals(ledger: Ledger): boolean {
 /** Drains all changes except those of violations. */
 export function drainTotals(ledger: Ledger): ReportChange | undefined {
   const { namespace, policyName, sets } = ledger;
+  ledger.gaps.addDeclared();
   const { inFlight, pending } = sets.open();
   if (!sets.log?.haveTotalsChanged(pending.counts.totals)) return undefined;
   const copy = { seq: pending.seq, totals: copyTotals(pending.counts.totals) };

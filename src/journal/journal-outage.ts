@@ -31,11 +31,11 @@ export class JournalOutage {
 
   /** Marks the reports with unwritten counts that are not in the journal. */
   mark(aggregator: Aggregator, isUnprotected: (ledger: Ledger) => boolean): void {
-    aggregator.gaps.addGap(KIND, toEpochUs(this.#fromMs), undefined, (ledger) => {
-      if (this.#marked.has(ledger) || ledger.counts.unwritten === 0 || !isUnprotected(ledger)) return false;
-      this.#marked.add(ledger);
-      return true;
-    });
+    const isNew = (ledger: Ledger) => !this.#marked.has(ledger) && ledger.counts.unwritten > 0 && isUnprotected(ledger);
+    const unmarked = new Set([...aggregator.ledgers.values()].filter(isNew));
+    if (unmarked.size === 0) return;
+    for (const ledger of unmarked) this.#marked.add(ledger);
+    aggregator.gaps.addGap(KIND, toEpochUs(this.#fromMs), undefined, (ledger) => unmarked.has(ledger));
   }
 
   ended(aggregator: Aggregator | undefined, nowMs: number): PastOutage {

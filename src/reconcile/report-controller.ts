@@ -164,6 +164,7 @@ export class ReportController {
     signal.addEventListener("abort", () => calls.abort(), { once: true });
     await this.pause();
     this.#parts.aggregator.gaps.reportRejections();
+    this.#parts.aggregator.gaps.addDeclaredToAll();
     while (!calls.signal.aborted) {
       await this.#flushAll(this.#listPendingKeys());
       if (this.#listPendingKeys().length === 0) return;

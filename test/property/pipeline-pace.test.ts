@@ -330,7 +330,7 @@ describe("a namespace that does not exist", () => {
       s.send(alert({ NamespaceName: `ci-${n}`, OwnerNamespace: `ci-${n}`, ContainerID: `c${n}` }));
       await s.clock.advance(1000);
       s.store.removeNamespace(`ci-${n}`);
-      s.pipeline.aggregator.touchAll();
+      s.pipeline.aggregator.gaps.touchAll();
       await s.clock.advance(60_000);
     }
     expect(s.pipeline.aggregator.ledgers.size).toBeLessThanOrEqual(1);

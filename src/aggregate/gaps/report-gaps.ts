@@ -2,7 +2,8 @@
 // Copyright The policy-violation-operator Authors
 
 // Coverage gaps, throttle notices and rejected alerts, declared in the reports that they may concern.
-// Invariant: a report that may lack alerts says so, also where it begins after the gap.
+// Invariant: a report that may lack alerts says so, also where it begins after the gap. Where all reports are concerned,
+// they get it in steps.
 
 import { reportKey, type Scope, type ThrottleNotice } from "../../ingest/violation/violation.ts";
 import type { Buffers } from "../../lib/collections/buffer-use.ts";
@@ -10,6 +11,7 @@ import type { EpochUs } from "../../lib/time.ts";
 import type { GapKind } from "../counts/coverage-gap.ts";
 import type { Ledger } from "../ledger/ledger.ts";
 import type { LedgerMap } from "../ledger/ledger-map.ts";
+import { type DeclarationParts, Declarations } from "./declarations.ts";
 import { type EarlyGap, EarlyGaps } from "./early-gaps.ts";
 import type { MutedSubjects } from "./muted-subjects.ts";
 import { getSpan, Rejections } from "./rejections.ts";
@@ -24,11 +26,13 @@ export class ReportGaps {
   readonly #onDirty: (key: string, urgency: Urgency) => void;
   readonly #rejections = new Rejections();
   readonly #early = new EarlyGaps();
+  readonly #declarations: Declarations;
 
-  constructor(ledgers: LedgerMap, muted: MutedSubjects, onDirty: (key: string, urgency: Urgency) => void) {
-    this.#ledgers = ledgers;
+  constructor(muted: MutedSubjects, parts: DeclarationParts) {
+    this.#ledgers = parts.ledgers;
     this.#muted = muted;
-    this.#onDirty = onDirty;
+    this.#onDirty = parts.onDirty;
+    this.#declarations = new Declarations(parts);
   }
 
   get buffers(): Pick<Buffers, "early_gaps" | "rejection_scopes" | "throttled_pods"> {
@@ -53,11 +57,11 @@ export class ReportGaps {
    * only those that it selects) may lack alerts.
    */
   addGap(kind: GapKind, fromUs: EpochUs, toUs?: EpochUs, isConcerned?: (ledger: Ledger) => boolean): void {
-    for (const [key, ledger] of this.#ledgers) {
-      if (isConcerned && !isConcerned(ledger)) continue;
+    this.#declarations.declare((ledger) => {
+      if (isConcerned && !isConcerned(ledger)) return undefined;
       ledger.gaps.addGap(kind, fromUs, toUs);
-      this.#onDirty(key, getGapUrgency(kind));
-    }
+      return getGapUrgency(kind);
+    });
   }
 
   /** Declares a gap in one report, which may begin with it; without `report` in every report that begins later. */
@@ -69,6 +73,7 @@ export class ReportGaps {
     // Without a count the ledger may be dropped before the report begins.
     if (!ledger || ledger.counts.all.occurrences === 0) this.#early.add(key, gap);
     if (!ledger) return;
+    this.addDeclared(ledger);
     ledger.gaps.addGap(gap.kind, gap.fromUs, gap.toUs);
     this.#onDirty(key, "coverage");
   }
@@ -82,9 +87,17 @@ export class ReportGaps {
   /** The gap of this kind that began at `fromUs` is over. */
   endGap(kind: GapKind, fromUs: EpochUs, toUs: EpochUs, nodes?: number): void {
     this.#early.end(kind, fromUs, toUs);
-    for (const [key, ledger] of this.#ledgers) {
-      if (ledger.gaps.endGap(kind, fromUs, toUs, nodes)) this.#onDirty(key, getGapUrgency(kind));
-    }
+    this.#declarations.declare(({ gaps }) =>
+      gaps.endGap(kind, fromUs, toUs, nodes) ? getGapUrgency(kind) : undefined,
+    );
+  }
+
+  /** Asks for a write of every report, because the state of the stream has changed. */
+  touchAll(): void {
+    this.#declarations.declare(({ write }) => {
+      write.touch();
+      return "stream";
+    });
   }
 
   /**
@@ -103,16 +116,28 @@ export class ReportGaps {
   /** Marks the reports that the alerts rejected since the last call may have belonged to. */
   reportRejections(): void {
     const all = this.#rejections.take(() => getSpan(this.#ledgers.values()));
+    if (all.length === 0) return;
     const byNamespace = Map.groupBy(all, ({ scope }) => (scope ? scope.namespace : ANY));
-    for (const [key, ledger] of this.#ledgers) {
-      const rejected = [ANY, ledger.namespace].flatMap((namespace) => byNamespace.get(namespace) ?? []);
-      for (const { count, coverageGaps } of rejected) ledger.gaps.addMissing("rejected", count, coverageGaps);
-      if (rejected.length > 0) this.#onDirty(key, "coverage");
-    }
+    this.#declarations.declare(({ namespace, gaps }) => {
+      const rejected = [ANY, namespace].flatMap((each) => byNamespace.get(each) ?? []);
+      for (const { count, coverageGaps } of rejected) gaps.addMissing("rejected", count, coverageGaps);
+      return rejected.length > 0 ? "coverage" : undefined;
+    });
+  }
+
+  /** Adds to a report now what is being declared in all of them. */
+  addDeclared(ledger: Ledger): void {
+    this.#declarations.addTo(ledger);
+  }
+
+  /** Adds to all reports now what is being declared in them. */
+  addDeclaredToAll(): void {
+    for (const ledger of this.#ledgers.values()) this.addDeclared(ledger);
   }
 
   /** Declares in a report that begins the gaps that are known before it. */
   beginReport(key: string, ledger: Ledger): void {
+    this.#declarations.begin(ledger);
     for (const { kind, fromUs, toUs } of this.#early.take(key)) ledger.gaps.addGap(kind, fromUs, toUs);
   }
 }

@@ -16,4 +16,6 @@ export interface LedgerParts {
   numbers?: SetNumbers;
   /** Called when a cell begins to count. */
   onCounting?: () => void;
+  /** Adds what is being declared in all reports. */
+  addDeclared?: () => void;
 }

@@ -27,6 +27,7 @@ interface RecoveredTotals {
 }
 
 export class OpenGaps {
+  readonly addDeclared: () => void;
   readonly #pending: PendingTotals;
   /** Beginnings of the gaps that the report knows of and that have not ended. */
   readonly #open = new Map<GapKind, EpochUs>();
@@ -37,8 +38,10 @@ export class OpenGaps {
   #added: CoverageGap[] = [];
   #onAdded = () => {};
 
-  constructor(pending: PendingTotals) {
+  /** `addDeclared` adds what is being declared in all reports. */
+  constructor(pending: PendingTotals, addDeclared = () => {}) {
     this.#pending = pending;
+    this.addDeclared = addDeclared;
   }
 
   /** Adds throttle notices about a subject of this report, or alerts that may belong here and could not be read. */
@@ -99,6 +102,7 @@ export class OpenGaps {
 
   /** Completes totals that are about to leave. */
   settle(): void {
+    this.addDeclared();
     this.#recovered = undefined;
     addGaps(this.#totals, this.#withoutDetails.take());
   }

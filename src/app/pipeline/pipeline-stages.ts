@@ -57,7 +57,10 @@ export function createStages(options: PipelineOptions, parts: PipelineParts): Pi
     queue.add(key, urgency);
     journaling?.wake();
   };
-  const aggregator = new Aggregator(options.memory, onDirty, journaling, cells);
+  const aggregator = new Aggregator(options.memory, onDirty, journaling, {
+    cells,
+    run: (steps) => void runInTurns(steps, clock),
+  });
   const early = new EarlyViolations({ ledgers: aggregator.ledgers, counters, onDirty });
   const gapEvents = new GapEvents({ events, clock, self, afterMs: options.gapEventMs });
   const gaps = new StreamGaps(aggregator, parts.nodes && clock.nowMs());

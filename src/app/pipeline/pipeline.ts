@@ -73,7 +73,7 @@ export class Pipeline implements AlertListener {
     const gaps = this.coverage.connected(nowMs);
     for (const { kind } of gaps) this.#stages.gapEvents.endGap(kind);
     this.#stages.gaps.end(gaps, nowMs, ended?.nodes);
-    this.aggregator.touchAll();
+    this.aggregator.gaps.touchAll();
   }
 
   onDisconnected(disconnect: Disconnect): void {

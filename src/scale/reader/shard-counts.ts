@@ -75,7 +75,7 @@ export class ShardCounts implements AlertListener {
     const seed = () => Math.floor(clock.random() * 2 ** 32) | 0;
     this.#parts = parts;
     this.#notices = Array.from({ length: partitions }, () => []);
-    this.#aggregator = new Aggregator(memory, () => {}, undefined, cells);
+    this.#aggregator = new Aggregator(memory, () => {}, undefined, { cells });
     const tally = this.#createTally(this.#aggregator);
     this.#ingest = new Ingest({
       selector: { tally },

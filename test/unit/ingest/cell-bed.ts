@@ -35,7 +35,7 @@ export interface Bed {
 export function createBed(bounds: CellBounds = { maxCells: 1000, maxBytes: 10_000_000 }, maxViolations = 200_000): Bed {
   const cells = new CellStore(bounds, createRedactor());
   const journaled = { numbers: new SetNumbers() };
-  const aggregator = new Aggregator({ ...MEMORY, maxViolations }, () => {}, journaled, cells);
+  const aggregator = new Aggregator({ ...MEMORY, maxViolations }, () => {}, journaled, { cells });
   const reader = new CountingReader();
   const { ingest, counters } = createIngest({ cells, nowUs: () => START_US + 3_600_000_000 }, aggregator);
   const send = (...mods: Partial<Alert>[]) => {

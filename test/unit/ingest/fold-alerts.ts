@@ -19,7 +19,7 @@ const redact = createRedactor();
 const ARRIVAL_US = START_US + 24 * 3_600_000_000;
 
 export function createAggregator(maxViolations = 200_000, cells?: CellStore): Aggregator {
-  return new Aggregator({ ...MEMORY, maxViolations }, () => {}, undefined, cells);
+  return new Aggregator({ ...MEMORY, maxViolations }, () => {}, undefined, { cells });
 }
 
 /** Adds an alert; returns what it was taken for. */
