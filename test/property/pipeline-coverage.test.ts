@@ -281,9 +281,6 @@ describe("a throttle notice", () => {
         regarding: { kind: "Pod", namespace: "shop", name: "web-1" },
         outcome: "Throttled",
         count: 1,
-        note:
-          "KubeArmor muted the alerts of this container app for up to 30 s: it raised more than 10 in a second. " +
-          "Violations in that time are not counted.",
       }),
     ]);
   });

@@ -6,6 +6,7 @@
 // Invariant: it sends what it is asked to send, to every client alike, and reports the number.
 
 import { createServer } from "node:http";
+import { text } from "node:stream/consumers";
 import { makeAlert, type WireAlert } from "../../tools/kubearmor-node/alerts.ts";
 import { startNode } from "../../tools/kubearmor-node/server.ts";
 
@@ -22,21 +23,16 @@ export interface Flood {
 
 async function main(): Promise<void> {
   const node = await startNode({ host: "0.0.0.0", port: RELAY_PORT, dropLikeKubeArmor: false });
-  createServer((request, response) => {
-    let body = "";
-    request.on("data", (chunk) => {
-      body += chunk;
-    });
-    request.on("end", () => {
-      if (request.method === "POST") {
-        const { alerts, count, ratePerSec } = JSON.parse(body) as Flood;
-        node
-          .flood({ alert: alerts.map(makeAlert), count, ratePerSec })
-          .catch((error: unknown) => process.stderr.write(`${error}\n`));
-      }
-      response.setHeader("Content-Type", "application/json");
-      response.end(JSON.stringify(node.getStats()));
-    });
+  createServer(async (request, response) => {
+    const body = await text(request);
+    if (request.method === "POST") {
+      const { alerts, count, ratePerSec } = JSON.parse(body) as Flood;
+      node
+        .flood({ alert: alerts.map(makeAlert), count, ratePerSec })
+        .catch((error: unknown) => process.stderr.write(`${error}\n`));
+    }
+    response.setHeader("Content-Type", "application/json");
+    response.end(JSON.stringify(node.getStats()));
   }).listen(CONTROL_PORT, "0.0.0.0");
   process.once("SIGTERM", () => process.exit(0));
 }

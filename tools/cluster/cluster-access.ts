@@ -6,6 +6,7 @@
 
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { Agent, request as httpsRequest } from "node:https";
+import { text } from "node:stream/consumers";
 
 /** An API server's answer: `body` is parsed JSON where it is JSON, else the text. */
 export interface ApiAnswer {
@@ -31,12 +32,7 @@ export function createApiAccess(url: string, caPath: string, token: string): Api
       agent ??= new Agent({ keepAlive: true, ca: readCertificate(caPath) });
       const headers = { Authorization: `Bearer ${token}`, "Content-Type": "application/json" };
       const sent = httpsRequest(url + path, { method, headers, agent, timeout: TIMEOUT_MS }, (response) => {
-        let text = "";
-        response.setEncoding("utf8").on("data", (chunk: string) => {
-          text += chunk;
-        });
-        response.on("end", () => resolve({ status: response.statusCode ?? 0, body: parse(text) }));
-        response.on("error", reject);
+        text(response).then((body) => resolve({ status: response.statusCode ?? 0, body: parse(body) }), reject);
       });
       sent.on("timeout", () => sent.destroy(new Error(`no answer to ${method} ${path}`)));
       sent.on("error", reject);

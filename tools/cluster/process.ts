@@ -9,6 +9,7 @@ import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { once } from "node:events";
 import { closeSync, openSync, readdirSync, readFileSync } from "node:fs";
 import type { Readable } from "node:stream";
+import { text } from "node:stream/consumers";
 
 /**
  * Starts a program together with a watchdog that sits on a pipe from this process. The pipe closes when this process ends,
@@ -159,13 +160,10 @@ export function run(file: string, args: readonly string[], options: RunOptions =
 
 async function readPid(shell: ChildProcess): Promise<number> {
   const pipe = shell.stdio[3] as Readable;
-  let text = "";
-  pipe.setEncoding("utf8").on("data", (chunk: string) => {
-    text += chunk;
-  });
-  await Promise.race([once(pipe, "end"), once(shell, "error").then(([error]) => Promise.reject(error))]);
-  const pid = Number.parseInt(text, 10);
-  if (!Number.isInteger(pid)) throw new Error(`the shell printed no process id: ${JSON.stringify(text)}`);
+  const failed = once(shell, "error").then(([error]) => Promise.reject(error));
+  const printed = await Promise.race([text(pipe), failed]);
+  const pid = Number.parseInt(printed, 10);
+  if (!Number.isInteger(pid)) throw new Error(`the shell printed no process id: ${JSON.stringify(printed)}`);
   return pid;
 }
 

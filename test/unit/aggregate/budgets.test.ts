@@ -115,26 +115,6 @@ describe("the token bucket", () => {
 });
 
 describe("the pace of one report", () => {
-  /** Writes as soon as due, with a change waiting all the time; returns when. */
-  function listWrites(urgency: "new_violation" | "counters", untilMs: number): number[] {
-    let pace: Pace = createPace(PACE);
-    const times: number[] = [];
-    for (let nowMs = 0; ; ) {
-      nowMs = computeDueMs(pace, urgency, nowMs, PACE);
-      if (nowMs > untilMs) return times;
-      times.push(nowMs);
-      pace = afterWrite(pace, urgency === "new_violation", nowMs, PACE);
-    }
-  }
-
-  it("stretches from 5 s to 60 s while only counters move", () => {
-    expect(listWrites("counters", 300_000)).toEqual([200, 5200, 15_200, 35_200, 75_200, 135_200, 195_200, 255_200]);
-  });
-
-  it("is one write per interval for a stream of new violations, after a few at once", () => {
-    expect(listWrites("new_violation", 30_000)).toEqual([200, 400, 600, 5600, 10_600, 15_600, 20_600, 25_600]);
-  });
-
   it("comes back to 5 s after a quiet time or a new violation", () => {
     const slow: Pace = { lastWriteMs: 0, intervalMs: 60_000, credit: 3 };
     expect(computeDueMs(slow, "counters", 1000, PACE)).toBe(60_000);

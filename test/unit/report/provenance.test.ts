@@ -27,77 +27,55 @@ const ALL = {
   "KubeArmorHostPolicy /host": HSP,
 };
 
-function createPolicyFacts(name: string, kind: PolicyKind = "KubeArmorPolicy", namespace: string | undefined = "shop") {
-  return { namespace, name, kind, lastUs: START_US };
+function find(name: string, kind: PolicyKind = "KubeArmorPolicy", namespace = "shop", catalog = createCatalog(ALL)) {
+  return findProvenance({ namespace, name, kind, lastUs: START_US }, catalog);
 }
+
+/** Finds the policy `own` in another catalog. */
+const findOwnIn = (catalog: PolicyCatalog) => find("own", "KubeArmorPolicy", "shop", catalog);
 
 describe("the policy object of a report", () => {
   it("is the one that bears the name, in its namespace or cluster-wide, with its kind", () => {
-    expect(findProvenance(createPolicyFacts("own"), createCatalog(ALL))).toEqual({
-      kind: "KubeArmorPolicy",
-      provenance: "Found",
-      objects: [KSP],
-    });
-    expect(findProvenance(createPolicyFacts("wide"), createCatalog(ALL))).toEqual({
-      kind: "KubeArmorClusterPolicy",
-      provenance: "Found",
-      objects: [CSP],
-    });
-    expect(
-      findProvenance({ ...createPolicyFacts("host", "KubeArmorHostPolicy"), namespace: undefined }, createCatalog(ALL)),
-    ).toEqual({ kind: "KubeArmorHostPolicy", provenance: "Found", objects: [HSP] });
+    expect(find("own")).toEqual({ kind: "KubeArmorPolicy", provenance: "Found", objects: [KSP] });
+    expect(find("wide")).toEqual({ kind: "KubeArmorClusterPolicy", provenance: "Found", objects: [CSP] });
+    const host = { namespace: undefined, name: "host", kind: "KubeArmorHostPolicy", lastUs: START_US } as const;
+    const found = { kind: "KubeArmorHostPolicy", provenance: "Found", objects: [HSP] };
+    expect(findProvenance(host, createCatalog(ALL))).toEqual(found);
   });
 
   it("is not guessed where two bear the name: both are listed, and the kind stays that of the alerts", () => {
-    expect(findProvenance(createPolicyFacts("both"), createCatalog(ALL))).toEqual({
-      kind: "KubeArmorPolicy",
-      provenance: "Ambiguous",
-      objects: [KSP, CSP],
-    });
+    expect(find("both")).toEqual({ kind: "KubeArmorPolicy", provenance: "Ambiguous", objects: [KSP, CSP] });
   });
 
   it("is never one of another namespace, or of a kind that does not raise such alerts", () => {
-    expect(findProvenance(createPolicyFacts("own", "KubeArmorPolicy", "bank"), createCatalog(ALL))).toEqual({
-      kind: "KubeArmorPolicy",
-      provenance: "NotFound",
-    });
-    expect(findProvenance(createPolicyFacts("host"), createCatalog(ALL)).provenance).toBe("NotFound");
-    expect(findProvenance(createPolicyFacts("wide", "KubeArmorHostPolicy"), createCatalog(ALL)).provenance).toBe(
-      "NotFound",
-    );
+    expect(find("own", "KubeArmorPolicy", "bank")).toEqual({ kind: "KubeArmorPolicy", provenance: "NotFound" });
+    expect(find("host").provenance).toBe("NotFound");
+    expect(find("wide", "KubeArmorHostPolicy").provenance).toBe("NotFound");
   });
 
   it("is unknown as long as one of the kinds is; an API without the kind has no objects of it", () => {
     const unlisted = createCatalog(ALL, { KubeArmorClusterPolicy: "unknown" });
-    expect(findProvenance(createPolicyFacts("own"), unlisted)).toEqual({
-      kind: "KubeArmorPolicy",
-      provenance: "Unknown",
-      objects: [KSP],
-    });
+    expect(findOwnIn(unlisted)).toEqual({ kind: "KubeArmorPolicy", provenance: "Unknown", objects: [KSP] });
     const older = createCatalog(ALL, { KubeArmorClusterPolicy: "unserved" });
-    expect(findProvenance(createPolicyFacts("own"), older).provenance).toBe("Found");
+    expect(findOwnIn(older).provenance).toBe("Found");
     const none = createCatalog({}, { KubeArmorClusterPolicy: "unserved", KubeArmorPolicy: "unserved" });
-    expect(findProvenance(createPolicyFacts("own"), none)).toEqual({ kind: "KubeArmorPolicy", provenance: "Unknown" });
+    expect(findOwnIn(none)).toEqual({ kind: "KubeArmorPolicy", provenance: "Unknown" });
   });
 
   it("was changed since when its time is after the newest occurrence", () => {
     const at = (changedAt: string) => createCatalog({ "KubeArmorPolicy shop/own": { ...KSP, changedAt } });
-    expect(findProvenance(createPolicyFacts("own"), at("2026-11-23T10:00:00.000000Z"))).not.toHaveProperty(
-      "changedSinceLastSeen",
-    );
-    expect(findProvenance(createPolicyFacts("own"), at("2026-11-23T10:00:01.000000Z"))).toMatchObject({
-      changedSinceLastSeen: true,
-    });
+    expect(findOwnIn(at("2026-11-23T10:00:00.000000Z"))).not.toHaveProperty("changedSinceLastSeen");
+    expect(findOwnIn(at("2026-11-23T10:00:01.000000Z"))).toMatchObject({ changedSinceLastSeen: true });
   });
 
   it("of the default posture is none; without a cluster nothing is said", () => {
-    expect(findProvenance(createPolicyFacts("DefaultPosture", "Unknown"), createCatalog(ALL))).toEqual({
-      kind: "DefaultPosture",
-      provenance: "NotApplicable",
-    });
-    expect(findProvenance(createPolicyFacts("DefaultPosture", "Unknown"), undefined)).toEqual({
+    expect(find("DefaultPosture", "Unknown")).toEqual({ kind: "DefaultPosture", provenance: "NotApplicable" });
+    const facts = { namespace: "shop", lastUs: START_US };
+    expect(findProvenance({ ...facts, name: "DefaultPosture", kind: "Unknown" }, undefined)).toEqual({
       kind: "DefaultPosture",
     });
-    expect(findProvenance(createPolicyFacts("own"), undefined)).toEqual({ kind: "KubeArmorPolicy" });
+    expect(findProvenance({ ...facts, name: "own", kind: "KubeArmorPolicy" }, undefined)).toEqual({
+      kind: "KubeArmorPolicy",
+    });
   });
 });

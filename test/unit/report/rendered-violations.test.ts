@@ -14,7 +14,7 @@ import { silentLogger } from "../../../src/lib/logger.ts";
 import { runAtOnce } from "../../../src/lib/pacing/steps.ts";
 import { buildReport } from "../../../src/reconcile/write-attempt.ts";
 import { rebaseOn } from "../../../src/report/parse.ts";
-import { renderReport } from "../../../src/report/render.ts";
+import { renderInSteps, renderReport } from "../../../src/report/render.ts";
 import { RenderedViolations } from "../../../src/report/rendered-violations.ts";
 import { createClusterSink } from "../../../src/sinks/cluster-sink.ts";
 import { alert, checkAll, formatTimeAt, renderOptions, START_US, violation } from "../../support/gen.ts";
@@ -64,6 +64,25 @@ it("a report of 300 violations of which one has changed is written for the work 
   expect(requests.map((each) => each.text)).toEqual([text]);
   expect(serialized).toBeLessThan(text.length / 20);
   expect(report).toEqual(render(ledger));
+});
+
+it("a report of 300 violations is made in steps, and ignores what comes between them", () => {
+  const ledger = new Ledger("shop", "p");
+  for (let i = 0; i < VIOLATIONS; i++) add(ledger, i, i);
+  ledger.write.take();
+  const whole = JSON.stringify(renderReport(ledger, renderOptions()));
+  const steps = renderInSteps(ledger, renderOptions());
+  let step = steps.next();
+  let came = 0;
+  let turns = 0;
+  for (; !step.done; step = steps.next(), turns++) {
+    // Of violations that are in the report, and of others.
+    for (let i = 0; i < 100; i++) add(ledger, (came * 37) % (2 * VIOLATIONS), 1000 + came++);
+  }
+  expect(step.value.violations.length).toBe(VIOLATIONS);
+  // No step has more than 32 violations.
+  expect(turns).toBeGreaterThanOrEqual(VIOLATIONS / 32 - 1);
+  expect(JSON.stringify(step.value)).toBe(whole);
 });
 
 describe("rendered violations", () => {

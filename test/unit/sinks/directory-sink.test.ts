@@ -40,11 +40,7 @@ async function writeReport(input: Report): Promise<Report> {
   return result.report;
 }
 
-async function listReports(): Promise<Report[]> {
-  const reports: Report[] = [];
-  for await (const one of sink.list(SIGNAL)) reports.push(one);
-  return reports;
-}
+const listReports = (): Promise<Report[]> => Array.fromAsync(sink.list(SIGNAL));
 
 describe("a report becomes a file", () => {
   test("in its namespace's folder, with exactly these bytes", async () => {

@@ -6,6 +6,7 @@
 import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import { once } from "node:events";
 import { connect } from "node:net";
+import { text } from "node:stream/consumers";
 import { afterEach, expect, test } from "vitest";
 import { systemClock } from "../../../src/lib/clock.ts";
 import { type Logger, silentLogger } from "../../../src/lib/logger.ts";
@@ -51,16 +52,10 @@ async function start(options: Partial<HttpServerOptions> & Pages = {}) {
 }
 
 /** Sends raw bytes and resolves with all that came back once the server has closed the connection. */
-function sendRaw(port: number, bytes: string): Promise<string> {
-  return new Promise((resolve, reject) => {
-    const socket = connect(port, "127.0.0.1", () => socket.write(bytes));
-    let got = "";
-    socket.on("data", (chunk) => {
-      got += chunk.toString();
-    });
-    socket.on("error", reject);
-    socket.on("close", () => resolve(got));
-  });
+async function sendRaw(port: number, bytes: string): Promise<string> {
+  const socket = connect(port, "127.0.0.1");
+  socket.write(bytes);
+  return await text(socket);
 }
 
 test("/metrics gives what the metrics give", async () => {

@@ -6,6 +6,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { createInterface } from "node:readline";
+import { text } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
 import { status } from "@grpc/grpc-js";
 import { afterEach, expect, it, vi } from "vitest";
@@ -106,11 +107,7 @@ it.each([
 ])("refuses %s %s", async (...args) => {
   const child = spawn(process.execPath, [MAIN, ...args], { stdio: ["ignore", "pipe", "pipe"] });
   children.push(child);
-  let stderr = "";
-  child.stderr.on("data", (chunk) => {
-    stderr += chunk;
-  });
-  const [code] = await once(child, "close");
+  const [[code], stderr] = await Promise.all([once(child, "close"), text(child.stderr)]);
   expect(code).toBe(2);
   expect(stderr).toContain("usage:");
 });

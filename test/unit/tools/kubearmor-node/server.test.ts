@@ -11,7 +11,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { makeAlert } from "../../../../tools/kubearmor-node/alerts.ts";
 import type { KubeArmorNode } from "../../../../tools/kubearmor-node/node.ts";
 import { startNode } from "../../../../tools/kubearmor-node/server.ts";
-import { dial, type LogServiceClient } from "./log-service-client.ts";
+import { dial, type LogServiceClient, type Watched } from "./log-service-client.ts";
 
 let node: KubeArmorNode;
 let client: LogServiceClient;
@@ -25,6 +25,12 @@ afterEach(async () => {
   client.close();
   await node.stop();
 });
+
+async function openStream(): Promise<Watched> {
+  const stream = client.watch("WatchAlerts", "policy");
+  await node.waitForClients();
+  return stream;
+}
 
 describe("filters", () => {
   it.each(["policy", "all"])("WatchAlerts with %j brings alerts", async (filter) => {
@@ -84,8 +90,7 @@ describe("health check", () => {
 
 describe("streams", () => {
   it("sends no headers before the first message", async () => {
-    const stream = client.watch("WatchAlerts", "policy");
-    await node.waitForClients();
+    const stream = await openStream();
     // Same connection: had headers been sent, they would have come before this answer.
     await client.healthCheck(1);
     expect(stream.headersSeen()).toBe(false);
@@ -119,8 +124,7 @@ describe("streams", () => {
   });
 
   it("ends with OK after the alerts that are on their way", async () => {
-    const stream = client.watch("WatchAlerts", "policy");
-    await node.waitForClients();
+    const stream = await openStream();
     node.push(makeAlert());
     node.endStreams();
     expect((await stream.ended).code).toBe(status.OK);
@@ -129,15 +133,13 @@ describe("streams", () => {
   });
 
   it("ends with the given error", async () => {
-    const stream = client.watch("WatchAlerts", "policy");
-    await node.waitForClients();
+    const stream = await openStream();
     node.failStreams(status.UNAVAILABLE, "node is draining");
     expect(await stream.ended).toMatchObject({ code: status.UNAVAILABLE, details: "node is draining" });
   });
 
   it("carries any bytes as a message", async () => {
-    const stream = client.watch("WatchAlerts", "policy");
-    await node.waitForClients();
+    const stream = await openStream();
     // Field 13 (PolicyName), length 3, one byte of which is not UTF-8.
     node.pushRaw(Buffer.from([0x6a, 3, 0x61, 0xff, 0x62]));
     await stream.received(1);
@@ -148,8 +150,7 @@ describe("streams", () => {
   });
 
   it("queues while frozen", async () => {
-    const stream = client.watch("WatchAlerts", "policy");
-    await node.waitForClients();
+    const stream = await openStream();
     node.freeze();
     node.push(makeAlert());
     expect(node.clients).toMatchObject([{ offered: 1, sent: 0, queued: 1 }]);
@@ -172,8 +173,7 @@ it("pings at its keepalive interval", async () => {
 describe("stop and start", () => {
   it("cuts the connection, refuses new ones and comes back on the same port with its counts", async () => {
     const { port } = node;
-    const stream = client.watch("WatchAlerts", "policy");
-    await node.waitForClients();
+    const stream = await openStream();
     node.push(makeAlert());
     await stream.received(1);
     await node.stop();
@@ -184,8 +184,7 @@ describe("stop and start", () => {
     await node.start();
     expect(node.port).toBe(port);
     await vi.waitFor(async () => expect(await client.healthCheck(2)).toBe(2), { timeout: 5_000 });
-    const again = client.watch("WatchAlerts", "policy");
-    await node.waitForClients();
+    const again = await openStream();
     node.push(makeAlert());
     await again.received(1);
     await node.waitUntilDrained();
@@ -220,8 +219,7 @@ describe("stop and start", () => {
   });
 
   it("shuts down though a client doesn't read", async () => {
-    const stream = client.watch("WatchAlerts", "policy");
-    await node.waitForClients();
+    const stream = await openStream();
     stream.pause();
     await node.flood({ alert: makeAlert({ Source: "x".repeat(8_000) }), count: 500 });
     await node.close(50);
@@ -236,8 +234,7 @@ describe("stop and start", () => {
   });
 
   it("counts what was queued as abandoned", async () => {
-    client.watch("WatchAlerts", "policy");
-    await node.waitForClients();
+    await openStream();
     node.freeze();
     node.push([makeAlert(), makeAlert()]);
     await node.stop();
@@ -251,8 +248,8 @@ describe("stop and start", () => {
 
   it("stops though a peer has never said a word", async () => {
     const socket = connect(node.port, "127.0.0.1").resume();
-    const closed = new Promise((resolve) => socket.once("close", resolve));
-    await new Promise((resolve) => socket.once("connect", resolve));
+    const closed = once(socket, "close");
+    await once(socket, "connect");
     await client.healthCheck(1);
     await node.stop();
     await closed;

@@ -21,6 +21,14 @@ afterEach(async () => {
   await node.stop();
 });
 
+async function openStream(options: Parameters<typeof startNode>[0] = {}): Promise<Watched> {
+  node = await startNode(options);
+  client = dial(node.address);
+  const stream = client.watch("WatchAlerts", "policy");
+  await node.waitForClients();
+  return stream;
+}
+
 function expectToAddUp(counts: AlertCounts): void {
   expect(counts.sent + counts.dropped + counts.queued + counts.abandoned).toBe(counts.offered);
 }
@@ -29,10 +37,7 @@ describe("a client that stops reading", () => {
   let slow: Watched;
 
   beforeEach(async () => {
-    node = await startNode();
-    client = dial(node.address);
-    slow = client.watch("WatchAlerts", "policy");
-    await node.waitForClients();
+    slow = await openStream();
   });
 
   it("loses what its queue of 1000 can't hold, and later gets exactly the rest", async () => {
@@ -91,10 +96,7 @@ describe("a client that stops reading", () => {
 
 describe("without dropping", () => {
   it("a flood waits for a slow client, and all of it arrives", async () => {
-    node = await startNode({ dropLikeKubeArmor: false });
-    client = dial(node.address);
-    const slow = client.watch("WatchAlerts", "policy");
-    await node.waitForClients();
+    const slow = await openStream({ dropLikeKubeArmor: false });
     slow.pause();
     const flooding = node.flood({ alert: makeAlert({ Source: "x".repeat(8_000) }), count: 3_000 });
     await vi.waitFor(() => expect(node.clients[0]!.queued).toBeGreaterThanOrEqual(1_000));
@@ -107,10 +109,7 @@ describe("without dropping", () => {
   });
 
   it("push() queues beyond the bound", async () => {
-    node = await startNode({ dropLikeKubeArmor: false, queueSize: 5 });
-    client = dial(node.address);
-    const stream = client.watch("WatchAlerts", "policy");
-    await node.waitForClients();
+    const stream = await openStream({ dropLikeKubeArmor: false, queueSize: 5 });
     node.freeze();
     node.push(Array.from({ length: 20 }, () => makeAlert()));
     expect(node.clients[0]).toMatchObject({ offered: 20, queued: 20, dropped: 0 });
@@ -120,10 +119,7 @@ describe("without dropping", () => {
 });
 
 it("drops at the bound it is given", async () => {
-  node = await startNode({ queueSize: 5 });
-  client = dial(node.address);
-  client.watch("WatchAlerts", "policy");
-  await node.waitForClients();
+  await openStream({ queueSize: 5 });
   node.freeze();
   node.push(Array.from({ length: 20 }, () => makeAlert()));
   expect(node.clients[0]).toMatchObject({ offered: 20, queued: 5, dropped: 15 });
