@@ -9,6 +9,7 @@ import type { AcceptanceStatus } from "../../src/api/acceptance.ts";
 import type { Alert } from "../../src/api/alert.ts";
 import type { WireAlert } from "../../tools/kubearmor-node/alerts.ts";
 import { renderManifest } from "../../tools/sample-objects.ts";
+import { renderAcceptance } from "../support/acceptances.ts";
 import { eventually } from "../support/eventually.ts";
 import { wireAlert } from "../support/gen.ts";
 import { useNode } from "../support/operator-bed.ts";
@@ -23,11 +24,6 @@ let pid = 1;
 /** An alert that is not a duplicate of another one. */
 function createWireAlert(mods: Partial<Alert>): WireAlert {
   return wireAlert({ UpdatedTime: new Date().toISOString(), HostPID: pid++ }, mods);
-}
-
-function createAcceptance(name: string, spec: unknown, namespace = "shop"): string {
-  const metadata = { name, namespace };
-  return JSON.stringify({ apiVersion: "reports.kubearmor.com/v1alpha1", kind: "AcceptedViolation", metadata, spec });
 }
 
 describeReal("accepting", () => {
@@ -83,7 +79,7 @@ describeReal("accepting", () => {
     await eventually("Events", async () => (await countEvents("shop")) === 2);
 
     const match = { policy: POLICY, operation: "Process", resource: "/usr/bin/ap?" };
-    await cluster.apply(createAcceptance("vendor-apt", { match, reason: "the vendor's updater", owner: "web" }));
+    await cluster.apply(renderAcceptance("vendor-apt", { match, reason: "the vendor's updater", owner: "web" }));
     await waitForColumns("1 0 medium");
     // No team accepts for another namespace.
     expect(await readColumns("bank")).toBe("2 0 medium");
@@ -120,7 +116,7 @@ describeReal("accepting", () => {
   });
 
   test("of everything leaves none open, and says that it is everything", async () => {
-    await cluster.apply(createAcceptance("all", { match: { policy: POLICY }, reason: "a lab" }));
+    await cluster.apply(renderAcceptance("all", { match: { policy: POLICY }, reason: "a lab" }));
     await waitForColumns("0 0 accepted");
     expect(await waitForCondition("all", "MatchesEverything=True")).toContain("Nothing but the policy narrows it");
     await cluster.kubectl(["delete", "av", "-n", "shop", "all"]);
@@ -129,26 +125,26 @@ describeReal("accepting", () => {
 
   test("that is not valid has no effect and says why; one that matches nothing says so", async () => {
     const spec = (match: object) => ({ match: { policy: POLICY, ...match }, reason: "x" });
-    await expect(cluster.apply(createAcceptance("no-glob", spec({ resource: "/usr/bin/[" })))).rejects.toThrow(
+    await expect(cluster.apply(renderAcceptance("no-glob", spec({ resource: "/usr/bin/[" })))).rejects.toThrow(
       "wildcards are *, ** and ?",
     );
-    await cluster.apply(createAcceptance("long-glob", spec({ resource: `/${"*a".repeat(40)}` })));
+    await cluster.apply(renderAcceptance("long-glob", spec({ resource: `/${"*a".repeat(40)}` })));
     expect(await waitForCondition("long-glob", "Invalid=True")).toContain("a glob has at most 64 characters");
-    await cluster.apply(createAcceptance("no-key", spec({ resorce: "/usr/bin/apt" })));
+    await cluster.apply(renderAcceptance("no-key", spec({ resorce: "/usr/bin/apt" })));
     expect(await waitForCondition("no-key", "Invalid=True")).toContain(
       "spec.match: unknown key resorce, expected one of",
     );
-    await cluster.apply(createAcceptance("nothing", spec({ resource: "/no/such" })));
+    await cluster.apply(renderAcceptance("nothing", spec({ resource: "/no/such" })));
     await waitForCondition("nothing", "MatchesNothing=True");
     expect(await readColumns()).toBe("2 0 medium");
-    await expect(cluster.apply(createAcceptance("no-reason", { match: { policy: POLICY } }))).rejects.toThrow(
+    await expect(cluster.apply(renderAcceptance("no-reason", { match: { policy: POLICY } }))).rejects.toThrow(
       "spec.reason",
     );
   });
 
   test("ends by itself at its expiry, without another alert", async () => {
     const expires = new Date(Date.now() + 8_000).toISOString();
-    await cluster.apply(createAcceptance("a-while", { match: { policy: POLICY }, reason: "until the fix", expires }));
+    await cluster.apply(renderAcceptance("a-while", { match: { policy: POLICY }, reason: "until the fix", expires }));
     await waitForColumns("0 0 accepted");
     await waitForColumns("2 0 medium");
     await waitForCondition("a-while", "Expired=True");
@@ -157,9 +153,9 @@ describeReal("accepting", () => {
 
   test("that is deleted, or narrowed, gives back what it took, also while no operator runs", async () => {
     const narrowed = { policy: POLICY, resource: "/usr/bin/zypper" };
-    await cluster.apply(createAcceptance("vendor-apt", { match: narrowed, reason: "the vendor's updater" }));
+    await cluster.apply(renderAcceptance("vendor-apt", { match: narrowed, reason: "the vendor's updater" }));
     await waitForColumns("4 0 medium");
-    await cluster.apply(createAcceptance("again", { match: { policy: POLICY }, reason: "a lab" }));
+    await cluster.apply(renderAcceptance("again", { match: { policy: POLICY }, reason: "a lab" }));
     await waitForColumns("0 0 accepted");
     expect(await bed.operator.stop()).toBe(0);
     await cluster.kubectl(["delete", "av", "-n", "shop", "--all"]);

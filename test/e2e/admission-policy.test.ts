@@ -7,21 +7,13 @@
 import { join } from "node:path";
 import { beforeAll, expect, test } from "vitest";
 import { readAcceptance } from "../../src/acceptance/parse-acceptance.ts";
+import { renderAcceptance } from "../support/acceptances.ts";
 import { eventually } from "../support/eventually.ts";
 import { describeReal, useCluster } from "../support/real-parts.ts";
 
 const CHART = join(import.meta.dirname, "../../charts/policy-violation-operator");
 
 const MATCH = { policy: "no-shells" };
-
-function createAcceptance(spec: object, name = "a") {
-  return {
-    apiVersion: "reports.kubearmor.com/v1alpha1",
-    kind: "AcceptedViolation",
-    metadata: { name, namespace: "default" },
-    spec,
-  };
-}
 
 const matchResource = (resource: string) => ({ match: { ...MATCH, resource }, reason: "r" });
 
@@ -75,7 +67,7 @@ describeReal("the admission policy", () => {
 
   beforeAll(async () => {
     // Stored before the policy: a label may still be changed, and the spec only to what is valid.
-    await cluster.apply(JSON.stringify(createAcceptance({ match: MATCH, reason: "r", reasn: "x" }, "old")));
+    await cluster.apply(renderAcceptance("old", { match: MATCH, reason: "r", reasn: "x" }, "default"));
     const chart = await cluster.helm(["template", "pvo", CHART, "-s", "templates/admission-policy.yaml"]);
     await cluster.apply(chart);
     await eventually("the policy", async () =>
@@ -85,7 +77,7 @@ describeReal("the admission policy", () => {
 
   /** The text of the refusal; undefined when it is accepted. */
   async function getRefusal(spec: object, ...args: string[]): Promise<string | undefined> {
-    const input = JSON.stringify(createAcceptance(spec));
+    const input = renderAcceptance("a", spec, "default");
     try {
       await cluster.kubectl(["create", "--dry-run=server", ...args, "-f", "-"], { input });
       return undefined;
@@ -107,7 +99,7 @@ describeReal("the admission policy", () => {
     else expect(text).toContain(expected);
     // The operator agrees.
     const metadata = { name: "a", namespace: "default", uid: "u" };
-    const effect = readAcceptance({ ...createAcceptance(spec), metadata })?.effect;
+    const effect = readAcceptance({ metadata, spec })?.effect;
     expect(effect !== undefined && "problem" in effect).toBe(expected !== undefined);
   });
 

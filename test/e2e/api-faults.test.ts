@@ -8,15 +8,14 @@ import { beforeAll, expect, test } from "vitest";
 import { API_FAULTS, type ApiFault, type Plan } from "../support/api-fault-proxy.ts";
 import { findProblems, listPlans, runLife, runLives } from "../support/api-fault-run.ts";
 import { isLongRun, printFigures } from "../support/long-run.ts";
-import { listPolicyCrdNames, renderPolicyCrds } from "../support/policies.ts";
+import { installPolicyCrds } from "../support/policies.ts";
 import { describeReal, useCluster } from "../support/real-parts.ts";
 
 describeReal("the n-th API call fails", () => {
   const cluster = useCluster({ crds: true });
 
   beforeAll(async () => {
-    await cluster.apply(renderPolicyCrds());
-    await cluster.kubectl(["wait", "--for=condition=Established", "--timeout=60s", ...listPolicyCrdNames()]);
+    await installPolicyCrds(cluster);
   });
 
   test("for every n", async () => {

@@ -9,6 +9,7 @@ import { join } from "node:path";
 import { beforeAll, expect, test } from "vitest";
 import { type RunResult, run } from "../../tools/cluster/process.ts";
 import { renderManifest } from "../../tools/sample-objects.ts";
+import { renderAcceptance } from "../support/acceptances.ts";
 import { readDocumentedObjects, type ShownObject } from "../support/documented-manifests.ts";
 import { eventually } from "../support/eventually.ts";
 import { wireAlert } from "../support/gen.ts";
@@ -17,13 +18,6 @@ import { describeReal, useCluster } from "../support/real-parts.ts";
 
 const SHOWN = readDocumentedObjects("gitops.md").filter(({ apiVersion }) => !/argoproj|fluxcd/.test(apiVersion));
 const JOBS = SHOWN.filter(({ kind }) => kind === "Job");
-
-const ACCEPTANCE = {
-  apiVersion: "reports.kubearmor.com/v1alpha1",
-  kind: "AcceptedViolation",
-  metadata: { name: "vendor-apt", namespace: "shop" },
-  spec: { match: { policy: "no-package-managers" }, reason: "the vendor's updater", owner: "team-web" },
-};
 
 test("the document shows a Job for Argo CD and one for Flux", () => {
   const hooks = JOBS.map(({ metadata }) => metadata.annotations?.["argocd.argoproj.io/hook"]);
@@ -85,7 +79,8 @@ describeReal("the gate as a Job", () => {
   test("passes once it is accepted, and fails when the acceptance is deleted", async () => {
     const [job] = JOBS;
     if (job === undefined) throw new Error("no Job");
-    await apply(ACCEPTANCE);
+    const spec = { match: { policy: "no-package-managers" }, reason: "the vendor's updater", owner: "team-web" };
+    await cluster.apply(renderAcceptance("vendor-apt", spec));
     const { stdout } = await runGateUntil(0, job);
     expect(stdout).toContain("Passed over: 1 accepted.");
     await cluster.kubectl(["delete", "av", "-n", "shop", "vendor-apt"]);

@@ -10,6 +10,7 @@ import { join } from "node:path";
 import { beforeAll, expect, test } from "vitest";
 import { type RunResult, run } from "../../tools/cluster/process.ts";
 import { renderManifest } from "../../tools/sample-objects.ts";
+import { renderAcceptance } from "../support/acceptances.ts";
 import { eventually } from "../support/eventually.ts";
 import { wireAlert } from "../support/gen.ts";
 import { LEADING, useNode, usePlugin } from "../support/operator-bed.ts";
@@ -31,13 +32,8 @@ metadata: {name: rollout}
 data: {version: "2"}
 `;
 
-function createAcceptance(spec: object): string {
-  return JSON.stringify({
-    apiVersion: "reports.kubearmor.com/v1alpha1",
-    kind: "AcceptedViolation",
-    metadata: { name: "vendor-apt" },
-    spec: { reason: "the vendor's updater tries once a day", owner: "team-web", ...spec },
-  });
+function createAcceptance(spec: object, name = "vendor-apt"): string {
+  return renderAcceptance(name, { reason: "the vendor's updater tries once a day", owner: "team-web", ...spec });
 }
 
 describeReal("a pipeline with a gate", () => {
@@ -65,7 +61,7 @@ describeReal("a pipeline with a gate", () => {
     writeFileSync(join(checkout, "rollout.yaml"), ROLLOUT);
     writeFileSync(join(checkout, "pipeline.sh"), PIPELINE, { mode: 0o755 });
     const other = { match: { policy: "another-policy" } };
-    commit("accepted/other.yaml", createAcceptance(other).replace("vendor-apt", "other"));
+    commit("accepted/other.yaml", createAcceptance(other, "other"));
   });
 
   /** Commits one file, and pushes. */

@@ -9,7 +9,7 @@ import { renderManifest } from "../../tools/sample-objects.ts";
 import { eventually } from "../support/eventually.ts";
 import { wireAlert } from "../support/gen.ts";
 import { LEADING, useNode, usePlugin } from "../support/operator-bed.ts";
-import { listPolicyCrdNames, policy, renderPolicyCrds } from "../support/policies.ts";
+import { installPolicyCrds, policy } from "../support/policies.ts";
 import { describeReal, useCluster } from "../support/real-parts.ts";
 
 const DAY_MS = 86_400_000;
@@ -81,8 +81,7 @@ describeReal("the history of a running operator", () => {
     await cluster.apply(
       renderManifest({ namespaces: ["shop"], pods: [{ namespace: "shop", name: "web-1" }], nodes: ["node-1"] }),
     );
-    await cluster.apply(renderPolicyCrds());
-    await cluster.kubectl(["wait", "--for=condition=Established", ...listPolicyCrdNames(), "--timeout=60s"]);
+    await installPolicyCrds(cluster);
     for (const name of ["quiet", "busy"]) await cluster.apply(policy("KubeArmorPolicy", name, { namespace: "shop" }));
     await bed.start({
       ...LEADING,

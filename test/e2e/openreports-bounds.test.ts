@@ -4,16 +4,16 @@
 // OpenReports of reports that are unlike the samples: cut lists, accepted violations, hosts, long and strange names,
 // policies of one name, acceptances that the configuration denies. Each copy is compared with its report by rules written here.
 
-import { createHash } from "node:crypto";
 import { beforeAll, expect, test } from "vitest";
 import type { Alert } from "../../src/api/alert.ts";
 import type { OpenReport, OpenReportResult } from "../../src/api/openreports.ts";
-import type { Report, Violation } from "../../src/api/v1alpha1.ts";
+import type { Report } from "../../src/api/v1alpha1.ts";
 import type { WireAlert } from "../../tools/kubearmor-node/alerts.ts";
 import { renderManifest } from "../../tools/sample-objects.ts";
+import { renderAcceptance } from "../support/acceptances.ts";
 import { eventually } from "../support/eventually.ts";
 import { formatTimeAt, hostAlert, wireAlert } from "../support/gen.ts";
-import { installOpenReports, listOpenReports } from "../support/openreports/openreports.ts";
+import { installOpenReports, listOpenReports, toResultId, toStatus } from "../support/openreports/openreports.ts";
 import { useNode } from "../support/operator-bed.ts";
 import { describeReal, useCluster } from "../support/real-parts.ts";
 import { listReports } from "../support/reports.ts";
@@ -50,24 +50,10 @@ function sendAll(): WireAlert[] {
   ];
 }
 
-function createAcceptance(namespace: string): string {
-  return JSON.stringify({
-    apiVersion: "reports.kubearmor.com/v1alpha1",
-    kind: "AcceptedViolation",
-    metadata: { name: "known", namespace },
-    spec: { reason: "known", match: { policy: "mixed", resource: "/bin/known" } },
-  });
-}
-
 /** Violations that neither the report nor its copy lists. */
 function countOmitted({ results }: OpenReport): { violations: number; occurrences: number } {
   const rest = results.find(({ rule }) => rule === "omitted")?.properties;
   return { violations: Number(rest?.["violations"] ?? 0), occurrences: Number(rest?.["occurrences"] ?? 0) };
-}
-
-function toStatus({ accepted, outcome }: Violation): string {
-  if (accepted) return "skip";
-  return outcome === "Prevented" ? "warn" : "fail";
 }
 
 /** Says where a copy is not what its report says. */
@@ -76,13 +62,11 @@ function compare(report: Report, copy: OpenReport): string[] {
   const listed = copy.results.filter(({ rule }) => rule !== "omitted");
   const omitted = countOmitted(copy);
   const byId = new Map(report.violations.map((violation) => [violation.id, violation]));
-  const toResultId = (id: string) =>
-    createHash("sha256").update(`${namespace}/${name}/${id}`).digest("hex").slice(0, 16);
   const isRight = ({ properties, result }: OpenReportResult) => {
     const violation = byId.get(properties["violation"] ?? "");
     return (
       violation !== undefined &&
-      properties["resultID"] === toResultId(violation.id) &&
+      properties["resultID"] === toResultId(report.metadata, violation) &&
       Number.parseInt(properties["occurrences"] ?? "", 10) === violation.occurrences &&
       result === toStatus(violation)
     );
@@ -111,7 +95,8 @@ describeReal("OpenReports of reports with bounds", () => {
     await cluster.applyCrds();
     await cluster.apply(renderManifest({ namespaces: ["shop", "bank", "closed"], pods: [], nodes: [] }));
     await installOpenReports(cluster);
-    for (const namespace of ["shop", "closed"]) await cluster.apply(createAcceptance(namespace));
+    const spec = { reason: "known", match: { policy: "mixed", resource: "/bin/known" } };
+    for (const namespace of ["shop", "closed"]) await cluster.apply(renderAcceptance("known", spec, namespace));
   });
 
   const start = () =>

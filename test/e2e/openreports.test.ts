@@ -18,7 +18,7 @@ import {
   toExpectedCopy,
 } from "../support/openreports/openreports.ts";
 import { useNode } from "../support/operator-bed.ts";
-import { listPolicyCrdNames, policy, renderPolicyCrds } from "../support/policies.ts";
+import { installPolicyCrds, policy } from "../support/policies.ts";
 import { describeReal, useCluster } from "../support/real-parts.ts";
 import { listReports } from "../support/reports.ts";
 
@@ -87,8 +87,7 @@ describeReal("OpenReports of the samples", () => {
 
   test("stay as they are when a policy is deleted", async () => {
     const [namespace, name] = ["wordpress-mysql", "harden-wordpress-pkg-mngr-exec"];
-    await cluster.apply(renderPolicyCrds(["KubeArmorPolicy"]));
-    await cluster.kubectl(["wait", "--for=condition=Established", ...listPolicyCrdNames(["KubeArmorPolicy"])]);
+    await installPolicyCrds(cluster, ["KubeArmorPolicy"]);
     await cluster.apply(policy("KubeArmorPolicy", name, { namespace }));
     const running = await start();
     const provenance = async (wanted: string) =>

@@ -8,7 +8,7 @@ import type { Policy } from "../../src/api/v1alpha1.ts";
 import { eventually } from "../support/eventually.ts";
 import { wireAlert } from "../support/gen.ts";
 import { useNode } from "../support/operator-bed.ts";
-import { listPolicyCrdNames, policy, renderPolicyCrds } from "../support/policies.ts";
+import { installPolicyCrds, policy } from "../support/policies.ts";
 import { describeReal, useCluster } from "../support/real-parts.ts";
 import { report } from "../support/reports.ts";
 import { CLUSTER_CRD, NAMESPACED_CRD } from "../unit/api/crd.ts";
@@ -21,8 +21,7 @@ describeReal("provenance", () => {
 
   beforeAll(async () => {
     await cluster.kubectl(["apply", "--server-side", "-f", NAMESPACED_CRD, "-f", CLUSTER_CRD]);
-    await cluster.apply(renderPolicyCrds());
-    await cluster.kubectl(["wait", "--for=condition=Established", "--timeout=60s", ...listPolicyCrdNames()]);
+    await installPolicyCrds(cluster);
     await cluster.kubectl(["create", "namespace", "shop"]);
   });
 

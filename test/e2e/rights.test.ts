@@ -10,21 +10,15 @@ import { readAlerts } from "../../tools/kubearmor-node/alerts.ts";
 import { startNode } from "../../tools/kubearmor-node/server.ts";
 import { listObjects, renderManifest } from "../../tools/sample-objects.ts";
 import { readSampleAlerts, SAMPLE_REPORTS, SAMPLES_PATH } from "../../tools/samples.ts";
+import { renderAcceptance } from "../support/acceptances.ts";
 import { eventually } from "../support/eventually.ts";
 import { installOpenReports } from "../support/openreports/openreports.ts";
 import { OperatorProcess } from "../support/operator.ts";
-import { listPolicyCrdNames, renderPolicyCrds } from "../support/policies.ts";
+import { installPolicyCrds } from "../support/policies.ts";
 import { describeReal, useCluster } from "../support/real-parts.ts";
 import { listReports, row } from "../support/reports.ts";
 
 const CHART = join(import.meta.dirname, "../../charts/policy-violation-operator");
-
-const ACCEPTANCE = JSON.stringify({
-  apiVersion: "reports.kubearmor.com/v1alpha1",
-  kind: "AcceptedViolation",
-  metadata: { name: "nothing", namespace: "default" },
-  spec: { match: { policy: "no-such-policy" }, reason: "to have a status written" },
-});
 
 interface Rule {
   apiGroups: string[];
@@ -38,8 +32,7 @@ describeReal("the chart's rights", () => {
   beforeAll(async () => {
     await cluster.helm(["install", "pvo", CHART, "--namespace", "kubearmor", "--create-namespace"]);
     await cluster.apply(renderManifest(listObjects(readSampleAlerts())));
-    await cluster.apply(renderPolicyCrds());
-    await cluster.kubectl(["wait", "--for=condition=Established", "--timeout=60s", ...listPolicyCrdNames()]);
+    await installPolicyCrds(cluster);
     await installOpenReports(cluster);
   });
 
@@ -88,7 +81,8 @@ describeReal("the chart's rights", () => {
       node.push(readAlerts(SAMPLES_PATH));
       await operator.waitForReceived(26);
       await operator.waitForWritten();
-      await cluster.apply(ACCEPTANCE);
+      const spec = { match: { policy: "no-such-policy" }, reason: "to have a status written" };
+      await cluster.apply(renderAcceptance("nothing", spec, "default"));
       await eventually("a status", async () =>
         (await cluster.kubectl(["get", "av", "-A", "-o", "json"])).includes("observedGeneration"),
       );

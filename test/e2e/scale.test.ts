@@ -8,6 +8,7 @@ import { setTimeout as pause } from "node:timers/promises";
 import { afterEach, describe, expect, test } from "vitest";
 import { findClusterObstacle } from "../../tools/cluster/cluster.ts";
 import { findNatsObstacle, NatsServer } from "../../tools/nats-server.ts";
+import { renderAcceptance } from "../support/acceptances.ts";
 import { eventually } from "../support/eventually.ts";
 import { HeldProxy } from "../support/held-proxy.ts";
 import { useCluster } from "../support/real-parts.ts";
@@ -101,13 +102,8 @@ describe.skipIf(isLeftOut)(`scale (${missing ?? "real parts"})`, { timeout: 400_
     run.startOwner();
     run.startFlood();
     const policies = ["one", "two", "three", "four"];
-    const acceptances = policies.map((policy) => ({
-      apiVersion: "reports.kubearmor.com/v1alpha1",
-      kind: "AcceptedViolation",
-      metadata: { name: policy, namespace: "shop" },
-      spec: { match: { policy }, reason: "known" },
-    }));
-    await cluster.apply(acceptances.map((one) => JSON.stringify(one)).join("\n---\n"));
+    const acceptances = policies.map((policy) => renderAcceptance(policy, { match: { policy }, reason: "known" }));
+    await cluster.apply(acceptances.join("\n---\n"));
     await eventually("four statuses", async () => {
       const path = "jsonpath={.items[*].status.matched.violations}";
       const found = await cluster.kubectl(["get", "av", "-n", "shop", "-o", path]);

@@ -11,6 +11,7 @@ import { writeKubeconfig } from "../../tools/cluster/cluster-access.ts";
 import { ADMIN_TOKEN } from "../../tools/cluster/cluster-files.ts";
 import type { KubeArmorNode } from "../../tools/kubearmor-node/node.ts";
 import { startNode } from "../../tools/kubearmor-node/server.ts";
+import { renderAcceptance } from "../support/acceptances.ts";
 import { eventually } from "../support/eventually.ts";
 import { HeldProxy } from "../support/held-proxy.ts";
 import { describeReal, useCluster } from "../support/real-parts.ts";
@@ -151,15 +152,8 @@ describeReal("a warm standby", () => {
 
   test("the leader is killed, and what is accepted stays so, counted exactly", async () => {
     const [leader, standby] = await replicas.startPair(cluster.kubeconfigPath);
-    const match = { policy: "no-package-managers" };
-    await cluster.apply(
-      `${JSON.stringify({
-        apiVersion: "reports.kubearmor.com/v1alpha1",
-        kind: "AcceptedViolation",
-        metadata: { name: "packages", namespace: "shop" },
-        spec: { match, reason: "the takeover is to keep it" },
-      })}\n`,
-    );
+    const spec = { match: { policy: "no-package-managers" }, reason: "the takeover is to keep it" };
+    await cluster.apply(renderAcceptance("packages", spec));
     /** Of each report of the load, what is accepted and what is open. */
     const split = async (name: string, namespace: string) => {
       const { summary } = (await report(cluster, namespace, name)) ?? {};

@@ -9,6 +9,7 @@ import type { MatchedCounts } from "../../src/acceptance/status-writer.ts";
 import type { KubeClient, KubeRequest } from "../../src/kube/client.ts";
 import { type Clock, systemClock } from "../../src/lib/clock.ts";
 import { silentLogger } from "../../src/lib/logger.ts";
+import { renderAcceptance } from "../support/acceptances.ts";
 import { eventually } from "../support/eventually.ts";
 import { createKubeClient, useKubeClient } from "../support/kube-clients.ts";
 import { describeReal, useCluster } from "../support/real-parts.ts";
@@ -28,14 +29,8 @@ function* makeCounts(): MatchedCounts {
   return new Map(names.map((name) => [name, { violations: 1, occurrences: 2 }]));
 }
 
-function createAcceptance(name: string, spec: object = {}): string {
-  const match = { policy: "no-package-managers", operation: "Process" };
-  return JSON.stringify({
-    apiVersion: "reports.kubearmor.com/v1alpha1",
-    kind: "AcceptedViolation",
-    metadata: { name, namespace: "shop" },
-    spec: { match, reason: "a test", ...spec },
-  });
+function createAcceptance(name: string): string {
+  return renderAcceptance(name, { match: { policy: "no-package-managers", operation: "Process" }, reason: "a test" });
 }
 
 /** May follow acceptances; the status of one, only where that is said. */

@@ -9,7 +9,7 @@ import { silentLogger } from "../../src/lib/logger.ts";
 import { PolicyWatch, type PolicyWatchOptions } from "../../src/policies/policy-watch.ts";
 import { eventually } from "../support/eventually.ts";
 import { createKubeClient, useKubeClient } from "../support/kube-clients.ts";
-import { listPolicyCrdNames, policy, renderPolicyCrds } from "../support/policies.ts";
+import { installPolicyCrds, policy } from "../support/policies.ts";
 import { describeReal, useCluster } from "../support/real-parts.ts";
 
 describeReal("policies", () => {
@@ -54,8 +54,7 @@ describeReal("policies", () => {
     const requests = client.stats().requests;
     await eventually("tries", () => client.stats().requests > requests + 12);
     expect(logged.filter((line) => line.includes("policy kind not served"))).toHaveLength(4);
-    await cluster.apply(renderPolicyCrds());
-    await cluster.kubectl(["wait", "--for=condition=Established", "--timeout=60s", ...listPolicyCrdNames()]);
+    await installPolicyCrds(cluster);
     await eventually("policies", () => policies.knowledge("KubeArmorHostPolicy") === "known");
   });
 

@@ -3,6 +3,8 @@
 
 // KubeArmor's policy kinds for a real API server: names, versions and scopes as KubeArmor installs them; any spec.
 
+import type { Cluster } from "../../tools/cluster/cluster.ts";
+
 const GROUP = "security.kubearmor.com";
 
 const KINDS = {
@@ -14,14 +16,14 @@ const KINDS = {
 
 export type PolicyKindName = keyof typeof KINDS;
 
-/** The CustomResourceDefinitions of these kinds, as one manifest; default: all. */
-export function renderPolicyCrds(kinds = Object.keys(KINDS) as PolicyKindName[]): string {
-  return kinds.map((kind) => JSON.stringify(createCrd(kind))).join("\n---\n");
-}
-
-/** Their names for `kubectl wait`. */
-export function listPolicyCrdNames(kinds = Object.keys(KINDS) as PolicyKindName[]): string[] {
-  return kinds.map((kind) => `crd/${KINDS[kind][0]}.${GROUP}`);
+/** Applies the CustomResourceDefinitions of these kinds, and waits until they are served; default: all. */
+export async function installPolicyCrds(
+  cluster: Cluster,
+  kinds = Object.keys(KINDS) as PolicyKindName[],
+): Promise<void> {
+  await cluster.apply(kinds.map((kind) => JSON.stringify(createCrd(kind))).join("\n---\n"));
+  const names = kinds.map((kind) => `crd/${KINDS[kind][0]}.${GROUP}`);
+  await cluster.kubectl(["wait", "--for=condition=Established", "--timeout=60s", ...names]);
 }
 
 /** A policy object with a spec of no meaning. */

@@ -48,16 +48,19 @@ export function toCopied(copy: OpenReport): Copied {
 export function toExpectedCopy({ metadata, violations }: Report): Copied {
   const { namespace = "", name } = metadata;
   const count = (status: string) => violations.filter((violation) => toStatus(violation) === status).length;
-  const toResultId = ({ id }: Violation) =>
-    createHash("sha256").update(`${namespace}/${name}/${id}`).digest("hex").slice(0, 16);
   return {
     path: `${namespace}/kubearmor-${name}`,
     summary: { pass: 0, fail: count("fail"), warn: count("warn"), error: 0, skip: count("skip") },
-    resultIds: violations.map(toResultId),
+    resultIds: violations.map((violation) => toResultId(metadata, violation)),
   };
 }
 
-function toStatus({ accepted, outcome }: Violation): string {
+/** The id of a violation's result in the copy of a report. */
+export function toResultId({ namespace = "", name }: Report["metadata"], { id }: Violation): string {
+  return createHash("sha256").update(`${namespace}/${name}/${id}`).digest("hex").slice(0, 16);
+}
+
+export function toStatus({ accepted, outcome }: Violation): string {
   if (accepted) return "skip";
   return outcome === "Prevented" ? "warn" : "fail";
 }
