@@ -19,7 +19,6 @@ type CommandCall = Extract<Call, { command: string }>;
 export type Command = (session: Session, flags: Flags, args: readonly string[]) => Promise<ExitCode>;
 export type Commands = Readonly<Record<string, Command>>;
 
-/** The commands of the plugin. */
 export const RUN: Commands = {
   list,
   explain: (session, flags, [target = ""]) => explain(session, target, flags),

@@ -22,7 +22,6 @@ export interface IndexLimits {
 
 /** The acceptances of one policy in one namespace. */
 interface Group {
-  /** By name. */
   members: ReadAcceptance[];
   /** The first MAX_PER_POLICY. */
   effective: AcceptanceSet;

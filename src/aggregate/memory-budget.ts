@@ -19,7 +19,6 @@ export interface MemoryLimits {
   limitBytes: number;
   /** Violations of one workload in one report. */
   maxViolationsPerWorkload: number;
-  /** Reports. */
   maxReports: number;
   /** Reports of one namespace, or of the cluster. */
   maxReportsPerNamespace: number;

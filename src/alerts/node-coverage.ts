@@ -153,7 +153,6 @@ export class NodeCoverage {
     if (this.#phase === "running") this.#startGap([node], this.#clock.nowMs() - this.#maxSilenceMs);
   }
 
-  /** Cancels all timers. */
   close(): void {
     this.#cancelSettle();
     for (const { cancelTimer } of this.#nodes.values()) cancelTimer();

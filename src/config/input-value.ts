@@ -7,7 +7,6 @@
 import type { ConfigProblem } from "./config-problem.ts";
 import { findNearest } from "./nearest.ts";
 
-/** One value, unjudged. */
 export interface InputValue {
   path: string;
   value: unknown;

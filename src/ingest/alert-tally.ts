@@ -7,14 +7,14 @@ import type { Occurrence } from "./occurrence.ts";
 import type { ThrottleNotice } from "./violation/violation.ts";
 
 export interface AlertTally {
-  /** True where alerts of a cell that has an owner are counted in the cell; else each is to be added. */
+  /** True where a cell with an owner counts its own alerts; otherwise each is added here. */
   readonly countsCells: boolean;
   /**
-   * Counts one alert. `isDated` is false where its time is that of its arrival, not its own. Returns false where the
-   * bound on reports leaves no room for its report.
+   * Counts one alert. `isDated` is false where its time is its arrival. Returns false where the bound on reports leaves
+   * no room for its report.
    */
   add(occurrence: Occurrence, isDated: boolean): boolean;
-  /** Marks every report that the muted pod or node concerns as a lower bound. Returns the number of reports. */
+  /** Marks every report of the muted pod or node as a lower bound. Returns the number of reports. */
   addThrottleNotice(notice: ThrottleNotice): number;
 }
 

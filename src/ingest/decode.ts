@@ -2,7 +2,7 @@
 // Copyright The policy-violation-operator Authors
 
 // Decoding of one alert into a violation, a throttle notice, or a rejection with its reason.
-// Invariant: total. Whatever the alert holds, decode returns; it never throws and never reads a clock.
+// Invariant: total. decode returns for any alert; it never throws and never reads a clock.
 
 import type { Alert } from "../api/alert.ts";
 import { DEFAULT_POSTURE } from "../api/names.ts";
@@ -25,7 +25,7 @@ import {
   type ViolationFacts,
 } from "./violation/violation.ts";
 
-/** A node's clock may run ahead by this much; a time further in the future is taken as the arrival's. */
+/** A node's clock may run ahead by this much; a later time is replaced by the arrival's. */
 export const MAX_AHEAD_US = 5 * 60 * 1_000_000;
 /** A tag list longer than this is cut; KubeArmor's own hardening policies have up to 10. */
 const MAX_TAGS = 50;
@@ -54,7 +54,7 @@ export function ownTimeUs(alert: Alert): EpochUs | undefined {
   return parseMicroTime(alert.UpdatedTime) ?? secondsToUs(alert.Timestamp);
 }
 
-/** The time that counts: the alert's own, where it has one that can be. */
+/** The time that counts: the alert's own where it is possible, else the arrival's. */
 export function countedTimeUs(
   ownUs: EpochUs | undefined,
   arrivalUs: EpochUs,
@@ -72,7 +72,7 @@ function toScope(alert: Alert): Scope | null {
 
 function throttleNotice(alert: Alert, timeUs: EpochUs): Decoded {
   const { namespace, pod, node, container } = toSubject(alert);
-  // Process, source and resource of a notice may be stale bytes of another event: only the subject is taken.
+  // Process, source and resource of a notice may be stale bytes of another event: only the subject is used.
   return {
     kind: "throttle",
     notice: {
@@ -139,7 +139,7 @@ function toPolicy(alert: Alert): PolicyFacts {
   };
 }
 
-/** A cluster policy's alert can't be distinguished from a namespaced one's: nothing in the message marks it. */
+/** Alerts of cluster-wide and namespaced policies look the same: nothing in the message marks them. */
 function policyKind(alert: Alert): PolicyKind {
   if (alert.PolicyName.trim() === DEFAULT_POSTURE) return "DefaultPosture";
   switch (alert.Type) {

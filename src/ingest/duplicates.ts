@@ -9,7 +9,7 @@ import type { EpochUs } from "../lib/time.ts";
 import type { Hash64 } from "./cells/alert-hash.ts";
 
 export interface DuplicateWindow {
-  /** An alert is remembered at least this long, in milliseconds, unless maxEntries forces it out sooner. */
+  /** Least time for which an alert is remembered, in milliseconds, unless maxEntries evicts it sooner. */
   windowMs: number;
   /** Alerts remembered at most. */
   maxEntries: number;
@@ -26,7 +26,7 @@ export class DuplicateFilter {
     this.#options = options;
   }
 
-  /** Returns true when an equal alert was received within the window; else remembers this one. */
+  /** Returns true when an equal alert was received within the window; otherwise remembers this one. */
   isDuplicate(content: Hash64, timeUs: EpochUs, nowMs: number): boolean {
     this.#turn(nowMs);
     return this.#old.has(content, timeUs) || !this.#young.add(content, timeUs);
@@ -45,13 +45,13 @@ export class DuplicateFilter {
 
 /** Slots of a new generation: a power of two, as every number of slots. */
 const FIRST_SLOTS = 256;
-/** A slot is 16 bytes, which are in one line of the processor's cache: the time, then both halves of the hash. */
+/** A slot is 16 bytes in one line of the processor's cache: the time, then both halves of the hash. */
 const SLOT_DOUBLES = 2;
 const SLOT_INTEGERS = 4;
 const LOW = 2;
 const HIGH = 3;
 
-/** A hash table without an object per entry: an alert that is remembered makes no garbage. */
+/** A hash table without an object per entry: remembering an alert makes no garbage. */
 class Generation {
   size = 0;
   #slots = FIRST_SLOTS;

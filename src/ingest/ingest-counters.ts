@@ -7,11 +7,11 @@
 import type { SourceRejection } from "../api/alert-stream.ts";
 import type { DecodeRejection } from "./violation/violation.ts";
 
-/** Its report would be one more than memory.maxReports, or memory.maxReportsPerNamespace. */
+/** Its report would exceed memory.maxReports or memory.maxReportsPerNamespace. */
 export type ReportRejection = "too_many_reports" | "too_many_reports_in_namespace";
 export type Rejection = SourceRejection | DecodeRejection | ReportRejection;
 
-/** Every reason, so that each shows as 0 from the start. */
+/** Every reason, so that each metric starts at 0. */
 const NONE: Readonly<Record<Rejection, number>> = {
   no_policy: 0,
   invalid_wire: 0,
@@ -30,13 +30,13 @@ export class IngestCounters {
   names = 0;
   /** Names evicted at the bound. */
   namesEvicted = 0;
-  /** Violations that joined others once the owner of a pod or the name of a container was known. */
+  /** Violations that were merged once the owner of a pod or the name of a container was known. */
   joined = 0;
   received = 0;
   counted = 0;
   duplicates = 0;
   throttleNotices = 0;
-  /** Texts of alerts that were not searched for secrets to the end, and masked from their second word on. */
+  /** Texts masked from their second word on, because the budget ended the search. */
   shortened = 0;
   readonly rejected: Record<Rejection, number> = { ...NONE };
 

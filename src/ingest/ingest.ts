@@ -2,7 +2,7 @@
 // Copyright The policy-violation-operator Authors
 
 // Handles every alert: one of a known kind is counted in its cell, any other is decoded and added. Counts the outcomes.
-// Invariant: never waits and never throws; the stream is not kept waiting for anything.
+// Invariant: never waits and never throws, so the stream is never delayed.
 
 import type { Alert, RawAlert } from "../api/alert.ts";
 import { type EpochUs, hasMicroseconds, secondsToUs, TimeReader } from "../lib/time.ts";
@@ -22,13 +22,13 @@ import type { Scope, ThrottleNotice } from "./violation/violation.ts";
 export interface IngestParts {
   /** Selects the tally of a counted alert or notice. */
   selector: TallySelector;
-  /** Returns why no report may begin in a namespace, or of the cluster. */
+  /** Returns why a namespace, or the cluster, can have no new report. */
   findRefusal: (namespace: string | undefined) => ReportRejection | undefined;
   hash: AlertHash;
   duplicates: DuplicateFilter;
   cells: CellStore;
   redact: Redact;
-  /** Limits searching for secrets per workload and second; not for a file, whose reports must not depend on time. */
+  /** Limits the search for secrets per workload and second; off for a file: its reports must not depend on time. */
   limitsSearch?: boolean;
   counters: IngestCounters;
   /** Owners and container names of pods, learned from alerts. */
@@ -38,8 +38,8 @@ export interface IngestParts {
   /** Largest lead of an alert's own time over its arrival; default 5 min. */
   maxAheadUs?: EpochUs | undefined;
   /**
-   * Time of a clock that the replicas share; undefined where it is unknown. Stands in for the arrival of an alert without
-   * a time of its own, or with one that is too far ahead of the own clock, which may be behind.
+   * Time of a clock that the replicas share; undefined where it is unknown. Replaces the arrival of an alert that has
+   * no time of its own, or one too far ahead of this process's clock, which may be behind.
    */
   sharedNowUs?: (() => EpochUs | undefined) | undefined;
   /** `scope`: of the violation that it may have been; undefined when unreadable, null for none. */
@@ -63,7 +63,7 @@ export class Ingest {
     else this.#decode(alert, undefined, line);
   }
 
-  /** Counts input that the feed could not read as an alert. */
+  /** Counts input that is no readable alert. */
   rejected(reason: Rejection, detail: string, line: number): void {
     this.#parts.counters.received++;
     this.#parts.counters.rejected[reason]++;
@@ -93,7 +93,7 @@ export class Ingest {
     }
   }
 
-  /** Takes an alert of an unknown kind. `cell` is undefined where it has not the usual form, and 0 where none is known. */
+  /** Handles an alert of an unknown kind. `cell` is undefined for an unusual form, and 0 where there is none yet. */
   #decode(alert: Alert, known: number | undefined, line: number): void {
     const { cells, counters, hash, names, nowUs, redact, selector } = this.#parts;
     const arrivalUs = nowUs();
@@ -122,14 +122,14 @@ export class Ingest {
     }
   }
 
-  /** The arrival by the shared clock, where the own time does not count by the own clock. */
+  /** The arrival by the shared clock, where the alert's own time is invalid by this process's clock. */
   #toShared(ownUs: EpochUs | undefined, arrivalUs: EpochUs): EpochUs {
     const { maxAheadUs, sharedNowUs } = this.#parts;
     if (ownUs !== undefined && countedTimeUs(ownUs, arrivalUs, maxAheadUs) === ownUs) return arrivalUs;
     return sharedNowUs?.() ?? arrivalUs;
   }
 
-  /** Counts the alert hashed last if it is a duplicate. Without microseconds equal alerts may be of two events. */
+  /** Counts the last hashed alert if it is a duplicate. Without microseconds equal alerts may be two events. */
   #isDuplicate(ownUs: EpochUs | undefined, nowUs: EpochUs): boolean {
     const { counters, duplicates, hash } = this.#parts;
     const isDuplicate = ownUs !== undefined && duplicates.isDuplicate(hash.content, ownUs, nowUs / 1000);

@@ -45,8 +45,8 @@ export class JournalOutage {
 }
 
 /**
- * Marks the reports of which a journal holds counts that were found too late to be continued: those of another process
- * than `writerId`. Where that one was killed, or a later one without a journal, counts of any report may be lost.
+ * Marks reports with counts in a journal that opened too late to continue them: counts of a process other than
+ * `writerId`. If that process was killed, or a later one without a journal, counts of any report may be lost.
  * `startMs`: start of this process, in milliseconds since the epoch.
  */
 export function markLost(

@@ -125,7 +125,7 @@ class Reader {
   }
 }
 
-/** Yields all rows of a table; a number that a damaged row has made too large is yielded as another one. */
+/** Yields all rows of a table; a number that is too large in a damaged row is yielded as another number. */
 export function* readTable(db: DatabaseSync, table: string): Iterable<Row> {
   const select = db.prepare(`SELECT * FROM ${table}`);
   select.setReadBigInts(true);
@@ -144,7 +144,7 @@ function parseTotals(text: string): Totals {
   return { ...totals, firstUs: totals.firstUs ?? Number.POSITIVE_INFINITY };
 }
 
-/** The checksum of a row's values, in the order of its columns: SQLite's own check of a file finds no changed value. */
+/** Checksum of a row's values, in the order of its columns; SQLite's own check of a file finds no changed value. */
 export function computeChecksum(...values: Value[]): number {
   return crc32(JSON.stringify(values));
 }

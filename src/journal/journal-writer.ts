@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// Writes what the ledgers hold to the journal, a few times a second, and continues at the start what an earlier process
-// held.
-// Invariant: never in the way of an alert or of a report: a journal that fails is logged, marked in the reports that it
-// leaves unprotected, and tried again. Nothing is held back for it: what it could not take stays noted in the ledgers.
+// Writes changes of the ledgers to the journal, a few times a second, and at the start continues an earlier process's.
+// Invariant: never delays an alert or a report. A journal that fails is logged, marked in the reports that it leaves
+// unprotected, and tried again; changes that it could not take stay pending in the ledgers.
 
 import type { Aggregator } from "../aggregate/aggregator.ts";
 import { SetNumbers } from "../aggregate/counts/set-numbers.ts";
@@ -17,12 +16,12 @@ import { type Batch, type Journal, JournalError, type RecoveredReport } from "./
 import { JournalOutage, markLost, type PastOutage, toOutageKey } from "./journal-outage.ts";
 import type { JournaledProcess, JournalingParts, JournalStats } from "./journaling-parts.ts";
 
-/** Removed reports that are remembered for a journal that can't be written; beyond it the journal begins again. */
+/** Removed reports remembered while the journal can't be written; beyond this the journal begins again. */
 const MAX_REMOVED = 10_000;
 /** A batch may take 1/REST_FACTOR of the time; the rest after it is no longer than MAX_REST_MS. */
 const REST_FACTOR = 20;
 const MAX_REST_MS = 200;
-/** Interval at which a quiet journal gets the time until which alerts were read. */
+/** Interval at which the time until which alerts were read is written, also without changes. */
 const HEARTBEAT_MS = 1000;
 const RETRY = { minMs: 1000, maxMs: 4000 };
 
@@ -35,7 +34,7 @@ export class Journaling {
   readonly numbers: SetNumbers;
   readonly previous: JournaledProcess;
   readonly stats: JournalStats = { batches: 0, rows: 0, failures: 0, recovered: 0 };
-  /** Reason for which counts are not protected now; undefined while they are. */
+  /** Why counts are not protected now; undefined while they are. */
   problem: string | undefined;
   readonly #parts: JournalingParts;
   readonly #unclaimed = new Map<string, RecoveredReport>();
@@ -52,7 +51,7 @@ export class Journaling {
   #outage: JournalOutage | undefined;
   #cancelTimer: (() => void) | undefined;
   #timerMs = Number.POSITIVE_INFINITY;
-  /** After a change the next batch is this far away. */
+  /** Delay of a batch after a change. */
   #soonMs: number;
   readonly #retry: RetryPolicy;
   #retryAtMs = 0;
@@ -91,7 +90,7 @@ export class Journaling {
     this.#arm(HEARTBEAT_MS);
   }
 
-  /** Something has changed. */
+  /** Schedules a batch for a change. */
   wake(): void {
     if (this.#aggregator && this.problem === undefined && this.#timerMs > this.#soonMs) this.#arm(this.#soonMs);
   }
@@ -139,7 +138,7 @@ export class Journaling {
     this.#journal = undefined;
   }
 
-  /** Stores that this process draws from a block of its own, before it takes any set. */
+  /** Reserves a block of set numbers for this process, before it takes any set. */
   #reserveNumbers(): void {
     try {
       this.#journal?.reserve(this.numbers.reserved);
@@ -193,7 +192,7 @@ export class Journaling {
     }
   }
 
-  /** Starts an empty journal, which then gets everything that is pending. */
+  /** Starts an empty journal and makes everything pending for it. */
   #begin(journal: Journal): boolean {
     try {
       const { writerId, numbers } = this;

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// PORT: where counts outlive the process until a stored report holds them.
-// Invariant: a batch is taken whole or not at all. What was taken survives the death of the process.
+// PORT: keeps counts over the process's death, until a stored report holds them.
+// Invariant: a batch is taken whole or not at all. A batch that was taken survives the death of the process.
 
 import type { LayerRow, ReportChange } from "../aggregate/ledger/change-log.ts";
 
-/** Reasons for which a journal can't be used. */
+/** Reasons why a journal can't be used. */
 export type JournalFault =
-  /** No room, on the volume or below `maxBytes`. What is in it stays, and there may be room later. */
+  /** No room, on the volume or below `maxBytes`. Its rows stay, and there may be room later. */
   | "full"
   /** Another process has it. */
   | "locked"
@@ -19,7 +19,7 @@ export type JournalFault =
   /** Anything else: no directory, no right to write, a broken device. */
   | "failed";
 
-/** A journal that can't be used now; the message says what is wrong and what to do. */
+/** Thrown for a journal that can't be used now; the message names the problem and the remedy. */
 export class JournalError extends Error {
   override name = "JournalError";
   readonly fault: JournalFault;
@@ -29,7 +29,7 @@ export class JournalError extends Error {
   }
 }
 
-/** Rows that are written at once. */
+/** Rows written in one transaction. */
 export interface Batch {
   /** Keys of reports; all their rows are removed before the changes. */
   removed: readonly string[];
@@ -38,7 +38,7 @@ export interface Batch {
   readUntilMs: number;
   /** No set of counts that this process has taken, or takes before the next batch, has a larger number. */
   reservedSeq: number;
-  /** The process ends in order: everything that it counted is in this batch, in those before it or in reports. */
+  /** The process ends in order: all its counts are in this batch, in earlier ones or in reports. */
   isLast: boolean;
 }
 
@@ -62,7 +62,7 @@ export interface Recovered {
   isComplete: boolean;
   /** Rows with a wrong checksum; they are left out. */
   damagedRows: number;
-  /** Totals of a report that is not known are damaged or gone. */
+  /** Totals of an unknown report are damaged or gone. */
   isDamaged: boolean;
   reports: RecoveredReport[];
 }

@@ -27,10 +27,10 @@ export interface JournaledProcess {
 }
 
 export interface JournalingParts {
-  /** Between two batches at least, in milliseconds; more while batches take long. */
+  /** Least time between two batches, in milliseconds; longer while batches take long. */
   batchIntervalMs: number;
   open: OpenJournal;
-  /** The writer's name where there is no journal to continue. Unlike any other that ever was. */
+  /** The writer's name where there is no journal to continue; never used before. */
   freshWriterId: string;
   clock: Clock;
   logger: Logger;

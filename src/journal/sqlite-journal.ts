@@ -2,8 +2,8 @@
 // Copyright The policy-violation-operator Authors
 
 // The journal as an SQLite file of one process.
-// Invariant: with `synchronous=OFF` a batch is in the kernel's hands when `write` returns: it survives the death of the
-// process, not of the machine. Of a file that a machine's death broke nothing is believed.
+// Invariant: with `synchronous=OFF` a batch has reached the kernel when `write` returns: it survives the death of the
+// process, not of the machine. Nothing is read from a file that the machine's death broke.
 
 import { renameSync, rmSync, statSync } from "node:fs";
 import { DatabaseSync } from "node:sqlite";
@@ -16,18 +16,18 @@ import { isOfAccount } from "./writer-id.ts";
 export interface SqliteOptions {
   /** The file; its directory must exist. Two more files appear next to it. */
   path: string;
-  /** Bound of the file; the log of changes next to it can be some megabytes. */
+  /** Bound of the file; the write-ahead log next to it can take some megabytes more. */
   maxBytes: number;
-  /** UID of the operator's ServiceAccount, for createWriterId; the counts of a writer of another one are put aside. */
+  /** UID of the operator's ServiceAccount, for createWriterId; a journal of another account is put aside. */
   account?: string | undefined;
 }
 
 const VERSION = 2;
 const PAGE_BYTES = 4096;
-/** The file and those next to it. */
+/** Endings of SQLite's files. */
 const FILES = ["", "-wal", "-shm"];
 
-/** Each row ends in the checksum of its values; evidence has one of its own, because it is written more rarely. */
+/** Each row ends in the checksum of its values; evidence has its own checksum, because it is written less often. */
 const SCHEMA = `
 CREATE TABLE life (one INTEGER PRIMARY KEY CHECK (one = 1), writer_id TEXT NOT NULL, read_until_ms REAL NOT NULL,
   reserved_seq INTEGER NOT NULL, is_complete INTEGER NOT NULL, layers INTEGER NOT NULL, sum INTEGER NOT NULL);
@@ -88,7 +88,7 @@ class SqliteJournal implements Journal {
       const isForeign = recovered !== undefined && !isOfAccount(recovered.writerId, account);
       if (isForeign && mayHoldCounts(recovered)) throw new BrokenFile("its writer had another ServiceAccount");
       this.recovered = isForeign ? undefined : recovered;
-      // SQLite takes a log with a damaged beginning for none, and the first rows may be nowhere else.
+      // SQLite ignores a log with a damaged beginning, and the first rows may be nowhere else.
       this.lost = recovered === undefined && isOld ? `${path} has lost its rows` : lost;
       this.#writer = new BatchWriter(this.#db);
       this.#inode = statSync(path).ino;
@@ -136,7 +136,7 @@ class SqliteJournal implements Journal {
     try {
       this.#db.close();
     } catch (error) {
-      // Of a volume that is gone there is nothing to close.
+      // Closing fails where the volume is gone.
       if (!(error instanceof Error)) throw error;
     }
   }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// Names of writers. Each is new, and says which account made it: a journal of another cluster is recognized by it.
+// Names of writers. Each is new and holds its account, so that a journal of another cluster is recognized.
 
 import { randomBytes } from "node:crypto";
 import { stableHash } from "../lib/hash.ts";

@@ -36,7 +36,6 @@ export class CallLimit {
     throw new ApiError("Unavailable", `${call.method} ${call.path}: not sent, the program is stopping`);
   }
 
-  /** Restarts the timer. */
   readonly restart = (): void => {
     this.#cancelTimer();
     this.#cancelTimer = this.#startTimer();

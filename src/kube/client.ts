@@ -80,7 +80,6 @@ export type ApiRequester = Pick<KubeClient, "request">;
 /** The part of KubeClient that a watch needs. */
 export type ApiStreamer = Pick<KubeClient, "stream">;
 
-/** A thin REST client of the Kubernetes API. */
 export class KubeClient {
   readonly #options: KubeClientOptions;
   readonly #target: Pick<ApiCall, "server" | "proxy">;

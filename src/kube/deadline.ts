@@ -34,7 +34,6 @@ export class Deadline {
     return this.#untilMs - this.#clock.nowMs();
   }
 
-  /** Stops the timer. */
   cancel(): void {
     this.#cancel();
   }

@@ -14,7 +14,6 @@ import { withExecInfo } from "./exec-plugin.ts";
 import { type ImpersonationHeaders, impersonationHeaders } from "./impersonation.ts";
 import { findProxy } from "./proxy.ts";
 
-/** Sources of a kubeconfig. */
 export interface KubeConfigSource {
   /** The value of --kubeconfig. */
   path?: string | undefined;

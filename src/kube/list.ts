@@ -8,7 +8,6 @@ import { type ObjectPath, toObjectKey } from "../lib/object-key.ts";
 import { ApiError } from "./api-error.ts";
 import type { ApiRequester, KubeRequest } from "./client.ts";
 
-/** Options of a list. */
 export interface ListRequest extends Pick<KubeRequest, "path" | "accept" | "mayCompress" | "signal"> {
   /** Objects a page at most; halved while a page is larger than the client accepts. */
   readonly pageSize: number;

@@ -70,12 +70,11 @@ export class LeaderTakeover implements ControllerObserver {
     });
   }
 
-  /** Alerts that are going to be added to reports; undefined where no other replica has counted what is read here. */
+  /** Alerts to be added to reports; undefined where no other replica has counted the alerts read here. */
   get #held(): UnreportedAlerts | undefined {
     return this.#state === "standby" ? this.#shared?.standby.unreported : undefined;
   }
 
-  /** Receiver of alerts. */
   get tally(): AlertTally {
     if (this.#shared && this.#state === "standby") return this.#shared.standby;
     if (this.#shared && this.#state === "overlap") return this.#shared.overlap;

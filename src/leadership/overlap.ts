@@ -83,8 +83,8 @@ export class Overlap implements AlertTally {
 
   /** Takes the times of a stored report at the takeover. */
   onTakenOver(report: Report): void {
-    // In the report of a namespace only what was seen lately can be on its way; counts of other namespaces may have
-    // been moved to a cluster report at any time.
+    // In a namespace's report only recent alerts can be in flight; counts of other namespaces may have been moved to a
+    // cluster report at any time.
     const isCluster = report.metadata.namespace === undefined;
     this.shown.set(report, isCluster ? 0 : this.#onItsWayUs);
   }

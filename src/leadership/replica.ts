@@ -58,7 +58,6 @@ export function guardLeader(sink: ReportSink, elector: Pick<LeaderElector, "isLe
   return guardSink(sink, () => elector.isLeader, NOT_THE_LEADER);
 }
 
-/** One of several replicas. */
 export class Replica {
   readonly #parts: ReplicaParts;
   /** Monotonic time when this replica was last caught up, or else of its start, in milliseconds. */

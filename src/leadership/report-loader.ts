@@ -2,8 +2,8 @@
 // Copyright The policy-violation-operator Authors
 
 // Lists the stored reports and hands over each one as soon as it is read; the sink reads the next page meanwhile.
-// Invariant: a report to which alerts are going to be added is fenced first, where that can save it from a gap; no step visits more than VIOLATIONS_PER_STEP
-// violations and one report; no report is kept.
+// Invariant: a report that gets alerts added is fenced first, where that can save it from a gap; no step visits more
+// than VIOLATIONS_PER_STEP violations and one report; no report is kept.
 
 import type { Aggregator } from "../aggregate/aggregator.ts";
 import type { Report } from "../api/v1alpha1.ts";
@@ -26,7 +26,7 @@ export interface LoaderParts {
   restore: ReportRestore;
   /** True where there may be other replicas. */
   isShared: boolean;
-  /** Lists reports that a standby's alerts will be added to; none where no other replica has counted what is read here. */
+  /** Reports that get a standby's alerts; none where no other replica counted the alerts read here. */
   listHeldKeys: () => Iterable<string>;
   isHeld: (key: string) => boolean;
   writerId: string | undefined;

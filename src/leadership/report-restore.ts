@@ -31,7 +31,7 @@ export class ReportRestore {
   readonly times = new StoredTimes();
   /** Reports that another writer has written last. */
   readonly overtaken = new Set<string>();
-  /** Overtaken reports of which the journal held counts: these are left to the other replica. */
+  /** Overtaken reports with counts in the journal: these are left to the other replica. */
   readonly leftToOther: ReportName[] = [];
   readonly #parts: RestoreParts;
   /** Ledgers that continue a report, each with the newest time in it; undefined for one that is only in the journal. */

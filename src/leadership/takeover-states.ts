@@ -14,7 +14,7 @@
 //   overlap   each alert is compared with the reports as they were at the takeover
 //   leading   alerts are counted at once; a write of the previous leader may still arrive
 //   loading   alerts are counted at once, while the stored reports are being loaded
-//   sole      as leading, but no other writer can have counted what is read here
+//   sole      as leading, but no other writer can have counted the alerts read here
 //
 // A replica begins in standby, the only replica in loading. Separate: everything that the previous leader counted was
 // read before this process began to read.

@@ -27,16 +27,16 @@ export interface ReportTakeover {
   policyName: string;
   /** Later than anything that the report shows. To be read once, at once. */
   alerts: Iterable<Occurrence>;
-  /** Above 0, alerts that may be neither in the report nor in `alerts`; below 0, alerts in it that are yet to come here. */
+  /** Above 0, alerts that may be neither in the report nor in `alerts`; below 0, alerts in it not received here yet. */
   balance: number;
 }
 
 /** An alert without a time of its own gets its arrival time, which may differ from the leader's by this much. */
 export const UNDATED_MARGIN_US = 5_000_000;
 
-/** Alerts of a report may be on their way here for this number of its states. */
+/** Number of a report's states for which its alerts may still be in flight to this process. */
 const MAX_STATES_BEHIND = 3;
-/** Reports of which what they show is kept at the same time. */
+/** Stored reports with their times in memory at once. */
 const MAX_SHOWN_KEPT = 1000;
 /** Share of a cell's alerts that is evicted at the bound. */
 const EVICTED_SHARE = 0.25;

@@ -2,7 +2,7 @@
 // Copyright The policy-violation-operator Authors
 
 // PORT: the log. Constant messages, values as fields; one line where an error is decided, not where it passes.
-// Invariant: nothing raw from an alert is logged; values pass core/sanitize first.
+// Invariant: nothing raw from an alert is logged; values pass lib/sanitize first.
 
 export interface Logger {
   debug(fields: object, message: string): void;

@@ -12,7 +12,6 @@ export const HOUR_MS = 60 * MINUTE_MS;
 
 /** 2255-06-05: the last instant that a double counts exactly in microseconds. */
 const MAX_US = Number.MAX_SAFE_INTEGER;
-/** Microseconds of an hour. */
 export const HOUR_US = 3_600_000_000;
 
 const PATTERN = /^(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):(\d\d):(\d\d)(?:\.(\d{1,9}))?(?:[Zz]|([+-])(\d\d):(\d\d))?$/;
@@ -21,7 +20,6 @@ const USUAL = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$/;
 /** "2026-11-23T" */
 const DAY_LENGTH = 11;
 
-/** Returns the instant of `ms` milliseconds since the epoch. */
 export function toEpochUs(ms: number): EpochUs {
   return Math.round(ms * 1000);
 }

@@ -18,7 +18,6 @@ import type { ReportQueue } from "./report-queue.ts";
 
 export interface ReportContextParts {
   aggregator: Aggregator;
-  /** Changed reports. */
   queue: Pick<ReportQueue, "add">;
   /** Undefined where there is no cluster to ask. */
   policies: PolicyCatalog | undefined;

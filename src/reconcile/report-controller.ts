@@ -43,7 +43,6 @@ export interface ReportControllerParts
   aggregator: Aggregator;
   /** Takes the pending counts of a report with a namespace that is gone. Default: they go to the cluster report. */
   leaveNamespace?: ((key: string) => void) | undefined;
-  /** Changed reports. */
   queue: ReportQueue;
 }
 

@@ -2,8 +2,8 @@
 // Copyright The policy-violation-operator Authors
 
 // The acceptances of one policy in one namespace, and which violations each of them matches.
-// Invariant: a violation is matched with an acceptance once in the life of both; what that costs is done in slices, so
-// that no number or form of globs holds the event loop.
+// Invariant: a violation is matched with an acceptance once in the life of both; the matching runs in slices, so that
+// no number or form of globs blocks the event loop.
 
 import type { Accepted } from "../api/v1alpha1.ts";
 import type { Identity } from "../ingest/violation/violation.ts";
@@ -11,7 +11,7 @@ import type { Work } from "../lib/glob.ts";
 import type { EpochUs } from "../lib/time.ts";
 import type { Acceptance } from "./acceptance.ts";
 
-/** A violation to match; the object itself is the key of what is remembered. */
+/** A violation to match; results are remembered by this object. */
 export interface Subject {
   readonly identity: Identity;
 }
@@ -24,14 +24,14 @@ export interface Matched {
 
 /** Steps of work, as globs count them, after which a slice ends: one or two milliseconds. */
 const SLICE_STEPS = 100_000;
-/** Cost of making an identity and of looking up what is remembered. */
+/** Cost of making an identity and of looking up a remembered result. */
 const SUBJECT_STEPS = 200;
 /** Small integers of V8 have 31 bits and a sign. */
 const BITS = 30;
 
 /** The acceptances in effect at this moment. */
 export interface AcceptanceCatalog {
-  /** Those of a namespace for one policy; undefined where there are none. */
+  /** Acceptances of one policy in a namespace; undefined where there are none. */
   find(namespace: string, policy: string): AcceptanceSet | undefined;
 }
 
@@ -39,12 +39,12 @@ interface Slot {
   acceptance: Acceptance;
   expiresUs: EpochUs | undefined;
   index: number;
-  /** The generation of the set in which it came. */
+  /** Generation of the set that added it. */
   since: number;
 }
 
 interface Memory {
-  /** The generation of the set that `words` is about. */
+  /** Generation of the set for which `words` was computed. */
   generation: number;
   /** A bit for each slot: whether its acceptance matches. */
   words: number[];
@@ -52,7 +52,6 @@ interface Memory {
 
 export class AcceptanceSet {
   readonly #nowUs: () => EpochUs;
-  /** By name. */
   readonly #slots: Slot[] = [];
   readonly #free: number[] = [];
   #generation = 0;
@@ -75,7 +74,7 @@ export class AcceptanceSet {
     return this.#slots.some(({ acceptance }) => acceptance.name === name);
   }
 
-  /** Adds an acceptance, or replaces that of the same name. */
+  /** Adds an acceptance, or replaces the one of the same name. */
   put(acceptance: Acceptance, expiresUs: EpochUs | undefined): void {
     this.remove(acceptance.name);
     const index = this.#free.pop() ?? this.#slots.length;
@@ -91,13 +90,13 @@ export class AcceptanceSet {
     this.#generation++;
   }
 
-  /** True when one is in effect now. */
+  /** True while any of them is in effect. */
   get isActive(): boolean {
     const nowUs = this.#nowUs();
     return this.#slots.some(({ expiresUs }) => !isOver(expiresUs, nowUs));
   }
 
-  /** The acceptance in effect now that covers a violation: the first by name of those that match. */
+  /** The acceptance in effect that matches a violation; the first by name of several. */
   acceptedBy(subject: Subject): Accepted | undefined {
     const { words } = this.#refresh(subject, { steps: 0 });
     if (words.every((word) => word === 0)) return undefined;
@@ -106,7 +105,7 @@ export class AcceptanceSet {
     return first && { by: first.acceptance.name };
   }
 
-  /** Matches what has not been matched yet, yielding between slices. */
+  /** Matches the pairs that were not matched before, yielding between slices. */
   *refresh(subjects: Iterable<Subject>): Generator<undefined, void, undefined> {
     const work = { steps: 0 };
     for (const subject of subjects) {
@@ -118,7 +117,7 @@ export class AcceptanceSet {
     }
   }
 
-  /** Counts for each acceptance, by its name, what it matches, yielding between slices. */
+  /** Counts the matches of each acceptance, by its name, yielding between slices. */
   *count<S extends Subject>(
     subjects: Iterable<S>,
     occurrences: (subject: S) => number,

@@ -2,7 +2,7 @@
 // Copyright The policy-violation-operator Authors
 
 // Acceptances of violations, as their authors wrote them.
-// Invariant: an acceptance never reaches beyond its own namespace, and takes nothing out of any count.
+// Invariant: an acceptance has no effect outside its own namespace, and changes no count.
 
 import type { AcceptanceMatch } from "../api/acceptance.ts";
 import type { AcceptedSum, Open, SeverityLevel, Summary, Violation } from "../api/v1alpha1.ts";
@@ -11,17 +11,17 @@ import type { Identity } from "../ingest/violation/violation.ts";
 import { type Glob, parseGlob, type Work } from "../lib/glob.ts";
 import { hasDotSegments, resolveDotSegments } from "../lib/path.ts";
 
-/** An acceptance that can be in effect. */
+/** A valid acceptance. */
 export interface Acceptance {
   name: string;
   policy: string;
   /** True where nothing but the policy narrows it. */
   isWide: boolean;
-  /** Adds to `work` what it costs. */
+  /** Adds its cost to `work`. */
   matches: (identity: Identity, work?: Work) => boolean;
 }
 
-/** Makes an acceptance of what its author wrote; `problem` is a sentence on why it can't be one. */
+/** Compiles the match of an acceptance; `problem` is a sentence that says why it is invalid. */
 export function compileAcceptance(name: string, match: AcceptanceMatch): Acceptance | { problem: string } {
   const { workload = {}, container, operation, verb, port, protocol, outcome } = match;
   const resource = toGlob("resource", match.resource);
@@ -46,7 +46,7 @@ export function compileAcceptance(name: string, match: AcceptanceMatch): Accepta
   };
 }
 
-/** A glob is matched with what a path means: `/usr/../etc/shadow` is not under `/usr`. */
+/** A glob is matched with the resolved path: `/usr/../etc/shadow` is not under `/usr`. */
 function toGlob(field: string, pattern: string | undefined): Glob | { problem: string } {
   if (pattern === undefined) return { matches: () => true, isAny: true };
   if (pattern === "") return { matches: (text) => text === "", isAny: false };

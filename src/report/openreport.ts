@@ -29,12 +29,12 @@ import { stableHash } from "../lib/hash.ts";
 import { parseMicroTime } from "../lib/time.ts";
 
 export interface OpenReportOptions {
-  /** Results per report, the one for what is not listed included. */
+  /** Results per report, including the one for all unlisted violations. */
   maxResults: number;
-  /** Result status per outcome, and of what is accepted. */
+  /** Result status per outcome, and of accepted violations. */
   results: Readonly<Record<"allowed" | "prevented" | "unknown" | "accepted", ResultStatus>>;
   thresholds: SeverityThresholds;
-  /** Severity of a violation whose policy sets none: readers leave results without one out of their charts. */
+  /** Severity where the policy sets none: readers leave results without one out of their charts. */
   unknownSeverity: ResultSeverity;
   /** Adds the property `cluster`; empty adds none. */
   clusterName: string;
@@ -181,7 +181,7 @@ function toOmittedResult(
   };
 }
 
-/** Unlike the violation's own id, which is the same wherever the same thing happens, unique in the cluster. */
+/** Unique in the cluster; the violation's own id is the same in every report that lists such a violation. */
 function resultId({ metadata }: Report, id: string): string {
   return stableHash(`${metadata.namespace ?? ""}/${metadata.name}/${id}`, 16);
 }

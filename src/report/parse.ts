@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// A stored report read back as the base of a ledger: the way a restart, or a conflict, continues the counts.
-// Invariant: reading back what render wrote loses no count. The schema vouches for the required fields; a number or a
-// time that makes no sense is taken as absent.
+// Reads a stored report back as the base of a ledger: so counts continue after a restart or a conflict.
+// Invariant: reading back a rendered report loses no count. The schema guarantees the required fields; an invalid
+// number or time is taken as absent.
 
 import { type CoverageGap, mergeCoverageGaps, parseCoverageGap } from "../aggregate/counts/coverage-gap.ts";
 import { Pods } from "../aggregate/counts/pods.ts";
@@ -22,7 +22,7 @@ import { type EpochUs, parseMicroTime } from "../lib/time.ts";
 import { reportedKind } from "./provenance.ts";
 import { parseHistory, toCount } from "./render-history.ts";
 
-/** True for the report of its policy; any other is not continued. */
+/** True where the report has the name that its policy gives it; others are not continued. */
 export function isNamedRight(report: Report): boolean {
   return report.metadata.name === reportName(report.policy.name);
 }
@@ -64,7 +64,7 @@ function parseDistinct({ metadata, summary }: Report): Omit<Base, "totals" | "en
   };
 }
 
-/** The summary, and at least the sum of the list: the report may have been edited. */
+/** The summary, but at least the sum of the listed violations: the report may have been edited. */
 function parseTotals({ summary, coverage, expired }: Report, entries: readonly Entry[]): Totals {
   const listed = emptyTotals();
   for (const { outcome, committed } of entries) {
@@ -100,7 +100,6 @@ function parseEntries(namespace: string | undefined, report: Report): Entry[] {
   return (report.violations ?? []).map((violation) => parseEntry(namespace, report.policy, violation));
 }
 
-/** Identity of a stored violation. */
 export function parseIdentity(violation: Violation): Identity {
   return {
     operation: violation.operation,
@@ -122,7 +121,7 @@ function parseEntry(namespace: string | undefined, policy: Policy, violation: Vi
   return entry;
 }
 
-/** A violation of one pod, in a container without a name, is of the container in its evidence. */
+/** A violation of one pod in a container without a name belongs to the container in its evidence. */
 function readEarly(
   namespace: string | undefined,
   { container, latest, pods, occurrences }: Violation,

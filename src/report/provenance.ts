@@ -2,19 +2,19 @@
 // Copyright The policy-violation-operator Authors
 
 // Policy objects that a report may be about.
-// Invariant: what is not known is reported as unknown, not guessed; the same objects give the same bytes.
+// Invariant: unknown facts are reported as unknown, never guessed; the same objects give the same bytes.
 
 import { DEFAULT_POSTURE } from "../api/names.ts";
 import type { Policy, PolicyKind, PolicyObject, PolicyObjectKind } from "../api/v1alpha1.ts";
 import { type EpochUs, parseMicroTime } from "../lib/time.ts";
 
-/** Knowledge of the objects of one kind: all are known, there can be none, or nothing is certain. */
+/** Knowledge of the objects of one kind: all are known, the kind is not served, or nothing is certain. */
 export type Knowledge = "known" | "unserved" | "unknown";
 
-/** The policy objects of the cluster as they are now. */
+/** The present policy objects of the cluster. */
 export interface PolicyCatalog {
   knowledge(kind: PolicyObjectKind): Knowledge;
-  /** The object of that kind and name; of a kind for the whole cluster without a namespace. */
+  /** Finds an object; `namespace` is undefined for a cluster-wide kind. */
   find(kind: PolicyObjectKind, namespace: string | undefined, name: string): PolicyObject | undefined;
 }
 
@@ -29,7 +29,7 @@ export interface PolicyFromAlerts {
   lastUs: EpochUs;
 }
 
-/** Finds what bears the policy's name and could have raised such alerts. */
+/** Finds the objects with the policy's name that could have raised such alerts. */
 export function findProvenance(policy: PolicyFromAlerts, catalog: PolicyCatalog | undefined): ProvenanceFacts {
   if (policy.name === DEFAULT_POSTURE) {
     return { kind: "DefaultPosture", ...(catalog ? { provenance: "NotApplicable" } : {}) };
@@ -73,7 +73,7 @@ function candidates({ kind, namespace }: PolicyFromAlerts): readonly PolicyObjec
   }
 }
 
-/** In the cluster's report the namespace is gone, and its policies with it. */
+/** Without a namespace, it was deleted, and its policies with it. */
 function ofContainers(namespace: string | undefined): readonly PolicyObjectKind[] {
   return namespace === undefined ? ["KubeArmorClusterPolicy"] : ["KubeArmorPolicy", "KubeArmorClusterPolicy"];
 }
@@ -82,7 +82,7 @@ function getScope(kind: PolicyObjectKind, namespace: string | undefined): string
   return kind === "KubeArmorPolicy" ? namespace : undefined;
 }
 
-/** The kind that alerts can have named, of the kind that a stored report has: no alert names a cluster-wide policy as such. */
+/** Maps the kind in a stored report to the kind in its alerts: no alert names a cluster-wide policy as such. */
 export function reportedKind(kind: PolicyKind): PolicyKind {
   return kind === "KubeArmorClusterPolicy" ? "KubeArmorPolicy" : kind;
 }

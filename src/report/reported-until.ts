@@ -2,8 +2,8 @@
 // Copyright The policy-violation-operator Authors
 
 // Time until which the writer of a stored report has counted, read from the times in the report.
-// Invariant: never too early. An alert that the writer has counted is not later than what is answered for it, so that
-// who leaves out everything up to there counts nothing twice.
+// Invariant: never too early. An alert that the writer has counted is not later than the time returned for it, so a
+// reader that leaves out everything up to that time counts nothing twice.
 
 import type { Report, Violation } from "../api/v1alpha1.ts";
 import {
@@ -20,21 +20,21 @@ import {
 import { type EpochUs, parseMicroTime } from "../lib/time.ts";
 import { parseIdentity } from "./parse.ts";
 
-/** Nothing of it is shown. */
+/** The report holds none of its alerts. */
 const NEVER: EpochUs = 0;
 
 interface ListedTimes {
-  /** The newest of all. */
+  /** Newest time of all pods. */
   lastUs: EpochUs;
-  /** The newest of each listed pod; undefined where one time holds for all pods. */
+  /** Newest time of each listed pod; undefined where one time holds for all pods. */
   pods: ReadonlyMap<string, EpochUs> | undefined;
-  /** The newest of pods that are not listed. */
+  /** Newest time of pods that are not listed. */
   otherPodsUs: EpochUs;
   /** Counted before the owner of its pod or the name of its container was known, or never named. */
   isEarly: boolean;
 }
 
-/** Times in one stored report. The report itself is kept only until the first question. */
+/** Times in one stored report. The report itself is kept until `listed` is read first. */
 export class ReportedUntil {
   readonly occurrences: number;
   /** The newest time in the report. */
@@ -70,7 +70,7 @@ export class ReportedUntil {
     const listed = this.listed.get(settledKey(key));
     // A violation that is not listed was never counted, unless the list is cut.
     let untilUs = this.#isCut ? this.lastUs : NEVER;
-    // Of a cut list, what the writer counted before it knew the names may be in a violation that is not listed.
+    // Where the list is cut, alerts counted before the names were known may be in an unlisted violation.
     const mayBeEarly = this.#isCut && this.#isNamespaced && pod !== "";
     if (listed !== undefined && !mayBeEarly) untilUs = getUntil(listed, pod, podKey);
     if (pod === "" || this.#byAction.size === 0) return untilUs;
@@ -89,7 +89,7 @@ export class ReportedUntil {
     return listed === undefined ? NEVER : getUntil(listed, pod, podKey(undefined, pod, node));
   }
 
-  /** Times by violation; lets go of the report. */
+  /** Times by violation. Drops the report. */
   get listed(): ReadonlyMap<string, ListedTimes> {
     this.#byKey ??= this.#read(this.#report?.violations ?? []);
     this.#report = undefined;
@@ -99,7 +99,7 @@ export class ReportedUntil {
   #read(violations: readonly Violation[]): ReadonlyMap<string, ListedTimes> {
     const byKey = new Map<string, ListedTimes>();
     for (const stored of violations) {
-      // It was counted before it entered the list, at times that only the summary bounds.
+      // It was also counted before it entered the list, at times that only the summary bounds.
       const lastUs = stored.lowerBound ? this.lastUs : time(stored.lastSeen);
       if (lastUs < this.#sinceUs) continue;
       const key = identityKey(parseIdentity(stored));
@@ -121,7 +121,7 @@ export class ReportedUntil {
     const times = new Map(pods.map(({ name, node = "", lastSeen }) => [podKey(scope, name, node), time(lastSeen)]));
     const occurrences = pods.reduce((sum, pod) => sum + pod.occurrences, 0);
     if (occurrences >= stored.occurrences) return { lastUs, pods: times, otherPodsUs: NEVER };
-    // Of a full list the least recent leave, so that no pod that left is later than those that stayed.
+    // The least recent pods leave a full list, so none that left is later than those that stayed.
     const isFull = pods.length >= this.#maxPods;
     return { lastUs, pods: times, otherPodsUs: isFull ? Math.min(...times.values()) : lastUs };
   }
@@ -154,12 +154,12 @@ export class ReportedUntilIndex {
     for (const [key, shown] of this.#reports) if (shown.lastUs < us) this.#reports.delete(key);
   }
 
-  /** As ReportedUntil.until, in the report of the violation's namespace and policy. */
+  /** ReportedUntil.until in the report of the violation's namespace and policy. */
   untilOwn(violation: ViolationFacts): EpochUs {
     return this.#reports.get(reportKey(violation.namespace, violation.policyName))?.until(violation) ?? 0;
   }
 
-  /** As ReportedUntil.until, in any report that may hold the alert. */
+  /** ReportedUntil.until over all reports that may hold the alert. */
   until(violation: ViolationFacts): EpochUs {
     const { namespace, policyName } = violation;
     const own = this.untilOwn(violation);

@@ -30,7 +30,6 @@ export type WriteResult =
   /** Refused for a reason that only a person can fix; `message` states it and the remedy. */
   | { kind: "refused"; reason: "forbidden" | "unauthorized" | "not_served" | "invalid"; message: string };
 
-/** Outcome of a read. */
 export type ReadResult =
   | { kind: "found"; report: Report }
   | { kind: "absent" }

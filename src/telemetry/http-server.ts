@@ -32,7 +32,6 @@ export interface HttpServerOptions {
 }
 
 export interface HttpServer {
-  /** The port in use. */
   port: number;
   /** Ends all connections and stops listening; may be called more than once. */
   close(): Promise<void>;

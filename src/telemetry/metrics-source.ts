@@ -9,7 +9,6 @@ import type { Buffers } from "../lib/collections/buffer-use.ts";
 /** Counts by a label's value; every value that is known in advance is present from the start, with 0. */
 export type Counts = Readonly<Record<string, number>>;
 
-/** Totals of one report. */
 export interface ReportCounts {
   /** Undefined for a report of the whole cluster. */
   namespace: string | undefined;

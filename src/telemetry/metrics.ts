@@ -10,7 +10,6 @@ import { buildInfoDefinition, metricGroups, writeDurationDefinition } from "./me
 import type { MetricsSource } from "./metrics-source.ts";
 import { scaleMetrics } from "./scale-metrics.ts";
 
-/** The metrics in force. */
 export interface Metrics {
   /** The Content-Type of what `render` gives. */
   contentType: string;

@@ -10,7 +10,6 @@ import { findProblems, Simulation } from "./pipeline-simulation.ts";
 const QUIET = ["bank", "shop", "mail"];
 const FLOODED = 200;
 
-/** Digits would be folded away. */
 it("the flood of one tenant delays the writes of others by a turn, and by the aging of their rank", async () => {
   const s = new Simulation({ options: { writesPerSecond: 5, writeBurst: 5 } });
   const written: string[] = [];

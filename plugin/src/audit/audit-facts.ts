@@ -24,7 +24,6 @@ import { isOfBlockRule, isReplay, isUnenforced } from "../reports/sentences.ts";
 import type { Acceptance } from "../reports/sources/report-source.ts";
 import { describeUnseen, sumTotals, type Totals } from "../reports/totals.ts";
 
-/** The surroundings of an audit. */
 export interface AuditInput {
   nowMs: number;
   /** The scope and the filters, in words. */
@@ -95,7 +94,6 @@ export interface Facts extends AuditInput {
 const PARTS = 30;
 const BARS = 10;
 
-/** Gathers the facts. */
 export function gatherFacts(input: AuditInput): Facts {
   const { reports, filter } = input;
   const all = listViolations(reports);

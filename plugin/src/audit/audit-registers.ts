@@ -117,7 +117,6 @@ function getNamespace({ metadata }: Report): string {
   return metadata.namespace ?? "";
 }
 
-/** The policies with reports. */
 export function renderPolicies({ matching }: Facts): Child {
   if (matching.length === 0) return undefined;
   const reports = matching.toSorted((a, b) => compare(getNamespace(a), getNamespace(b))).slice(0, MAX_ROWS);

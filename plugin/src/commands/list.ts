@@ -135,7 +135,6 @@ const ORDERS: Readonly<Record<string, Order>> = {
   policy: byText(({ report }) => report.policy.name),
 };
 
-/** Names of --sort-by. */
 export const SORT_NAMES: readonly string[] = Object.keys(ORDERS);
 
 /** Reads --sort-by: a name, or a JSONPath of a row as in kubectl. */

@@ -31,12 +31,10 @@ import { toYaml } from "./output-forms.ts";
 
 export type Readiness = "ready" | "not ready" | "unknown" | "blocks already";
 
-/** The assessment of one policy. */
 export interface Assessment {
   policy: string;
   namespace: string | undefined;
   verdict: Readiness;
-  /** Reasons, in sentences. */
   reasons: string[];
   /** Listed violations that blocking would have stopped in the time looked at, worst first. */
   wouldStop: ViolationRef[];

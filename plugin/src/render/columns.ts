@@ -8,7 +8,6 @@ import cliTruncate from "cli-truncate";
 import stringWidth from "string-width";
 import wrapAnsi from "wrap-ansi";
 
-/** One column. */
 export interface Column<T> {
   title: string;
   cell: (row: T) => string;

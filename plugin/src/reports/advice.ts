@@ -19,7 +19,6 @@ export interface Advice {
   accept?: string;
 }
 
-/** Advises on a violation. */
 export function createAdvice(found: ViolationRef): Advice {
   const { sentences, rule } = createDraft(found);
   const accept = acceptCommand(found);

@@ -14,7 +14,6 @@ import { describeAccepted, describeCut, describeExpired } from "./totals.ts";
 import { formatMs, toMs } from "./when.ts";
 import { formatCount, formatSentence } from "./words.ts";
 
-/** A part of the time. */
 export interface Part {
   fromMs: number;
   toMs: number;

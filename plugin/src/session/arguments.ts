@@ -51,7 +51,6 @@ export interface Flags extends FilterFlags {
   message?: string;
 }
 
-/** The call of a user. */
 export type Call =
   | { command: string; args: string[]; flags: Flags }
   /** Nothing to run: help, version or a mistake; the texts are printed as they are. */

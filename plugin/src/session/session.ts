@@ -72,12 +72,10 @@ export async function readScope({ source, leftOut, terminal }: Session, scope: R
   return reports;
 }
 
-/** Colors of the session's terminal. */
 export function getColors({ terminal }: Session): Colors {
   return createColors(terminal.hasColor);
 }
 
-/** Reads a whole number of a flag. */
 export function parseWholeNumber(flag: string, text: string, min: number, max: number): number {
   const value = Number(text);
   if (/^\d+$/.test(text) && value >= min && value <= max) return value;

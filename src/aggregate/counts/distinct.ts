@@ -48,7 +48,6 @@ export class Distinct {
     return this.#size >= Distinct.MAX || this.#slots[this.#findSlot(hashText(key))] !== 0;
   }
 
-  /** Forgets all keys. */
   clear(): void {
     this.#onBytes(SLOT_BYTES * (FIRST_SLOTS - this.#slots.length));
     this.#slots = new Float64Array(FIRST_SLOTS);

@@ -33,13 +33,11 @@ export function emptyHistory(): History {
   return { hours: [], days: [], isLowerBound: false };
 }
 
-/** Counts occurrences of one outcome at one time. */
 export function addToHistory(history: History, outcome: Outcome, timeUs: EpochUs, occurrences = 1): void {
   add(history.hours, Math.floor(timeUs / HOUR_US), outcome, occurrences, HOURS);
   add(history.days, Math.floor(timeUs / DAY_US), outcome, occurrences, DAYS);
 }
 
-/** The sum of two. */
 export function mergeHistory(a: History, b: History): History {
   return {
     hours: merge(a.hours, b.hours, HOURS),

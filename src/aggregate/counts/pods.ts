@@ -7,7 +7,6 @@
 import { LeastHeap } from "../../lib/collections/least-heap.ts";
 import type { EpochUs } from "../../lib/time.ts";
 
-/** Counts of one pod. */
 export interface PodTally {
   name: string;
   /** The node of its newest alert. */

@@ -18,7 +18,6 @@ export class SetNumbers {
     this.#last = last;
   }
 
-  /** Draws a number. */
   next(): number {
     return ++this.#last;
   }

@@ -13,7 +13,6 @@ import { TextPool } from "../../lib/collections/text-pool.ts";
 import type { EpochUs } from "../../lib/time.ts";
 import { Pods } from "./pods.ts";
 
-/** Counts and times of one violation. */
 export interface Tally {
   occurrences: number;
   firstUs: EpochUs;
@@ -46,7 +45,6 @@ export function emptyTally(): Tally {
   };
 }
 
-/** Counts one alert. */
 export function addAlert(tally: Tally, { violation, timeUs, source }: Occurrence): void {
   tally.occurrences++;
   tally.rule = selectNewerRule(tally, violation.rule, timeUs);

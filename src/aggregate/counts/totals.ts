@@ -30,7 +30,6 @@ export interface Totals {
 
 const NOTHING: Readonly<Expired> = { violations: 0, occurrences: 0 };
 
-/** The sum of what has expired. */
 export function mergeExpired(a: Readonly<Expired>, b: Readonly<Expired>): Expired {
   return { violations: a.violations + b.violations, occurrences: a.occurrences + b.occurrences };
 }
@@ -113,7 +112,6 @@ export function subtractOutcomes(all: Totals, part: Totals): Totals {
   };
 }
 
-/** The sum of two. */
 export function mergeTotals(a: Totals, b: Totals): Totals {
   return {
     occurrences: a.occurrences + b.occurrences,

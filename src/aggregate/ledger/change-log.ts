@@ -31,7 +31,6 @@ export interface LayerRow {
   violations: ViolationRow[];
 }
 
-/** One report's changes. */
 export interface ReportChange {
   namespace: string | undefined;
   policyName: string;

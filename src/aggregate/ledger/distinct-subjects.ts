@@ -32,7 +32,6 @@ export class SubjectCounts {
     this.#mutable = new Distinct(onBytes);
   }
 
-  /** Forgets all of them. */
   clear(): void {
     for (const each of [this.workloads, this.pods, this.nodes, this.#mutable]) each.clear();
   }
@@ -76,7 +75,6 @@ export class SubjectCounts {
     this.#next?.see({ ...facts, identity: entry.identity });
   }
 
-  /** One more alert. */
   see(facts: Pick<ViolationFacts, "identity" | "pod" | "node" | "podKey">): void {
     this.#next?.see(facts);
     const { identity, pod, node, podKey } = facts;

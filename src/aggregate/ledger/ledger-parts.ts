@@ -12,7 +12,6 @@ export interface LedgerParts {
   log?: ChangeLog | undefined;
   /** Counts what is held. */
   meter?: MemoryUsage;
-  /** Numbers the sets of counts. */
   numbers?: SetNumbers;
   /** Called when a cell begins to count. */
   onCounting?: () => void;

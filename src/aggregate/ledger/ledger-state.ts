@@ -12,7 +12,6 @@ import type { ReportAge } from "./report-age.ts";
 import type { ReportEntries } from "./report-entries.ts";
 import type { SetSequence } from "./set-sequence.ts";
 
-/** The state of one report in memory. */
 export interface LedgerState {
   readonly policy: KnownPolicy;
   readonly gaps: OpenGaps;

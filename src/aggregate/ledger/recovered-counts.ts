@@ -18,14 +18,12 @@ import type { LayerRow } from "./change-log.ts";
 /** Rows that are read in one step: each takes some microseconds. */
 const ROWS_PER_STEP = 512;
 
-/** Reads sets back. */
 export function* recoverSets(layers: readonly LayerRow[]): Steps<RecoveredSet[]> {
   const sets: RecoveredSet[] = [];
   for (const layer of layers) sets.push(yield* recoverSet(layer));
   return sets;
 }
 
-/** Reads one set back. */
 export function* recoverSet(layer: LayerRow): Steps<RecoveredSet> {
   const entries: Counted[] = [];
   yield* visitInSteps(

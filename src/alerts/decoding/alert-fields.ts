@@ -12,7 +12,6 @@ export type TextField = FieldsOf<string>;
 
 export type NumberField = FieldsOf<number>;
 
-/** The string fields by number. */
 export const TEXT_FIELDS: Readonly<Record<number, TextField>> = {
   2: "UpdatedTime",
   3: "ClusterName",
@@ -51,7 +50,6 @@ export const TEXT_FIELDS: Readonly<Record<number, TextField>> = {
 /** The one int64 field: Unix seconds. */
 export const TIMESTAMP_FIELD = 1;
 
-/** The int32 fields by number. */
 export const INT32_FIELDS: Readonly<Record<number, NumberField>> = {
   9: "HostPID",
   10: "PPID",

@@ -23,7 +23,6 @@ const REASONS: Record<string, string> = {
   EISDIR: "is a folder",
 };
 
-/** Returns a store of certificates in files. */
 export function createFileStore(paths: TlsFilePaths): CertificateStore {
   return { name: paths.certificate, read: () => readAll(paths) };
 }

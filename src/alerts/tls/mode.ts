@@ -38,7 +38,6 @@ export interface CertificateStore {
   read(signal: AbortSignal): Promise<CertificateReading>;
 }
 
-/** Chooses plaintext. */
 export const plaintext: ChooseSecurity = () => Promise.resolve({ kind: "plaintext" });
 
 /** Demands mutual TLS, with the certificates that the store has at the moment of connecting. */

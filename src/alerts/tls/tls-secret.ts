@@ -26,7 +26,6 @@ export type ReadSecret = (
   | { kind: "forbidden" | "unanswered"; message: string }
 >;
 
-/** Returns a store of certificates in a Secret. */
 export function createSecretStore(options: TlsSecretOptions, readSecret: ReadSecret): CertificateStore {
   const { namespace, name } = options;
   const place = `Secret ${namespace}/${name}`;

@@ -27,7 +27,6 @@ interface Common {
   passing: RequestCounters;
 }
 
-/** The numbers of a reader. */
 export function createReaderMetrics({ reader, group, bus, passing }: Common & { reader: Reader }): MetricsSource {
   const { publisher } = reader;
   return {
@@ -49,7 +48,6 @@ export function createReaderMetrics({ reader, group, bus, passing }: Common & { 
   };
 }
 
-/** The numbers of an owner. */
 export function createOwnerMetrics({
   owners,
   group,

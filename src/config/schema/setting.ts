@@ -16,7 +16,6 @@ export interface SettingFlag {
   argument?: string;
 }
 
-/** Documentation of a setting. */
 export interface SettingFacts {
   kind: SettingKind;
   /** Description in one or two sentences. */

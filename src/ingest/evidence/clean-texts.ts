@@ -2,15 +2,15 @@
 // Copyright The policy-violation-operator Authors
 
 // Texts that were searched to the end and hold no secret: most texts of an alert repeat in later ones.
-// Invariant: the result and the steps taken are those of a new search. Bounded in number and bytes; no text with a secret
-// is kept.
+// Invariant: the result and the steps are those of a new search. Bounded in number and bytes; no text with a secret is
+// kept.
 
 import type { Redact } from "./redact.ts";
 
 const MAX_TEXTS = 4096;
 const MAX_LENGTH = 256;
 
-/** Returns a function that redacts as `redact` does, and searches the same text once. */
+/** Wraps `redact` so that it searches the same text only once. */
 export function rememberClean(redact: Redact): Redact {
   /** Steps of the search by text; the older half is dropped at the bound. */
   let [young, old] = [new Map<string, number>(), new Map<string, number>()];

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// The newest alert of a violation, kept as evidence: every field that says something the violation does not.
-// Invariant: what is read is redacted, sanitized, bounded; a field that was empty in the alert is absent.
+// The newest alert of a violation, kept as evidence: every field that adds something to the violation.
+// Invariant: it is redacted, sanitized and bounded when read; fields that were empty in the alert are absent.
 
 import type { Alert } from "../../api/alert.ts";
 import { setText } from "../../api/set-text.ts";
@@ -19,17 +19,17 @@ export interface KeptEvidence {
   readonly timeUs: EpochUs;
   /** Returns it, redacted and sanitized. The caller must not change it. */
   read(): Evidence;
-  /** The bytes of the alert, one character for each, where it was received as bytes: orders alerts of the same time. */
+  /** The alert's bytes, one character each, where it was received as bytes; orders alerts of the same time. */
   readonly text?: string | undefined;
-  /** Says that it is kept in a second place, so that neither may have it changed. */
+  /** Marks it as kept in a second place, so that it must not change. */
   share(): void;
-  /** It is wanted no more where it was: what it shares with others it does not weigh any longer. */
+  /** Its holder dropped it: its weight no longer includes memory shared with others. */
   leave(): void;
-  /** An estimate of the heap that it takes, in bytes. */
+  /** Estimated heap use, in bytes. */
   readonly weight: number;
 }
 
-/** An alert that may become evidence, valid until the call that was given it returns. */
+/** An alert that may become evidence; valid until the call that receives it returns. */
 export interface EvidenceSource {
   /** Returns evidence that lasts. */
   keep(timeUs: EpochUs): KeptEvidence;
@@ -40,7 +40,7 @@ export function storedEvidence(evidence: Evidence): KeptEvidence {
   return new PackedEvidence(parseMicroTime(evidence.time) ?? 0, evidence);
 }
 
-/** A whole alert as evidence; `activity` is what decode has found in it. */
+/** A whole alert as evidence; `activity` is the result of decode. */
 export class AlertEvidence implements EvidenceSource {
   readonly #alert: Alert;
   readonly #activity: Activity;
@@ -57,7 +57,7 @@ export class AlertEvidence implements EvidenceSource {
   }
 }
 
-/** Builds the evidence of one alert that was taken for a violation at `timeUs`, its fields as EVIDENCE_ORDER has them. */
+/** Builds the evidence of an alert counted at `timeUs`, with its fields in EVIDENCE_ORDER. */
 export function toEvidence(
   alert: Alert,
   timeUs: EpochUs,
@@ -68,7 +68,7 @@ export function toEvidence(
   const { source, resource } = activity;
   const isProcess = alert.Operation === "Process" && activity.verb === "exec";
   const command = isProcess ? resource : source;
-  // Filled field by field: an object spread into another one costs more than all that is copied.
+  // Filled field by field: spreading an object into another costs more than the copies.
   const out: Evidence = { time: formatMicroTime(timeUs) };
   setTextFields(out, alert, safe);
   setNumberFields(out, alert);
@@ -118,8 +118,8 @@ function setNumberFields(out: Evidence, alert: Alert): void {
   if (isId(alert.PPID)) out.ppid = alert.PPID;
   if (isId(alert.HostPID)) out.hostPid = alert.HostPID;
   if (isId(alert.HostPPID)) out.hostPpid = alert.HostPPID;
-  // 0 is root, and absent on the wire is 0 too: it says something only where there was a process. The wire has it
-  // signed, so that ids above 2147483647 come as negative numbers.
+  // 0 is root, but an absent field is 0 too: then there was no process. The field is signed: ids above 2147483647
+  // arrive as negative numbers.
   if (isInt32(alert.UID) && alert.UID !== 0) out.uid = alert.UID;
   else if (alert.UID === 0 && (isId(alert.PID) || isId(alert.HostPID))) out.uid = 0;
 }
@@ -128,7 +128,7 @@ function isId(value: number): boolean {
   return isInt32(value) && value > 0;
 }
 
-/** True for a number that the API server takes: the schema refuses any other. */
+/** True for a number that the CRD's schema accepts. */
 function isInt32(value: number): boolean {
   return (value | 0) === value;
 }

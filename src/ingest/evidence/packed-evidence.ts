@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// Evidence that was read once and is seldom wanted: packed, since there is one of it for every violation.
-// Invariant: unpacked it is what was packed. What an alert shares with others of its container is in memory once.
+// Evidence that was read once and is seldom needed: packed, since every violation has one.
+// Invariant: unpacking gives the packed evidence. Fields that alerts of a container share are in memory once.
 
 import { EVIDENCE_ORDER } from "../../api/evidence-order.ts";
 import type { Evidence } from "../../api/v1alpha1.ts";
@@ -35,7 +35,7 @@ interface Common {
   isCounted: boolean;
 }
 
-/** About as many containers as have alerts at a time. */
+/** About as many as the containers with alerts at one time. */
 const COMMONS = new TextPool<Common>(4096, (json) => ({ json, isCounted: false }));
 
 /** The objects around the texts; measured on Node 24. */
@@ -76,7 +76,7 @@ export class PackedEvidence {
     this.#countsCommon = false;
   }
 
-  /** What is in memory once is counted by one of those who share it. */
+  /** Shared fields are counted by one of their sharers. */
   get weight(): number {
     if (!this.#common.isCounted) this.#common.isCounted = this.#countsCommon = true;
     return PACKED_BYTES + size(this.#own) + (this.#countsCommon ? COMMON_BYTES + size(this.#common.json) : 0);
@@ -86,7 +86,7 @@ export class PackedEvidence {
 const ONE_BYTE = /^[\0-\xff]*$/;
 const TWO_BYTES = /[^\0-\xff]/g;
 
-/** As JSON that takes little memory: V8 keeps a text in one byte per character, or two where any of them needs it. */
+/** Compact JSON: V8 keeps a text in one byte per character, or in two where any character needs it. */
 function compact(value: unknown): string {
   const json = JSON.stringify(value);
   if (ONE_BYTE.test(json)) return json;

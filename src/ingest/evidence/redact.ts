@@ -12,18 +12,18 @@ import { markPairs } from "./secrets/pairs.ts";
 import { markShapes } from "./secrets/shapes.ts";
 import { markUrls } from "./secrets/urls.ts";
 
-/** Longer text is cut before it is searched; twice what is kept of it. */
+/** Longer text is cut before it is searched; twice the length that is kept. */
 const MAX_SEARCHED = 1024;
 const MAX_FIRST_WORD = 256;
 /** Steps per alert: 15 command lines of 200 characters, or three of 1,000. About a millisecond. */
 export const STEPS_PER_ALERT = 20_000;
 
-/** Steps that texts may still take, such as those of one alert. A step is a character looked at, or a word compared. */
+/** Steps left for a group of texts, such as one alert's. A step is a character read or a word compared. */
 export interface SearchBudget {
   steps: number;
 }
 
-/** Counts what redaction could not search to the end. */
+/** Counts texts that were not searched to the end. */
 export interface RedactionCounters {
   /** Texts masked from their second word on. */
   shortened: number;
@@ -35,20 +35,20 @@ export interface RedactionOptions {
   patterns?: readonly string[];
 }
 
-/** Replaces secrets in `text` by a mask; beyond the budget, all that follows the first word. */
+/** Masks secrets in `text`; beyond the budget, everything after the first word. */
 export type Redact = (text: string, budget?: SearchBudget) => string;
 
 /**
- * Returns a function that redacts and sanitizes. A text is sanitized before it is searched for secrets, so that no more
- * than a bounded one is searched, and cut after it. The texts that it is given share the budget.
+ * Returns a function that redacts and sanitizes. A text is sanitized first, so that a bounded one is searched, and cut
+ * after the search. All its texts share the budget.
  */
 export function makeSafe(redact: Redact, budget: SearchBudget = { steps: STEPS_PER_ALERT }): (text: string) => string {
   return (text) => sanitize(redact(sanitize(text, MAX_SEARCHED), budget));
 }
 
 /**
- * Makes the function that redacts: secrets by their form, in URLs, beside a name that says so, and in the arguments of
- * programs that are known for them. Redacting twice changes nothing.
+ * Creates the function that redacts: secrets by their form, in URLs, beside the name of a secret, and in the arguments
+ * of known programs. Redacting twice changes nothing.
  *
  * @throws SyntaxError for a pattern that does not compile; the configuration checks it first.
  */
@@ -71,7 +71,7 @@ export function createRedactor(options: RedactionOptions = {}, counters: Redacti
 /** Text without white space and separators, and too short to be a secret alone, has none. */
 const NEEDS_SEARCH = /[\s=:@]|[\w~.-]{16}/;
 
-/** Undefined where the budget does not suffice. */
+/** Undefined where the budget is too small. */
 function search(text: string, classify: (name: string) => Strength, budget: SearchBudget): string | undefined {
   if (budget.steps <= 0) return undefined;
   const marks = new Marks(text, budget);

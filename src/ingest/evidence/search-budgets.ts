@@ -2,13 +2,13 @@
 // Copyright The policy-violation-operator Authors
 
 // Budgets of each workload for searching for secrets.
-// Invariant: bounded in number and in steps; a workload that is forgotten begins with a full budget.
+// Invariant: bounded in number and steps; a forgotten workload starts again with a full budget.
 
 import type { Alert } from "../../api/alert.ts";
 import type { EpochUs } from "../../lib/time.ts";
 import { type SearchBudget, STEPS_PER_ALERT } from "./redact.ts";
 
-/** Steps that one workload may cause: some 15 % of a processor. */
+/** Steps per workload: about 15 % of a processor. */
 export const STEPS_PER_SECOND = 2_000_000;
 const MAX_WORKLOADS = 4096;
 
@@ -21,12 +21,12 @@ export class SearchBudgets {
   readonly #stepsPerSecond: number;
   readonly #buckets = new Map<string, Bucket>();
 
-  /** A workload may save up what it gets in a second. With infinity each alert has its full budget. */
+  /** A workload may save the steps of one second. With infinity each alert has its full budget. */
   constructor(stepsPerSecond: number) {
     this.#stepsPerSecond = stepsPerSecond;
   }
 
-  /** Calls `use` with the budget of an alert, and takes what it has used from that of the alert's workload. */
+  /** Calls `use` with an alert's budget, and deducts the used steps from its workload's budget. */
   spend<T>(alert: Alert, nowUs: EpochUs, use: (budget: SearchBudget) => T): T {
     if (this.#stepsPerSecond === Number.POSITIVE_INFINITY) return use({ steps: STEPS_PER_ALERT });
     const bucket = this.#getBucket(alert, nowUs);

@@ -1,17 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// An alert as evidence, in the bytes that were received; decoded, redacted and rendered only when it is wanted.
-// Invariant: what is read never changes: what shares its bytes with a cell copies them before the cell takes others.
+// An alert as evidence, in the bytes that were received; decoded, redacted and rendered only when it is read.
+// Invariant: it never changes: evidence that shares its bytes with a cell copies them before the cell takes new ones.
 
 import type { RawAlert } from "../../api/alert.ts";
 import type { Evidence } from "../../api/v1alpha1.ts";
 import type { EpochUs } from "../../lib/time.ts";
 import type { KeptEvidence } from "./evidence.ts";
 
-/** PORT: the memory that holds messages, and the way to read them. */
+/** PORT: the memory of messages, and their decoding. */
 export interface MessageMemory {
-  /** Returns the message in a record of a cell. */
   getMessage(cell: number, record: number): Buffer;
   releaseRecord(record: number): void;
   read(message: Buffer, timeUs: EpochUs): Evidence;
@@ -45,12 +44,12 @@ export class WireEvidence implements KeptEvidence {
     return this.#memory.read(message, this.timeUs);
   }
 
-  /** The message: equal for equal alerts, and in a fixed order for others. */
+  /** The message: equal for equal alerts, ordered for others. */
   get text(): string {
     return this.#text ?? this.#memory.getMessage(this.#cell, this.#record).toString("latin1");
   }
 
-  /** Takes a newer alert of the cell in the place of this one; false where this one is wanted in two places. */
+  /** Replaces this alert by a newer one of its cell; false where it is kept in two places. */
   replace(timeUs: EpochUs, record: number): boolean {
     if (this.#isShared || this.#text !== undefined) return false;
     const isOlder =
@@ -63,7 +62,7 @@ export class WireEvidence implements KeptEvidence {
     return true;
   }
 
-  /** Leaves the memory of its cell. */
+  /** Copies the message out of its cell, and frees the record. */
   detach(): void {
     if (this.#text !== undefined) return;
     this.#text = this.text;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// The action of an alert: its verb, the executable that acted, and the object that was acted on.
-// Invariant: everything is redacted and sanitized; the name that a program was called by is evidence only.
+// The action of an alert: its verb, the acting executable, and the object of the action.
+// Invariant: everything is redacted and sanitized; the name by which a program was called is evidence only.
 
 import type { Alert } from "../../api/alert.ts";
 import { sanitize } from "../../lib/sanitize.ts";
@@ -18,7 +18,6 @@ const IN_MEMORY = /^(?:memfd:|\/dev\/shm\/|\/run\/shm\/)/;
 /** Shorter pod names may be any word. */
 const MIN_POD_NAME = 5;
 
-/** Redacts and sanitizes. */
 type Safe = (text: string) => string;
 
 /** Returns the action of an alert. */
@@ -47,7 +46,7 @@ interface Texts {
   parent: string;
 }
 
-/** Where a program was started, ProcessName is that program, and the parent started it. */
+/** Where a program was started, ProcessName is the new program, and its parent is the actor. */
 function executed(
   { Data }: Alert,
   { source, resource, process, parent }: Texts,
@@ -59,13 +58,13 @@ function executed(
   return { foldedSource: executable(parent, source), foldedResource: executable(process, resource) };
 }
 
-/** The path that ran, else the path or name at the beginning of the command line. */
+/** The executable's path, else the path or name at the beginning of the command line. */
 function executable(path: string, commandLine: string): string {
   const ran = path.replace(DELETED, "").trim();
   return ran.startsWith("/") ? foldPath(ran) : foldExecutable(commandLine, ran);
 }
 
-/** Makes safe the text that comes from Data. */
+/** Redacts and sanitizes text from Data. */
 function foldResource(alert: Alert, verb: string, resource: string, safe: Safe): string {
   switch (alert.Operation) {
     case "Network":
@@ -91,7 +90,7 @@ function foldOwnPath({ PodName, NamespaceName }: Alert, path: string): string {
     : folded;
 }
 
-/** The domain of the policy that matched, which KubeArmor puts into Resource; else the one that was queried. */
+/** The domain of the matched policy, which KubeArmor puts into Resource; else the queried one. */
 function toDomain({ Data }: Alert, resource: string, safe: Safe): string {
   return resource === "" || resource.includes("=") ? safe(queriedDomain(Data.split(/\s+/))) : plainDomain(resource);
 }

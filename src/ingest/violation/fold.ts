@@ -15,7 +15,7 @@ const TRAILING_NUMBER = /\d{5,}(?=\.[a-z]{1,5}$|$)/i;
 /** The folder that Kubernetes' atomic writer creates for every update of a mounted Secret or ConfigMap. */
 const ATOMIC_WRITER = /^\.\.\d{4}(?:_\d\d){4,5}\.\d+$/;
 
-/** Prometheus' blocks, and what else is named by time and chance (https://github.com/ulid/spec). */
+/** ULIDs (https://github.com/ulid/spec), such as the names of Prometheus' blocks. */
 const ULID = /(?<![0-9A-Za-z])[0-7][0-9A-HJKMNP-TV-Z]{25}(?![0-9A-Za-z])/g;
 
 /** A day, and the time behind it: `2026-11-23`, `20261123T101112`. */
@@ -65,7 +65,7 @@ const NAMES_IN_TEMP: readonly RegExp[] = [
   /^(clr-debug-pipe-|dotnet-diagnostic-)\d+-\d+(?=-(?:in|out|socket)$)/, // .NET
   /^([^*]*)\*-\d+-(?=[a-z]*\d)[0-9a-z]{5,7}(?=\.|$)/, // Ruby's Tempfile, behind a day
 ];
-/** At the end of a name: what mkstemp (6) and Perl's File::Temp (10) draw. */
+/** Random ends of names: of mkstemp (6) and Perl's File::Temp (10). */
 const MIXED_END = /^(.*?)([A-Za-z0-9]{6}|[A-Za-z0-9_]{10})$/;
 
 /** `/etc/passwd.<pid>` of the shadow utilities. Elsewhere such an ending is a version. */
@@ -81,7 +81,7 @@ const CONTAINER_LOG = /^(\/var\/log\/containers\/)([^/_]+)(_[^/_]+_[^/]+)$/;
 /** … and `/var/log/pods/<namespace>_<pod>_<uid>/<container>/<restarts>.log`. */
 const POD_LOG = /^(\/var\/log\/pods\/[^/_]+_)([^/_]+)_[^/_]+((?:\/[^/]+)?)(\/\d+(\.log.*))?$/;
 
-/** Only such paths can hold anything to fold. */
+/** Other paths have nothing to fold. */
 const VARIES = /\d|tmp|temp|\/(?:shm|sed|\.)|\.git\/|\.[A-Za-z]{6}$|kube-api-access-|sess_|#sql|\/\/|\/$/i;
 
 /** Folds a path: `/proc/812/maps` and `/proc/7/maps` both become `/proc/*\/maps`. */
@@ -109,7 +109,7 @@ export function foldPath(written: string): string {
     .join("/");
 }
 
-/** Outside of temporary folders, only such segments can hold anything to fold. */
+/** Outside of temporary folders, other segments have nothing to fold. */
 const MAY_VARY = /[\dA-Z]|^(?:tmp_|incoming-|sess_|kube-api-access-|#sql)/;
 
 function foldSegment(segment: string, inTemp: boolean, hasPidSuffix: boolean): string {
@@ -144,14 +144,14 @@ function foldMixedEnd(segment: string): string {
   return segment.replace(MIXED_END, (all, before: string, end: string) => (isDrawn(end) ? `${before}*` : all));
 }
 
-/** Returns true for upper case, lower case and digits in no order that a person would choose. */
+/** Returns true for upper case, lower case and digits that look random. */
 function isDrawn(text: string): boolean {
   const classes = text.replace(/[a-z]/g, "a").replace(/[A-Z]/g, "A").replace(/[^aA]/g, "0");
   const changes = [...classes].filter((each, i) => i > 0 && each !== classes[i - 1]).length;
   return changes > 2 && /a/.test(classes) && /A/.test(classes) && /0[aA]|aA(?!aa)/.test(classes);
 }
 
-/** Collapses `//`, `/./`, `/x/../` and a `/` at the end: system calls have the path as it was written, LSM hooks do not. */
+/** Collapses `//`, `/./`, `/x/../` and a final `/`: system calls report paths as written, LSM hooks resolved ones. */
 function plainPath(path: string): string {
   if (!/\/(?:\/|\.{1,2}(?:\/|$)|$)/.test(path)) return path;
   const kept: string[] = [];
@@ -163,8 +163,8 @@ function plainPath(path: string): string {
 }
 
 /**
- * The executable of a command line: `hint` (the process name that the alert gives) where the line begins with it,
- * else the first word. Arguments are not part of a violation; the newest are kept as evidence.
+ * The executable of a command line: `hint` (the alert's process name) where the line begins with it, else the first
+ * word. Arguments are not part of a violation; the newest are kept as evidence.
  */
 export function foldExecutable(commandLine: string, hint: string): string {
   const line = commandLine.trim();
@@ -176,7 +176,7 @@ export function foldExecutable(commandLine: string, hint: string): string {
   return foldPath(space < 0 ? line : line.slice(0, space));
 }
 
-/** A ReplicaSet's hash, or that of a revision: hex digits, or the letters of Kubernetes' own names. */
+/** Hash of a ReplicaSet or a revision: hex digits, or the letters of Kubernetes' own names. */
 const HASH = /^(?=.*\d)(?:[0-9a-f]{6,16}|[bcdfghjklmnpqrstvwxz2456789]{6,12})$/;
 /** A ReplicaSet's hash is a number in these letters, which need not have a digit. */
 const TEMPLATE_HASH = /^[bcdf456789]{8,10}$/;
@@ -184,7 +184,7 @@ const TEMPLATE_HASH = /^[bcdf456789]{8,10}$/;
 const GENERATED = /^[bcdfghjklmnpqrstvwxz2456789]{5}$/;
 /** Words in these letters. */
 const CONSONANTS: ReadonlySet<string> = new Set(["https", "smtps", "dhcpd", "grpcs", "xhtml"]);
-/** Five or more letters and digits in no order that a person would choose. */
+/** Five or more letters and digits that look random. */
 const MIXED = /^(?=.*[a-z])(?=.*\d.*\d)(?![a-z]+\d+$)(?!\d+[a-z]+$)[a-z0-9]{5,10}$/;
 const ANY_GENERATED = /^[a-z0-9]{5}$/;
 const NUMBER = /^\d{5,}$/;
@@ -207,7 +207,7 @@ function isRandom(part: string): boolean {
   return part === "*" || HASH.test(part) || (GENERATED.test(part) && !CONSONANTS.has(part));
 }
 
-/** Kinds of objects that people name, once for all runs. */
+/** Kinds of objects with a name that stays the same in all runs. */
 const LASTING: ReadonlySet<string> = new Set([
   "Deployment",
   "StatefulSet",
@@ -220,7 +220,7 @@ const LASTING: ReadonlySet<string> = new Set([
   "Container",
 ]);
 
-/** Folds the name of a workload that is new at each run; `pod` is the name of its pod. */
+/** Folds the name of a workload with a new name in each run; `pod` is the name of its pod. */
 export function foldWorkload(kind: string, name: string, pod: string): string {
   if (LASTING.has(kind)) return name;
   if (kind === "ReplicaSet") {

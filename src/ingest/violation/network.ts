@@ -11,9 +11,9 @@ import { compare } from "../../lib/compare.ts";
 import { foldPath } from "./fold.ts";
 import type { Identity } from "./violation.ts";
 
-/** Linux assigns client ports from here on (net.ipv4.ip_local_port_range). */
+/** First port that Linux assigns to clients (net.ipv4.ip_local_port_range). */
 const FIRST_EPHEMERAL_PORT = 32_768;
-/** Protocols by name and number; KubeArmor prints what IANA calls them. */
+/** Protocols by name and number; KubeArmor prints IANA's names. */
 const PROTOCOLS: ReadonlyMap<string, string> = new Map([
   ["1", "icmp"],
   ["6", "tcp"],
@@ -45,9 +45,9 @@ const OF_SOCKETS: ReadonlySet<string> = new Set(["socket", "connect", "accept"])
 const PROTOCOL_NAME = /^[a-z0-9][a-z0-9.+/-]*$/i;
 /** Protocols that programs use through a socket of another type than SOCK_RAW. */
 const TRANSPORTS: ReadonlySet<string> = new Set(["tcp", "udp", "sctp"]);
-/** Addresses that say how far a server can be reached; any other is the pod's own and changes with it. */
+/** Addresses that limit who can reach a server; any other is the pod's own and changes with it. */
 const BIND_ADDRESS = /^(?:0\.0\.0\.0|::1?|127\..+)$/;
-/** Tokens that take part in the form below, or that change with each call. */
+/** Tokens that the form below has already, or that change with each call. */
 const TAKEN: ReadonlySet<string> = new Set([
   "domain",
   "sa_family",
@@ -195,7 +195,7 @@ function toAddress(tokens: Tokens, verb: string): (readonly [string, string])[] 
   }
 }
 
-/** A path, and what later versions of KubeArmor may add. */
+/** A path, and tokens that later versions of KubeArmor may add. */
 function others(tokens: Tokens, resource: string): (readonly [string, string])[] {
   const named = [...tokens].filter(([key]) => !TAKEN.has(key));
   const bare = resource.split(/\s+/).filter((token) => token !== "" && token.indexOf("=") <= 0);
@@ -248,7 +248,7 @@ function formatTokens(tokens: readonly (readonly [string, string])[]): string {
     .join(" ");
 }
 
-/** The domain that a DNS query asked for; "" where there is none. An address family (`domain=AF_INET`) is not a domain. */
+/** The domain of a DNS query; "" without one. An address family (`domain=AF_INET`) is not a domain. */
 export function queriedDomain(tokens: readonly string[]): string {
   const token = tokens.find((each) => /^domain=./i.test(each) && !/^domain=(?:AF_\w+|\d+)$/i.test(each));
   return token === undefined ? "" : plainDomain(token.slice("domain=".length));

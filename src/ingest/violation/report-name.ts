@@ -14,8 +14,8 @@ const DEFAULT_POSTURE_REPORT = "default-posture";
 const MADE_UP = /-(?=\d*[a-f])[0-9a-f]{8}$/;
 
 /**
- * The name of a policy's report: the policy's own, where an object can have it; `default-posture` for DefaultPosture;
- * else (or where it could be taken for one of these two) a readable slug and 8 hex digits of the policy name's hash.
+ * The name of a policy's report: the policy's own if it is a valid object name; `default-posture` for DefaultPosture;
+ * else, or where it could be mistaken for one of these, a readable slug and 8 hex digits of the policy name's hash.
  */
 export function reportName(policyName: string): string {
   if (policyName === DEFAULT_POSTURE) return DEFAULT_POSTURE_REPORT;

@@ -7,11 +7,11 @@
 import { TextPool } from "../../lib/collections/text-pool.ts";
 
 export interface RuleFacts {
-  /** 1..10; 0 where the rule has none. */
+  /** 1..10; 0 without one. */
   readonly severity: number;
   readonly tags: readonly string[];
   readonly message: string;
-  /** The three of them as JSON: equal for equal rules, and an order among them. */
+  /** The three fields as JSON; equal for equal rules. Also orders rules. */
   readonly text: string;
 }
 
@@ -29,5 +29,5 @@ export function parseRule(text: string): RuleFacts {
   return POOL.get(text);
 }
 
-/** The rule of alerts that carry none of the three. */
+/** The rule of alerts without any of the three fields. */
 export const NO_RULE = getRule({ severity: 0, message: "", tags: [] });

@@ -36,12 +36,12 @@ export class SubjectNames {
     return this.#owners.size + this.#containers.size;
   }
 
-  /** Names that left at the bound. */
+  /** Names evicted at the bound. */
   get evictedTotal(): number {
     return this.#owners.evictedTotal + this.#containers.evictedTotal;
   }
 
-  /** Remembers what an alert names. */
+  /** Remembers the names in an alert. */
   learn(violation: ViolationFacts, { hasOwner, containerId }: SubjectFacts): void {
     const { namespace, pod, identity } = violation;
     if (namespace === undefined || pod === "") return;
@@ -53,7 +53,7 @@ export class SubjectNames {
     if ((isContainer && this.#containers.put(key, container)) || isNewOwner) this.#onNamed?.(violation);
   }
 
-  /** The violation with the names that are known by now; the same object where there are none. */
+  /** Completes a violation with known names; the same object where there are none. */
   resolve(violation: ViolationFacts): ViolationFacts {
     const { namespace, pod } = violation;
     if (namespace === undefined || pod === "") return violation;
@@ -65,7 +65,7 @@ export class SubjectNames {
     return this.#owners.get(toKey(namespace, pod)) !== undefined;
   }
 
-  /** The identity with the names that are known by now; the same object where there are none. */
+  /** Completes an identity with known names; the same object where there are none. */
   resolveIdentity(namespace: string, identity: Identity): Identity {
     const { workload, early } = identity;
     const owner = workload.kind === "Pod" ? this.#owners.get(toKey(namespace, workload.name)) : undefined;
@@ -85,8 +85,8 @@ function toKey(namespace: string, name: string): string {
 }
 
 /**
- * Of the different values of a key the one that was new last. Alerts of a known kind are counted without a look at their
- * names, so a value that comes again must change nothing.
+ * Holds the newest of the different values of a key. Alerts of a known kind are counted without reading their names, so
+ * a value that repeats must change nothing.
  */
 class BoundedMap<T> {
   readonly #values = new Map<string, T[]>();

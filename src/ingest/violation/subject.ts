@@ -2,7 +2,7 @@
 // Copyright The policy-violation-operator Authors
 
 // The workload and container of an alert, from this one alert.
-// Invariant: a name that is new at each run is folded; a container's id is never its name.
+// Invariant: a name that changes with each run is folded; a container's id is never its name.
 
 import type { Alert } from "../../api/alert.ts";
 import type { Workload } from "../../api/v1alpha1.ts";
@@ -10,7 +10,7 @@ import { sanitize } from "../../lib/sanitize.ts";
 import { foldWorkload } from "./fold.ts";
 import { type SubjectFacts, UNKNOWN } from "./violation.ts";
 
-/** KubeArmor's namespace for containers outside Kubernetes; it puts the container's name where the pod's would be. */
+/** KubeArmor's namespace for containers outside Kubernetes; the field for the pod holds the container's name. */
 const OUTSIDE_KUBERNETES = "container_namespace";
 const DNS_LABEL = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/;
 /** A Docker name, `k8s_<container>_<pod>_<namespace>_<uid>_<restarts>`; Docker's API puts a `/` in front. */
@@ -22,7 +22,7 @@ const RUNTIME = /^[a-z-]+:\/\//;
 const SHORT_ID = 12;
 
 export interface AlertSubject extends SubjectFacts {
-  /** Undefined where no report can live in the namespace. */
+  /** Undefined where the namespace can have no report. */
   namespace: string | undefined;
   /** The namespace in the alert where `namespace` is undefined; else "". */
   oddNamespace: string;
@@ -54,7 +54,7 @@ export function toSubject(alert: Alert): AlertSubject {
   };
 }
 
-/** A namespace that a report can live in; undefined for any other text. */
+/** Returns a valid namespace for a report; undefined for any other text. */
 export function legalNamespace(name: string): string | undefined {
   return name.length <= 63 && DNS_LABEL.test(name) ? name : undefined;
 }
@@ -71,8 +71,8 @@ function isHostAlert({ Type, ContainerName, ContainerID }: Alert, namespace: str
 }
 
 /**
- * The owner, where it can be believed: KubeArmor looks owners up by pod name alone, so an owner of another namespace
- * belongs to another pod (KubeArmor/core/kubeUpdate.go, OwnerInfo).
+ * The owner, unless it is of another namespace: KubeArmor looks owners up by pod name alone, so such an owner belongs
+ * to another pod (KubeArmor/core/kubeUpdate.go, OwnerInfo).
  */
 function toOwner(alert: Alert, pod: string): Workload | undefined {
   const owner = sanitize(named(alert.OwnerName));

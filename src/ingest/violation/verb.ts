@@ -4,12 +4,12 @@
 // The verb of an alert: the action itself, in one vocabulary for all of KubeArmor's enforcers. It is read from `Data`,
 // which begins with the name of a system call, an LSM hook or a probe (KubeArmor/monitor/logUpdate.go,
 // KubeArmor/enforcer/bpflsm/enforcer.go, KubeArmor/presets).
-// Invariant: at most MAX_VERB characters of a-z, 0-9, `_` and `-`; the enforcer is never looked at.
+// Invariant: at most MAX_VERB characters of a-z, 0-9, `_` and `-`; independent of the enforcer.
 
 import type { Alert } from "../../api/alert.ts";
 import { queriedDomain } from "./network.ts";
 
-/** Keys of `Data` whose value names the action. */
+/** Keys of `Data` with the action as their value. */
 const ACTION_KEYS: ReadonlySet<string> = new Set([
   "syscall",
   "lsm",
@@ -77,7 +77,7 @@ const ON_ARM64: ReadonlyMap<string, readonly [argument: string, verb: string]> =
 /** Presets without `Data` that hook the opening of files alone (KubeArmor/BPF/protectenv.bpf.c, protectproc.bpf.c). */
 const OPEN_PRESETS = /^PRESET-Protect(?:Env|Proc)Preset$/;
 
-/** The verb where `Data` names none: what KubeArmor's source raises such alerts for. A File alert may be anything. */
+/** The verb where `Data` names none, from KubeArmor's source. A File alert may be anything. */
 const OF_OPERATION: ReadonlyMap<string, string> = new Map([
   ["Process", "exec"],
   ["Capabilities", "capable"],
@@ -108,7 +108,7 @@ export function getVerb({
   return OF_OPERATION.get(Operation) ?? "";
 }
 
-/** The direction of the packet that the firewall saw. */
+/** The direction of the firewall's packet. */
 function firewallVerb(resource: string): string {
   const direction = resource.trim().toLowerCase();
   return direction === "ingress" || direction === "egress" ? direction : "";

@@ -10,10 +10,10 @@ import { stableHash } from "../../lib/hash.ts";
 import type { EpochUs } from "../../lib/time.ts";
 import type { RuleFacts } from "./rule.ts";
 
-/** Exactly what makes two alerts the same violation within one report. */
+/** Alerts with an equal identity are the same violation within one report. */
 export interface Identity {
   operation: string;
-  /** As getVerb gives it; "" where the alert does not say. */
+  /** From getVerb; "" where the alert does not say. */
   verb: string;
   action: string;
   outcome: Outcome;
@@ -21,7 +21,7 @@ export interface Identity {
   container: string;
   source: string;
   resource: string;
-  /** In the cluster report: the namespace that the alert named though no report can live there; else "". */
+  /** In the cluster report: the alert's namespace where it can have no report; else "". */
   namespace: string;
   /**
    * Pod and id of a container without a name, as earlyContainer makes it, while the name may become known. In memory and
@@ -64,7 +64,7 @@ export interface ViolationFacts {
   readonly podKey: string;
 }
 
-/** The action of an alert, redacted and sanitized, as it was reported and as it is folded into the identity. */
+/** The action of an alert, redacted and sanitized, as reported and as folded for the identity. */
 export interface Activity {
   verb: string;
   source: string;
@@ -73,7 +73,7 @@ export interface Activity {
   foldedResource: string;
 }
 
-/** KubeArmor muted a container (or, without a pod, a node): an unknown number of its alerts is lost. */
+/** KubeArmor throttled a container (or, without a pod, a node): an unknown number of its alerts is lost. */
 export interface ThrottleNotice {
   namespace: string | undefined;
   pod: string;
@@ -85,7 +85,7 @@ export interface ThrottleNotice {
   intervalSeconds: number;
 }
 
-/** The name of a workload, or the kind of an owner, that the alert lacks. No object can have this name. */
+/** Stands for a workload's name or an owner's kind that the alert lacks. No object can have this name. */
 export const UNKNOWN = "Unknown";
 
 /** Reason why an alert is not counted. Each is a label of `policy_violation_alerts_rejected_total`. */
@@ -97,7 +97,7 @@ export type Decoded =
       violation: ViolationFacts;
       /** The time that counts. */
       timeUs: EpochUs;
-      /** Value of the alert itself, also an impossible one; undefined when it has none. */
+      /** Time in the alert itself, also an invalid one; undefined without one. */
       ownUs: EpochUs | undefined;
       /** For its evidence. */
       activity: Activity;
@@ -107,7 +107,7 @@ export type Decoded =
   /** `scope`: the reports that it may belong to; null for none. */
   | { kind: "rejected"; reason: DecodeRejection; detail: string; scope: Scope | null };
 
-/** The reports of one namespace; undefined: the cluster's. */
+/** The reports of one namespace; of the cluster where it is undefined. */
 export interface Scope {
   namespace: string | undefined;
 }
@@ -180,12 +180,12 @@ export function isEarlyKey(key: string): boolean {
   return key.includes(EARLY_MARK);
 }
 
-/** Returns true for such a key of one pod. */
+/** Returns true for an early key of one pod. */
 export function isEarlyKeyIn(key: string, pod: string): boolean {
   return key.startsWith(`${EARLY_MARK}${earlyContainer(pod, "")}`, settledKey(key).length);
 }
 
-/** The key without its early container, as the violation has it in a report. */
+/** The key without its early container, as in a report. */
 export function settledKey(key: string): string {
   const at = key.indexOf(EARLY_MARK);
   return at < 0 ? key : key.slice(0, at);

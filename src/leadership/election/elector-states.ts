@@ -20,9 +20,9 @@
 
 export type ElectorState = "idle" | "acquiring" | "regaining" | "leading" | "released";
 export type ElectorEvent =
-  /** Asked to lead. */
+  /** The caller wants to lead. */
   | "acquire"
-  /** Asked to lead where no other replica has held the Lease meanwhile. */
+  /** The caller wants to lead again unless another replica held the Lease meanwhile. */
   | "regain"
   /** The Lease names this process, and its deadline is not over. */
   | "won"
@@ -30,7 +30,7 @@ export type ElectorEvent =
   | "taken"
   /** The Lease was not renewed in time. */
   | "expired"
-  /** The caller does not wait any longer. */
+  /** The caller stopped waiting. */
   | "stopped"
   | "released";
 

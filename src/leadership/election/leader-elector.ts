@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// Owns which of several replicas leads: an election on a Lease that gets along with client-go's.
+// Elects one of several replicas as the leader, on a Lease, compatible with client-go's leader election.
 // Invariant: leading ends, by this process's own clock, before the others may take the Lease; each term ends once, with
 // a reason. Its states are in elector-states.ts.
 
@@ -28,7 +28,7 @@ interface Term {
   deadline: Deadline;
 }
 
-/** A replica for one Lease; it may lead, lose and try again. */
+/** A candidate for one Lease; it may lead, lose and try again. */
 export class LeaderElector {
   readonly #options: LeaderElectorOptions;
   readonly #lease: string;
@@ -93,7 +93,7 @@ export class LeaderElector {
     return this.#claim;
   }
 
-  /** Reason and advice for the last failed try, in a sentence; undefined when it succeeded or found another leader. */
+  /** Why the last try failed and what to do, in a sentence; undefined when it succeeded or found another leader. */
   get problem(): string | undefined {
     return this.#access.problem;
   }
@@ -153,7 +153,7 @@ export class LeaderElector {
       if (giveUp.aborted) this.#updateState("stopped");
       if (!this.#isTrying) break;
       const deadline = await this.#tryClaim(giveUp);
-      // A process that was stalled may get the answer when it is worth nothing any more.
+      // A stalled process may get the answer after its deadline.
       if (deadline !== undefined && !deadline.isOver && !giveUp.aborted) return this.#lead(deadline);
       deadline?.cancel();
       await this.#pause(giveUp);
@@ -189,7 +189,7 @@ export class LeaderElector {
       if (signal.aborted) return;
       const startedMs = this.#clock.monotonicMs();
       const deadline = await this.#tryClaim(signal);
-      // First of all, for a term that was over for a moment stays over.
+      // Comes first: a term that was over for a moment stays over.
       this.#noticeLapse();
       if (signal.aborted) {
         deadline?.cancel();
@@ -206,12 +206,12 @@ export class LeaderElector {
         );
         return;
       }
-      // A try that took long is followed by the next at once: time runs.
+      // After a try that took long the next one follows at once.
       pauseMs = Math.min(retryPeriodMs, Math.max(0, startedMs + retryPeriodMs - this.#clock.monotonicMs()));
     }
   }
 
-  /** One try to take or to keep the Lease; returns the deadline that it won. Never rejects. */
+  /** Tries once to take or keep the Lease; returns the deadline that it won. Never rejects. */
   async #tryClaim(signal: AbortSignal): Promise<Deadline | undefined> {
     this.#access.retryAfterMs = 0;
     try {

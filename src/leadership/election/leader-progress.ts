@@ -3,14 +3,14 @@
 
 // Time until which the leader's counts are persisted, by this process's clock, from the changes of its Lease. Invariant:
 // never too late, with any difference between the clocks of two processes and any step of either.
-// - Each change says how old the oldest count is that is in no report: the difference of two times of one clock.
-// - A change is based on the one before. So it was made after that one, and this after the Lease was last seen with an
-//   earlier one: after the end of the look that had found the third change before it.
+// - Each change holds the age of the oldest count that no report has: the difference of two times of one clock.
+// - Each change is based on the previous one, so it was made after it. The previous one was made after the Lease was
+//   last seen with an earlier change: after the end of the read that found the third change before.
 
 import { parseEpochMs } from "../../lib/time.ts";
 import type { LeaseRecord } from "./lease.ts";
 
-/** Changes that a change was surely made after, with the look that found the first of them. */
+/** A change was certainly made after the read that found the change this many before it. */
 const CHANGES_BEFORE = 3;
 
 export class LeaderProgress {
@@ -19,7 +19,7 @@ export class LeaderProgress {
   /** Monotonic times at which the last changes were seen. */
   #seenMs: number[] = [];
   #acquireTime = "";
-  /** Time in the Lease that a new holder copied from the holder before, whose clock it follows. */
+  /** Time in the Lease that a new holder copied from the previous one; it follows the previous holder's clock. */
   #copied = "";
 
   /** Handles a change of the Lease, which was seen at the monotonic time `nowMs`. */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// Outcome of attempts to read or write the Lease: the problem, when to retry, and what is logged once.
+// Outcome of attempts to read or write the Lease: the problem, the time to retry, and errors logged once.
 
 import { ApiError, type ApiErrorCode } from "../../kube/api-error.ts";
 import type { Logger } from "../../lib/logger.ts";
@@ -12,9 +12,9 @@ import { isOvertaken } from "./lease-claim.ts";
 const REFUSED: readonly ApiErrorCode[] = ["Forbidden", "NamespaceGone", "NotServed", "Unauthorized", "Invalid"];
 
 export class LeaseAccess {
-  /** Reason and advice for the last failed try, in a sentence; undefined when it succeeded. */
+  /** Why the last try failed and what to do, in a sentence; undefined when it succeeded. */
   problem: string | undefined;
-  /** Asked for by the last answer; 0 where it did not. */
+  /** Retry-After of the last answer; 0 without one. */
   retryAfterMs = 0;
   readonly #lease: string;
   readonly #store: LeaseStore;

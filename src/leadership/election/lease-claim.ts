@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// Owns what one process knows of a Lease and by which right it writes it: to create, take over, renew or free it.
-// Invariant: never judges by a time in the Lease. A record is ours only when this process wrote it. A record of the same
-// identity is of an earlier process of this pod, which is dead: an identity belongs to one process at a time.
+// One process's knowledge of a Lease and its right to write it: to create, take over, renew or free it.
+// Invariant: decides nothing by a time in the Lease. A record is ours only when this process wrote it. Another record
+// of the same identity is from an earlier process of this pod, which is dead: one process at a time has an identity.
 
 import { ApiError, type ApiErrorCode } from "../../kube/api-error.ts";
 import { Deadline } from "../../kube/deadline.ts";
@@ -18,11 +18,11 @@ export interface LeaseClaimOptions {
   identity: string;
   /** Time that other replicas wait for a sign of life; the Lease holds it in seconds, rounded up. */
   leaseDurationMs: number;
-  /** Time for which a successful write is a right to lead, counted from before it was sent; less than leaseDurationMs. */
+  /** Time for which a successful write allows to lead, from before it was sent; less than leaseDurationMs. */
   renewDeadlineMs: number;
   /** Time between two tries, up to 2.2 times it before leading; 1.2 times it is less than renewDeadlineMs. */
   retryPeriodMs: number;
-  /** Time for which this process saw the Lease with this renewTime before its first look; default: 0. */
+  /** Time for which this process saw this renewTime before its first read of the Lease; default: 0. */
   getUnchangedMs?: (renewTime: string) => number;
   /** Called when the Lease can be taken, because its holder was silent for too long. */
   onFree: () => void;
@@ -30,13 +30,13 @@ export interface LeaseClaimOptions {
   onHolder: (holder: string) => void;
 }
 
-/** A previous leader, as its Lease described it last. */
+/** The previous leader, from the Lease's last state. */
 export interface Predecessor {
-  /** Empty when the Lease had been freed. */
+  /** Empty where the Lease was freed. */
   holder: string;
-  /** True where it was an earlier process of this replica. */
+  /** True for an earlier process of this replica. */
   isSelf: boolean;
-  /** Everything that it counted before this time is persisted, by its clock. Milliseconds; undefined when unknown. */
+  /** Its counts before this time, by its own clock, are persisted. Milliseconds; undefined when unknown. */
   persistedUntilMs: number | undefined;
   /** As LeaderProgress.persistedMs. */
   persistedHereMs: number | undefined;
@@ -46,22 +46,21 @@ const RELEASE_TRIES = 3;
 
 const OVERTAKEN: readonly ApiErrorCode[] = ["Conflict", "AlreadyExists", "NotFound"];
 
-/** Returns true where a write failed because the Lease has changed since it was read, which needs no action. */
+/** Returns true where a write failed because the Lease changed since it was read; this needs no action. */
 export function isOvertaken(error: unknown): boolean {
   return error instanceof ApiError && OVERTAKEN.includes(error.code);
 }
 
-/** Options of one try. */
 export interface Try {
-  /** Allows to take a Lease that has no holder, or a silent one; else it is only kept. */
+  /** Allows taking a Lease that has no holder or a silent one; otherwise it is only kept. */
   mayTake: boolean;
   /** Asked before each request. */
   nextCall: () => LeaseCall;
-  /** Called when a deadline that this try returned comes to its end. */
+  /** Called when a deadline that this try returned is over. */
   onDeadline: () => void;
 }
 
-/** Facts about a process that it writes into the Lease. */
+/** Facts that a process writes into the Lease about itself. */
 export interface ClaimFacts {
   /** True while it could take over without a gap; else it lets others go first for a while. Default: always. */
   isWarm?: () => boolean;
@@ -71,7 +70,6 @@ export interface ClaimFacts {
   missingSinceMs?: () => number | undefined;
 }
 
-/** One process's claim on one Lease. */
 export class LeaseClaim {
   facts: ClaimFacts = {};
   readonly #options: LeaseClaimOptions;
@@ -83,14 +81,14 @@ export class LeaseClaim {
   #stored: StoredLease | undefined;
   /** Nothing has happened that could have changed `stored`: an update needs no read before it. */
   #isCurrent = false;
-  /** Outlives the Lease: its deletion does not end its holder's time. */
+  /** Kept after the Lease is deleted: deletion does not end its holder's term. */
   #last: LeaseRecord | undefined;
-  /** `last` is another's, and its time has passed without a change. */
+  /** `last` is another replica's, and its duration passed without a change. */
   #isExpired = false;
   #cancelExpiry: () => void = () => {};
   #predecessor: Predecessor | undefined;
   #progress = new LeaderProgress();
-  /** The acquireTime of the record that this process wrote, or may have written. */
+  /** acquireTime of the record that this process wrote or may have written. */
   #acquireTime: string | undefined;
 
   constructor(options: LeaseClaimOptions, store: LeaseStore, clock: Clock) {
@@ -110,7 +108,7 @@ export class LeaseClaim {
     return this.#progress.persistedMs;
   }
 
-  /** Previous holder of the Lease that was taken; undefined where there was none, or none was taken. */
+  /** Previous holder of the Lease that this process took; undefined without one. */
   get predecessor(): Predecessor | undefined {
     return this.#predecessor;
   }
@@ -120,7 +118,7 @@ export class LeaseClaim {
     return this.#last !== undefined && !this.#isMine(this.#last);
   }
 
-  /** Takes or keeps the Lease; undefined when it is another's. Throws ApiError. */
+  /** Takes or keeps the Lease; undefined when another replica holds it. Throws ApiError. */
   async take(how: Try): Promise<Deadline | undefined> {
     if (this.#isCurrent && this.#last !== undefined && this.#isMine(this.#last)) {
       try {
@@ -143,7 +141,7 @@ export class LeaseClaim {
     const isWarm = this.facts.isWarm?.();
     if (holder !== "" && !this.#isExpired && !isSuccessor) {
       this.#priority.onHeld();
-      // No replica needs to state it where every one is warm.
+      // Not needed while every replica is warm.
       if (how.mayTake && standby === "" && isWarm) await this.#setStandby(this.#options.identity, how.nextCall());
       return undefined;
     }
@@ -154,7 +152,7 @@ export class LeaseClaim {
 
   /** Frees the Lease where it names, or may name, this process; returns whether it had to. Throws ApiError. */
   async free(call: LeaseCall): Promise<boolean> {
-    // A claim may have been carried out unseen, and a Lease that was not renewed in time may still be ours.
+    // A claim may have succeeded without an answer, and a Lease that was not renewed in time may still be ours.
     if (this.#acquireTime === undefined) return false;
     for (let tryNumber = 1; ; tryNumber++) {
       if (!this.#isCurrent) this.#observe(await this.#store.read(call));
@@ -201,7 +199,7 @@ export class LeaseClaim {
     }
   }
 
-  /** Leaves no timer behind. What was observed is worth nothing without the timer of its expiry. */
+  /** Stops the timer, and forgets the observation that is of no use without it. */
   forget(): void {
     this.#cancelExpiry();
     this.#priority.endWatch();
@@ -233,7 +231,7 @@ export class LeaseClaim {
     const isTaken = last !== undefined && !this.#isMine(last);
     const deadline = new Deadline(this.#clock, renewDeadlineMs, how.onDeadline);
     const base = this.#stored;
-    // Until an answer says otherwise, the write may or may not have been carried out.
+    // Until there is an answer, the write may or may not have succeeded.
     this.#isCurrent = false;
     try {
       const stored = await (base ? this.#store.update(base, record, call) : this.#store.create(record, call));
@@ -268,7 +266,7 @@ export class LeaseClaim {
     this.#isExpired = false;
     if (this.#isMine(record)) return;
     this.#progress.observe(record, this.#clock.monotonicMs());
-    // A claim that is still on its way is based on a version that is no more.
+    // A claim that is still in flight is based on an old version.
     this.#acquireTime = undefined;
     if (record.holder === "") return;
     if (record.holder !== before?.holder) this.#options.onHolder(record.holder);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// Owns how a Lease is read and written: its form on the wire, the version it is based on, what to do about a refusal.
-// Invariant: an update names the version and the uid that it replaces; other people's labels and annotations stay.
+// Reads and writes a Lease: its wire format, the version an update is based on, advice about a refusal.
+// Invariant: an update names the version and the uid that it replaces; labels and annotations of others stay.
 
 import {
   FIELD_MANAGER,
@@ -26,17 +26,17 @@ export interface LeaseRecord {
   acquireTime: string;
   /** As `acquireTime`; differs in every renewal. */
   renewTime: string;
-  /** Number of changes of the holder. */
+  /** Changes of the holder. */
   transitions: number;
-  /** The time before which the holder has written everything that it counted; empty when the Lease doesn't say. */
+  /** Time before which all counts of the holder are persisted; empty where the Lease doesn't say. */
   unwrittenSince: string;
-  /** The time since which the holder may miss alerts; empty while it reads all of KubeArmor. */
+  /** Time since which the holder may miss alerts; empty while it reads all of KubeArmor. */
   missingSince: string;
-  /** Identity of a standby that could take over without a gap; empty when none has said so. */
+  /** Identity of a standby that could take over without a gap; empty without one. */
   standby: string;
 }
 
-/** A Lease as the API server holds it; an update is based on it. */
+/** A Lease as stored by the API server; an update is based on it. */
 export interface StoredLease {
   metadata: Readonly<Record<string, unknown>>;
   record: LeaseRecord;
@@ -45,7 +45,7 @@ export interface StoredLease {
 /** Bounds of one request. */
 export type LeaseCall = Required<Pick<KubeRequest, "timeoutMs" | "signal">>;
 
-/** One named Lease. Every method sends one request and throws ApiError alone. */
+/** One named Lease. Every method sends one request and throws nothing but ApiError. */
 export class LeaseStore {
   readonly #client: ApiRequester;
   readonly #namespace: string;
@@ -69,7 +69,7 @@ export class LeaseStore {
     }
   }
 
-  /** Creates the Lease; fails with AlreadyExists when another replica was faster. */
+  /** Creates the Lease; AlreadyExists when another replica was faster. */
   async create(record: LeaseRecord, call: LeaseCall): Promise<StoredLease> {
     const labels = { [MANAGED_BY_LABEL]: PRODUCT };
     return await this.#write(
@@ -86,7 +86,7 @@ export class LeaseStore {
     return await this.#write("PUT", this.#getObjectPath(), base.metadata, record, call);
   }
 
-  /** Says what a person can do about an error; undefined when its own message says it all. */
+  /** Advises on an error; undefined where its own message is enough. */
   advice(code: ApiErrorCode): string | undefined {
     const place = `namespace ${this.#namespace}`;
     switch (code) {
@@ -158,7 +158,7 @@ export function isSameRecord(a: LeaseRecord, b: LeaseRecord): boolean {
   );
 }
 
-/** Without a version to base an update on, two writers could both believe that they have won: so it is demanded. */
+/** The version is required: without it two writers could both believe that they have won. */
 function parseLease(answer: unknown): StoredLease {
   const lease = toObject(answer);
   const metadata = toObject(lease["metadata"]);

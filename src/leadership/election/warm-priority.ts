@@ -9,11 +9,11 @@ import type { Clock } from "../../lib/clock.ts";
 export interface WarmPriorityOptions {
   leaseDurationMs: number;
   renewDeadlineMs: number;
-  /** Between two tries; a replica's are up to 2.2 times as far apart. */
+  /** Time between two tries; before leading up to 2.2 times it. */
   retryPeriodMs: number;
 }
 
-/** Tries left to the others once the Lease was released: they look at least once in two of one's own. */
+/** Tries left to the others after a release: each reads the Lease at least once in two tries of this replica. */
 const COLD_TRIES = 3;
 /** client-go's factor: a replica waits 1 to 2.2 retry periods, so that replicas don't ask at the same time. */
 export const JITTER_FACTOR = 1.2;
@@ -25,7 +25,7 @@ export class WarmPriority {
   readonly #watchMs: number;
   /** Tries in a row in which the Lease was free. */
   #tries = 0;
-  /** True when the Lease did not change, or could not be read, for long enough that no other replica can want it. */
+  /** True when the Lease was unchanged or unreadable for so long that no other replica can want it. */
   #isLongWatched = false;
   #cancelWatch: (() => void) | undefined;
 
@@ -42,9 +42,9 @@ export class WarmPriority {
   }
 
   /**
-   * Returns true where others who could have taken the free Lease have not. After an outage of the API server another
-   * replica may see the holder's last sign of life only now, and look again that much later; a look that fails restarts
-   * the time.
+   * Returns true where the others had time to take the free Lease and did not. After an outage of the API server
+   * another replica may see the holder's last renewal only now, and reads the Lease that much later; a failed read
+   * restarts the time.
    */
   isOver(isReleased: boolean): boolean {
     return isReleased ? this.#tries++ >= COLD_TRIES : this.#isLongWatched;

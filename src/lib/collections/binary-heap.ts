@@ -33,7 +33,6 @@ export class BinaryHeap<T> {
     }
   }
 
-  /** Removes the item at the top. */
   pop(): void {
     const last = this.#items.pop();
     if (last === undefined || this.#items.length === 0) return;

@@ -87,7 +87,6 @@ const report = z.strictObject({
   violations: z.array(violation),
 });
 
-/** A gap of a message. */
 export const gapNotice = z.strictObject({
   type: z.literal("gap"),
   kind: z.enum(["NodeDown", "NotRunning", "Stalled", "TransportLost"]),
@@ -119,7 +118,6 @@ const notice = z.discriminatedUnion("type", [
   }),
 ]);
 
-/** A shard of a message. */
 export const shard = z.strictObject({ index: count, desired: count, connected: count, missingSinceUs: us.nullable() });
 
 const delta = z.strictObject({

@@ -33,7 +33,6 @@ export interface PodDelta {
   lastUs: EpochUs;
 }
 
-/** Counts of one violation. */
 export interface ViolationDelta {
   /** As identityKey makes it. */
   key: string;
@@ -46,7 +45,6 @@ export interface ViolationDelta {
   pods: PodDelta[];
 }
 
-/** Counts of one report. */
 export interface ReportDelta {
   /** Absent for the cluster report. */
   namespace?: string | undefined;
@@ -98,7 +96,6 @@ export interface ShardState {
   missingSinceUs: EpochUs | null;
 }
 
-/** Contents of a message. */
 export interface DeltaContents {
   reports: ReportDelta[];
   notices: Notice[];
@@ -152,7 +149,6 @@ export function toCounted({ violations }: ReportDelta): Counted[] {
   });
 }
 
-/** Occurrences in a message. */
 export function countOccurrences(reports: readonly ReportDelta[]): number {
   return reports.reduce((sum, { totals }) => sum + totals.occurrences, 0);
 }

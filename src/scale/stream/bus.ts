@@ -84,5 +84,4 @@ export interface Bus {
 /** Keys of the Secret, all optional. */
 export const SECRET_KEYS = ["nats.creds", "user", "password", "token", "ca.crt", "tls.crt", "tls.key"] as const;
 
-/** Contents of the Secret. */
 export type NatsSecret = Partial<Record<(typeof SECRET_KEYS)[number], string>>;

@@ -6,10 +6,8 @@
 
 import type { RetryPolicy } from "../../lib/pacing/retry-policy.ts";
 
-/** A report and the state of its copy. */
 export interface CopyState {
   readonly namespace: string | undefined;
-  /** Name of the report. */
   readonly name: string;
   /** Version of the report, as watched. */
   reportVersion?: string | undefined;

@@ -43,7 +43,6 @@ export interface OpenReportPublisherOptions extends Pick<FollowOptions, "client"
 const RETRY = { minMs: 1000, maxMs: 60_000 };
 /** Ranks of the queue: missing copies come before those to check or change. */
 const [MISSING, CHANGED] = [0, 1];
-/** Number of ranks. */
 export const RANKS = 2;
 
 export class KindPublisher {

@@ -16,7 +16,6 @@ const collectGarbage = runInNewContext("gc") as () => void;
 
 const VIOLATIONS = 8000;
 
-/** Digits would be folded away. */
 function fill(aggregator: Aggregator, mods: (i: number) => Partial<Alert>): void {
   for (let i = 0; i < VIOLATIONS; i++) add(aggregator, alert(mods(i)));
 }

@@ -40,7 +40,6 @@ export const OPERATOR_LEASE = { namespace: "kubearmor", name: PRODUCT };
 const ACCEPTANCE_PLURAL = "acceptedviolations";
 const BASE = `/apis/${API_GROUP}/${API_VERSION}`;
 const METADATA_LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1";
-/** Time limit of a completion. */
 const COMPLETION_TIMEOUT_MS = 2000;
 
 interface Page {

@@ -26,7 +26,6 @@ const MAX_FILES = 100_000;
 const MAX_BYTES = 512 * 1024 * 1024;
 const MAX_NAMED = 3;
 
-/** A file of an export. */
 export interface ReportFile {
   /** From the working directory or absolute, as the directory was given. */
   path: string;

@@ -56,7 +56,7 @@ function markOption(marks: Marks, words: readonly Word[], at: number, classify: 
   if (isStrong || looksRandom(value)) marks.hide(next.start, end);
 }
 
-/** `Bearer x` and `Basic x`; a word is no credential of the latter, which is base64. */
+/** `Bearer x` and `Basic x`; a plain word after Basic is not base64, and so no credential. */
 function markCredentials(marks: Marks, words: readonly Word[], at: number): void {
   const { text } = words[at] as Word;
   const next = words[at + 1];
@@ -82,7 +82,7 @@ function markSlashOption(marks: Marks, { end, text }: Word): void {
   if (name) marks.hide(end - text.length + name.length, end);
 }
 
-/** `-px` of a program that is not known: of what may be a port, a path, a file mode or a word, only what looks random. */
+/** `-px` of an unknown program, where x looks random: it may be a port, a path, a file mode or a word. */
 function markAttached(marks: Marks, { start, end, text }: Word): void {
   const value = /^-p(["']?[^\s/.~=:][^\s/=:]*={0,2})$/.exec(text)?.[1];
   if (value === undefined || !looksRandom(value)) return;
@@ -90,12 +90,12 @@ function markAttached(marks: Marks, { start, end, text }: Word): void {
   marks.hide(from, from + value.length);
 }
 
-/** Words that a secret follows: at once, or after a user. */
+/** Words before a secret, or before a user and a secret. */
 const LOGIN_WORDS = /^(?:login|auth|authenticate|passwd|(?:set|change|reset)-password|unlock|unseal)$/;
 /** Short options that take a secret in some programs. */
 const SHORT_OPTION = /^-[pPkw]$/;
 
-/** `login x`, `login name x` and `-k x` of a program that is not known: only what looks random. */
+/** `login x`, `login name x` and `-k x` of an unknown program, where x looks random. */
 function markRandom(marks: Marks, words: readonly Word[], at: number): void {
   const { text } = words[at] as Word;
   const reach = LOGIN_WORDS.test(text) ? 2 : SHORT_OPTION.test(text) ? 1 : 0;
@@ -105,7 +105,7 @@ function markRandom(marks: Marks, words: readonly Word[], at: number): void {
   }
 }
 
-/** Programs with a `-u` and a `-p` that is no password: a priority, a prompt, a port. */
+/** Programs with `-u`, and a `-p` for something else: a priority, a prompt, a port. */
 const NO_LOGIN = new Set(["journalctl", "sudo", "ps", "top", "htop", "strace", "lsof"]);
 
 /** `-u name -p word`, in any program: a login. A port, a mapping of ports and a path are not hidden. */

@@ -4,15 +4,15 @@
 // Programs that take secrets in short options or without a name, from their manuals.
 
 /**
- * Arguments in which a program takes secrets. An option stands as in the manual, and after it the secret part of its
- * value: nothing for all of it, `+` for all of what is attached to it, or the character (or `pass:`) after which it
- * begins. Words without a dash are a command: `*` is any word, `$` a secret one, `...` the rest, `=` the value of each
- * `name=value`. `after WORD` limits what follows it to command lines with that word.
+ * Arguments in which a program takes secrets. An option is written as in the manual, followed by the secret part of its
+ * value: nothing for the whole value, `+` for an attached value, or the character (or `pass:`) before the secret. Words
+ * without a dash are a command: `*` is any word, `$` a secret one, `...` the rest, `=` the value of each `name=value`.
+ * `after WORD` limits the arguments after it to command lines with that word.
  */
 export interface Program {
   options: ReadonlyMap<string, string>;
   commands: readonly (readonly string[])[];
-  /** Options that hold only where this word stands in the command line. */
+  /** Options that apply only where the command line has this word. */
   after: readonly { word: string; options: ReadonlyMap<string, string> }[];
 }
 
@@ -130,13 +130,13 @@ powershell pwsh: convertto-securestring $
 elasticsearch-reset-password: -p
 `;
 
-/** Programs that read a secret from standard input, which the command line of a shell may show. */
+/** Programs that read a secret from standard input; a shell's command line may show it. */
 export const STDIN_READERS = new Set(
   "su pass passwd chpasswd cryptsetup kinit gpg openssl docker podman nerdctl helm skopeo buildah crane oras gh glab gcloud vault npm kadmin cf fly flyctl wrangler htpasswd restic borg sudo smbpasswd pdbedit vncpasswd elasticsearch-reset-password realm adcli openvpn bao etcdctl ssh-add".split(
     " ",
   ),
 );
-/** Those that read it only with one of these words in the command line. */
+/** Words in the command line without which a program does not read a secret. */
 export const READS_WITH: ReadonlyMap<string, RegExp> = new Map([
   ["sudo", /^-\w*S\w*$|^--stdin$/],
   ["docker", /^(?:--password-stdin|login|secret)$/],
@@ -150,7 +150,7 @@ export const READS_WITH: ReadonlyMap<string, RegExp> = new Map([
   ["pass", /^insert$/],
   ["openssl", /^(?:passwd|-pass|-passin|-kfile|enc|rsa|pkcs12|stdin)$/],
 ]);
-/** Files that hold secrets: what is written into one is. */
+/** Files that hold secrets: text written into one is secret. */
 export const SECRET_FILES =
   /^(?:\.netrc|_netrc|\.pgpass|\.git-credentials|\.my\.cnf|\.htpasswd|\.vault-token|\.pypirc|shadow|id_[a-z0-9]+|\.dockercfg|\.s3cfg|\.smbcredentials)$/;
 /** Words after which the next one is a secret, in any command line. */

@@ -2,8 +2,7 @@
 // Copyright The policy-violation-operator Authors
 
 // The parts of a text that are secret, collected by several rules and masked at the end.
-// Invariant: the work is counted; a search costs in proportion to the text, and ends when the
-// budget does.
+// Invariant: the work is counted; a search is linear in the text, and ends with the budget.
 
 export const MASK = "[REDACTED]";
 
@@ -41,7 +40,7 @@ export class Marks {
     return end - start === MASK.length && this.text.startsWith(MASK, start);
   }
 
-  /** The end of a value: of what is quoted, in parentheses or already masked, else the next white space or stop. */
+  /** The end of a value: of its quotes, parentheses or mask, else the next white space or stop. */
   valueEnd(start: number, stops: string): number {
     const { text } = this;
     if (text.startsWith(MASK, start)) return start + MASK.length;
@@ -78,7 +77,7 @@ export class Marks {
     return Math.min(text.length, at + quote.length);
   }
 
-  /** The text with a mask in place of what is hidden. */
+  /** The text with its marked parts masked. */
   render(): string {
     if (this.#spans.length === 0) return this.text;
     this.#spans.sort(([a], [b]) => a - b);
@@ -115,12 +114,11 @@ export function isHarmless(value: string): boolean {
   return PATH.test(bare) || FILE.test(bare);
 }
 
-/** Text without quotes around it. */
 export function unquote(value: string): string {
   return value.replace(/^(?:\\?["'])|(?:\\?["'])$/g, "");
 }
 
-/** True of text that a person would not choose as a word: letters of both cases with digits, or long with digits. */
+/** True of text that is unlikely as a word: letters of both cases with digits, or long with digits. */
 export function looksRandom(text: string): boolean {
   const bare = unquote(text);
   if (bare.length < 8 || bare.length > 512 || /[\s\\]/.test(bare)) return false;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// Names of variables, flags, fields and headers whose value is a secret: `DB_PASSWORD`, `clientSecret`, `X-Api-Key`.
+// Names of variables, flags, fields and headers with a secret value: `DB_PASSWORD`, `clientSecret`, `X-Api-Key`.
 
 /** `strong`: any value is a secret; `weak`: a value that looks random is. */
 export type Strength = "strong" | "weak" | "none";
@@ -53,7 +53,7 @@ const WEAK_WORDS = new Set(
     " ",
   ),
 );
-/** A name that goes on with one of these is about a secret, and holds none: `--password-file`, `TOKEN_TTL`. */
+/** A name with one of these behind the word is about a secret, but holds none: `--password-file`, `TOKEN_TTL`. */
 const ABOUT = new Set(
   "file files path paths dir fd ttl stdin name names type url uri policy policies length expire expires expiry expiration review reviews mode secure domain count size limit limits hash provider endpoint host port header headers refresh rotation rotate algorithm alg method claim issuer audience scope scopes env from ref arn lifetime duration interval period timeout enabled enable required validation check prompt version format config server manager engine reader command eval in jar samesite httponly parallelism authentication authenticator helper namespace encryption store only csv signer".split(
     " ",
@@ -71,7 +71,7 @@ const SWITCHED = new Set("ask no without enable disable allow require get list e
 const known = new Map<string, Strength>();
 const MAX_KNOWN = 4096;
 
-/** Says what the value of a name is; remembers what it has found. */
+/** Classifies the value of a name; remembers its results. */
 export function getStrength(name: string): Strength {
   const before = known.get(name);
   if (before !== undefined) return before;
@@ -109,7 +109,7 @@ function wordStrength(words: readonly string[], at: number, name: string): Stren
   return WEAK_WORDS.has(word) && at === words.length - 1 ? "weak" : "none";
 }
 
-/** The words of a name in lower case: `DB_PASSWORD`, `db.password` and `dbPassword` have the same. */
+/** The words of a name in lower case; the same for `DB_PASSWORD`, `db.password` and `dbPassword`. */
 export function splitName(name: string): string[] {
   return name
     .replace(/([a-z0-9])([A-Z])/g, "$1_$2")

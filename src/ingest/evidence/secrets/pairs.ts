@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// Values that a name beside them says are secret: `NAME=value`, `name: value`, JSON, headers, query strings.
+// Values beside the name of a secret: `NAME=value`, `name: value`, JSON, headers, query strings.
 
 import { isHarmless, isSpace, looksRandom, type Marks } from "./marks.ts";
 import { type Strength, splitName } from "./names.ts";
@@ -10,7 +10,7 @@ export type Classify = (name: string) => Strength;
 
 const MAX_SPACES = 3;
 const MAX_NAME = 100;
-/** Characters of a header that are looked at to see whether it holds a variable. */
+/** Characters of a header that are searched for a variable. */
 const HEADER_STEPS = 300;
 const NAME = /[A-Za-z0-9_.-]/;
 const NAMED_VALUE = /^\s?["']?([\w.-]{2,64})["']?,\s?["']?(?:[\w.[\]]{1,64}\.)?value["']?[:=]\s?/i;
@@ -40,7 +40,7 @@ function markElement(marks: Marks, at: number, classify: Classify): void {
   if (marks.text.startsWith("</", end) && classify(name) === "strong") marks.hide(at + 1, end);
 }
 
-/** Quotes that are open at a place; a quote within the other kind counts as text. */
+/** Quotes that are open at a position; a quote within the other kind is text. */
 class QuoteState {
   open = "";
 
@@ -99,13 +99,13 @@ export function isCount(value: string): boolean {
   return /^\d{1,5}(?:ms|s|m|h|d)?$/.test(value);
 }
 
-/** True of a plain word where names stand: not in `X-Auth-Token: word`, and not of 8 letters after `--token`. */
+/** True of a plain word that may be a name: not in `X-Auth-Token: word`, and not of 8 letters after `--token`. */
 export function isNameValue(name: string, value: string): boolean {
   if (!/^[a-z][a-z-]*[)}]?$/.test(value) || HEADER_OF_TOKEN.test(name)) return false;
   return !(/^--?(?:[\w.-]*[.-])?token$/i.test(name) && /^[a-z]{8,}$/.test(value));
 }
 
-/** `--secret=db`, `--auth-token=simple`, `secret:show`: a plain word there is the name of one, or a way. */
+/** `--secret=db`, `--auth-token=simple`, `secret:show`: such a word names a secret or a method. */
 export function isNameOfOne(name: string): boolean {
   return /(?:(?<!(?:client|consumer|hmac|jwt|session|signing)[-_]?)secret|tokens?|auth|secret[-_]id)$/i.test(name);
 }
@@ -135,7 +135,7 @@ function markHeader(marks: Marks, from: number, quotes: QuoteState, name: string
   const scheme = SCHEME.exec(text.slice(from, from + 40))?.[0] ?? "";
   let end = marks.valueEnd(from + scheme.length, "\"'");
   if (/^digest\s/i.test(scheme)) end = parametersEnd(text, end);
-  // A cookie has several pairs; what follows a credential and is no option or address is a part of it.
+  // A cookie has several pairs; words after a credential belong to it unless they are options or addresses.
   while (
     end < text.length &&
     /^\s+(?![-'"]|https?:|wss?:|[\w.-]+:\d)(?:[\w.]+=|$)?/.test(text.slice(end, end + 80)) &&

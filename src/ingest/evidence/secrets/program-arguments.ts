@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// Secrets in the options and arguments of programs that are known for them.
+// Secrets in the options and arguments of known programs.
 
 import { PROGRAMS } from "./commands.ts";
 import { isHarmless, type Marks } from "./marks.ts";
 import { baseName, hideBare, type Word } from "./words.ts";
 
-/** Programs of one command line with arguments that are looked at, and arguments of each. */
+/** Bounds of the search: programs in one command line, and arguments of each. */
 const MAX_PROGRAMS = 8;
 const MAX_ARGUMENTS = 128;
 
@@ -54,7 +54,7 @@ function markOptions(marks: Marks, args: readonly Word[], options: ReadonlyMap<s
   }
 }
 
-/** The option that a word is, or begins with; `from`: where its value begins, the end of the word for the next word. */
+/** The option at the start of a word; `from`: start of its value, or the end of the word where the next word is it. */
 function findOption(
   text: string,
   options: ReadonlyMap<string, string>,
@@ -106,12 +106,12 @@ function isVariable(value: string): boolean {
   return value.startsWith("$") && isHarmless(value);
 }
 
-/** curl's -b takes a file, too. */
+/** curl's -b also takes a file. */
 function isCookieFile(value: string): boolean {
   return /^[\w./-]+\.(?:txt|jar|cookies?)$/.test(value);
 }
 
-/** Marks by the words of a command that are no options. */
+/** Marks secrets in the arguments of a command that are not options. */
 function markCommand(marks: Marks, args: readonly Word[], command: readonly string[]): void {
   const isAnchored = command[0]?.startsWith("^") ?? false;
   const pattern = isAnchored ? [(command[0] as string).slice(1), ...command.slice(1)] : command;

@@ -18,7 +18,7 @@
 
 import type { Marks } from "./marks.ts";
 
-/** First characters of tokens; at least MIN_BODY characters follow. Longer ones first where one begins another. */
+/** Prefixes of tokens; at least MIN_BODY characters follow. A longer prefix comes before one that it begins with. */
 const PREFIXES = `
   ghp_ gho_ ghu_ ghs_ ghr_ github_pat_ glpat- glptt- gldt- glrt- glrtr- glsoat- glcbt- glffct- glft- glimt- glagent-
   gloas- GR1348941 xoxa- xoxb- xoxc- xoxd- xoxe- xoxe. xoxo- xoxp- xoxr- xoxs- xapp- sk_live_ sk_test_ sk_prod_ rk_live_
@@ -36,7 +36,7 @@ const PREFIXES = `
   .filter((prefix) => prefix !== "")
   .sort((a, b) => b.length - a.length);
 
-/** Prefixes so short or so much like words that what follows must look random from its beginning to its end. */
+/** Prefixes so short or so similar to words that all characters after them must look random. */
 const STRICT = new Map<string, RegExp>([
   ["s.", /^[A-Za-z0-9]{24}$/],
   ["b.", /^[A-Za-z0-9]{24,}$/],
@@ -58,7 +58,7 @@ const STRICT = new Map<string, RegExp>([
 ]);
 const MIN_BODY = 10;
 const MAX_TOKEN = 400;
-/** Steps to check whether a token begins at a place. */
+/** Steps of one check for the start of a token. */
 const PLACE_STEPS = 30;
 
 const byFirst = new Map<string, string[]>();
@@ -69,7 +69,7 @@ const LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ";
 const ALL = `${LETTERS}${LETTERS.toLowerCase()}0123456789_~.-`;
 /** Tokens without a prefix, by the characters that they may begin with. */
 const SHAPES: readonly (readonly [start: string, shape: RegExp])[] = [
-  // A JSON web token: three parts of base64url, the first of which is a JSON object.
+  // A JSON web token: three parts of base64url; the first is a JSON object.
   ["e", /^ey[A-Za-z0-9_-]{6,}\.[A-Za-z0-9_-]{4,}(?:\.[A-Za-z0-9_-]*)?/],
   ["A", /^(?:A3T[A-Z0-9]|AKIA|ASIA|ABIA|ACCA|AGPA|AIDA|AROA|ANPA)[A-Z0-9]{16}(?![A-Za-z0-9])/],
   // A client secret of Azure.
@@ -79,7 +79,7 @@ const SHAPES: readonly (readonly [start: string, shape: RegExp])[] = [
 ];
 const BEGIN_KEY = "-----BEGIN ";
 const KEY_END = /-----END [A-Z0-9 ]{0,40}PRIVATE KEY[A-Z ]{0,10}-----/;
-/** Addresses that let anyone who knows them in. */
+/** URLs that are credentials themselves. */
 const SECRET_PATHS = [
   "hooks.slack.com/services/",
   "hooks.slack.com/workflows/",
@@ -109,7 +109,7 @@ export function markShapes(marks: Marks): void {
   for (const { 0: run, index } of text.matchAll(RUN)) markRun(marks, run, index);
 }
 
-/** Looks at each place of a run of token characters where a token may begin. */
+/** Checks each possible start of a token in a run of token characters. */
 function markRun(marks: Marks, run: string, index: number): void {
   for (let at = 0; at < run.length - MIN_BODY; at++) {
     if (at > 0 && /[A-Za-z0-9]/.test(run[at - 1] as string)) continue;

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// Secrets that a shell gives to a program by its standard input.
+// Secrets that a shell passes to a program on standard input.
 
 import { READS_WITH, SECRET_FILES, STDIN_READERS } from "./commands.ts";
 import { isHarmless, looksRandom, type Marks } from "./marks.ts";
 import { baseName, type Word } from "./words.ts";
 
-/** Documents and strings in place of standard input that are looked at. */
+/** Bound on here-documents and here-strings that are searched. */
 const MAX_HERES = 4;
 
-/** Marks what a shell gives to a program that reads a secret (`echo x | sudo -S`, `<<< x`), or to a file of secrets. */
+/** Marks input of a program that reads a secret (`echo x | sudo -S`, `<<< x`) or text written to a file of secrets. */
 export function markInput(marks: Marks, words: readonly Word[]): void {
   let segment = 0;
   let pipe = 0;
@@ -33,7 +33,7 @@ export function markInput(marks: Marks, words: readonly Word[]): void {
   }
 }
 
-/** True where one of the first words from a place on is a program that reads a secret from its input. */
+/** True where one of the first words from a position on is a program that reads a secret from its input. */
 function readsSecret(words: readonly Word[], from: number): boolean {
   let end = from;
   while (end < words.length && end < from + 12 && !(words[end] as Word).isSeparator) end++;
@@ -59,7 +59,7 @@ function markHere(marks: Marks, words: readonly Word[], at: number): void {
   if (stop > end + 1) marks.hide(end + 1, stop);
 }
 
-/** Hides what echo and printf before a place say, but for their options. */
+/** Hides the arguments of echo and printf before a position, except options. */
 function hideEchoes(marks: Marks, words: readonly Word[], from: number, to: number): void {
   let isEcho = false;
   let start = -1;
@@ -76,7 +76,7 @@ function hideEchoes(marks: Marks, words: readonly Word[], from: number, to: numb
   }
 }
 
-/** Options, and a format that holds nothing itself. */
+/** Options, and a format without text of its own. */
 const ECHO_OPTION = /^(?:-[neE]{1,3}|--|%s(?:\\n)?)$/;
 
 function hideWithin(marks: Marks, start: number, end: number): void {

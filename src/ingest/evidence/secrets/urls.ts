@@ -8,7 +8,7 @@ import { isHarmless, isSpace, looksRandom, type Marks } from "./marks.ts";
 /** GitHub's password where the user is a token. */
 const TOKEN_AS_USER = "x-oauth-basic";
 const AUTHORITY_ENDS = "\"'/?#<>\\";
-/** Longer than a password that a person types; what is cut ends in an ellipsis. */
+/** Longer than a typed password; cut text ends in an ellipsis. */
 const MIN_CUT = 12;
 
 /** Marks `//user:password@`, up to the last `@` of the authority, and a token alone before the host. */

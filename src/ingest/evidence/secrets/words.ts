@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// The words of a command line, with the text that they have without quotes around it.
+// The words of a command line, with and without the quotes around them.
 
 import { isSpace, type Marks } from "./marks.ts";
 
@@ -10,7 +10,7 @@ export interface Word {
   end: number;
   /** Without the quotes, parentheses and semicolons around it. */
   text: string;
-  /** True for the first word of a command of a script, and for every word that names a program. */
+  /** True for `|`, `||`, `&`, `&&` and `;`. */
   isSeparator: boolean;
 }
 
