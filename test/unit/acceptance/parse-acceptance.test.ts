@@ -11,6 +11,7 @@ import {
 } from "../../../src/acceptance/parse-acceptance.ts";
 import type { Identity } from "../../../src/ingest/violation/violation.ts";
 import { START_US } from "../../support/gen.ts";
+import { createIdentity } from "../../support/identity.ts";
 
 const MATCH = { policy: "no-shells" };
 const SPEC = { match: MATCH, reason: "the vendor's backup runs a shell" };
@@ -30,18 +31,7 @@ function getProblem(spec: unknown): string | undefined {
 function isAccepted(match: Record<string, unknown>, identity: Partial<Identity> = {}): boolean {
   const { effect } = read({ ...SPEC, match: { ...MATCH, ...match } });
   if ("problem" in effect) throw new Error(effect.problem);
-  return effect.acceptance.matches({
-    operation: "Process",
-    verb: "exec",
-    action: "Block",
-    outcome: "Prevented",
-    workload: { kind: "Deployment", name: "web" },
-    container: "app",
-    source: "/usr/sbin/crond",
-    resource: "/bin/sh",
-    namespace: "",
-    ...identity,
-  });
+  return effect.acceptance.matches(createIdentity({ source: "/usr/sbin/crond", resource: "/bin/sh", ...identity }));
 }
 
 describe("an acceptance", () => {

@@ -10,21 +10,11 @@ import { getRule } from "../../../src/ingest/violation/rule.ts";
 import { identityKey } from "../../../src/ingest/violation/violation.ts";
 import type { Batch, Journal, Recovered } from "../../../src/journal/journal.ts";
 import { START_US } from "../../support/gen.ts";
-
-const IDENTITY = {
-  operation: "Process",
-  verb: "exec",
-  action: "Block",
-  outcome: "Prevented",
-  workload: { kind: "Deployment", name: "web" },
-  container: "app",
-  source: "/bin/bash",
-  namespace: "",
-} as const;
+import { createIdentity } from "../../support/identity.ts";
 
 export function createViolationRow(resource: string, mods: Partial<ViolationRow> = {}): ViolationRow {
   return {
-    key: identityKey({ ...IDENTITY, resource }),
+    key: identityKey(createIdentity({ resource })),
     occurrences: 3,
     firstUs: START_US,
     lastUs: START_US + 7,

@@ -4,10 +4,10 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { AcceptanceMatch } from "../../../src/api/acceptance.ts";
-import type { Identity } from "../../../src/ingest/violation/violation.ts";
 import { type Acceptance, compileAcceptance } from "../../../src/report/acceptance.ts";
 import { AcceptanceSet, type Subject } from "../../../src/report/acceptance-set.ts";
 import { checkAll } from "../../support/gen.ts";
+import { createIdentity } from "../../support/identity.ts";
 
 function createAcceptance(name: string, match: Partial<AcceptanceMatch>): Acceptance {
   const compiled = compileAcceptance(name, { policy: "p", ...match });
@@ -16,18 +16,7 @@ function createAcceptance(name: string, match: Partial<AcceptanceMatch>): Accept
 }
 
 function createSubject(resource: string, operation = "File"): Subject {
-  const identity: Identity = {
-    operation,
-    verb: "open",
-    action: "Block",
-    outcome: "Prevented",
-    workload: { kind: "Deployment", name: "web" },
-    container: "app",
-    source: "/bin/sh",
-    resource,
-    namespace: "",
-  };
-  return { identity };
+  return { identity: createIdentity({ operation, verb: "open", resource }) };
 }
 
 const createSet = () => new AcceptanceSet(() => 1000);

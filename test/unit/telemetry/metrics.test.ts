@@ -38,29 +38,16 @@ function createNumbers() {
     policies: [{ kind: "KubeArmorPolicy", isKnown: false, objects: 0, leftOut: 0 }],
     acceptances: { held: 0, leftOut: 0, statusWrites: { written: 0, conflict: 0, failed: 0 } },
     openReports: { isServed: false, results: { written: 0, refused: 0 }, pending: 0, leftOut: 0 },
-    leader: false,
+    isLeader: false,
     standby: { held: 0, shown: 0, forgotten: 0, isCaughtUp: false },
   };
 }
 
 function setUp() {
   const state = createNumbers();
-  const source: MetricsSource = {
-    counters: () => state.counters,
-    held: () => state.held,
-    buffers: () => state.buffers,
-    stream: () => state.stream,
-    journal: () => state.journal,
-    writes: () => state.writes,
-    api: () => state.api,
-    events: () => state.events,
-    reports: () => state.reports,
-    policies: () => state.policies,
-    acceptances: () => state.acceptances,
-    openReports: () => state.openReports,
-    isLeader: () => state.leader,
-    standby: () => state.standby,
-  };
+  const source = Object.fromEntries(
+    Object.keys(state).map((key) => [key, () => state[key as keyof typeof state]]),
+  ) as unknown as MetricsSource;
   const metrics = createMetrics({ source, version: "1.2.3", processMetrics: false });
   const scrape = async () => (await metrics.render()).split("\n").filter((line) => line && !line.startsWith("#"));
   return { state, source, metrics, scrape };
@@ -126,7 +113,7 @@ describe("scrape", () => {
     state.policies = [{ kind: "KubeArmorHostPolicy", isKnown: true, objects: 37, leftOut: 38 }];
     state.acceptances = { held: 39, leftOut: 40, statusWrites: { written: 41, conflict: 42, failed: 43 } };
     state.openReports = { isServed: true, results: { written: 44, refused: 45 }, pending: 46, leftOut: 47 };
-    state.leader = true;
+    state.isLeader = true;
     state.standby = { held: 27, shown: 28, forgotten: 29, isCaughtUp: true };
     const expected = parseList(`
       occurrences_total{${SHOP_LABELS},outcome="Prevented"} 27

@@ -9,19 +9,10 @@ import {
   reportKey,
   violationId,
 } from "../../../../src/ingest/violation/violation.ts";
+import { createIdentity } from "../../../support/identity.ts";
 
 describe("keys", () => {
-  const identity: Identity = {
-    operation: "Process",
-    verb: "exec",
-    action: "Block",
-    outcome: "Prevented",
-    workload: { kind: "Deployment", name: "wordpress" },
-    container: "wordpress",
-    source: "/bin/bash",
-    resource: "/usr/bin/apt",
-    namespace: "",
-  };
+  const identity = createIdentity({ workload: { kind: "Deployment", name: "wordpress" }, container: "wordpress" });
 
   it("make an id that stays what it is, in every version", () => {
     expect(violationId(identityKey(identity))).toBe("9ff5d090317b94bb");
