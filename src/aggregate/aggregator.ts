@@ -159,7 +159,7 @@ export class Aggregator {
     const from = this.ledgers.get(key);
     if (!from || from.namespace === undefined) return;
     const { namespace, policyName } = from;
-    this.#detach(key, from);
+    this.detach(key);
     if (from.counts.unwritten === 0) {
       yield* from.transfer.drainInSteps(() => {});
       return;
@@ -186,14 +186,17 @@ export class Aggregator {
   drop(key: string): boolean {
     const ledger = this.ledgers.get(key);
     if (!ledger || ledger.counts.unwritten > 0) return false;
-    this.#detach(key, ledger);
+    this.detach(key);
     ledger.transfer.discard();
     return true;
   }
 
-  #detach(key: string, { namespace }: Ledger): void {
+  /** Gives a ledger away; the next alert begins another. */
+  detach(key: string): void {
+    const ledger = this.ledgers.get(key);
+    if (!ledger) return;
     this.ledgers.delete(key);
-    this.#shares.remove(namespace);
+    this.#shares.remove(ledger.namespace);
     if (this.#isJournaled) this.removed.set(key, undefined);
   }
 }

@@ -91,6 +91,12 @@ export class LedgerTransfer {
     counts.violationsFloor = base?.violations ?? 0;
   }
 
+  /** Totals of everything that no stored report holds. */
+  get unwritten(): Totals {
+    const { counts, entries } = this.#ledger;
+    return mergeTotals(counts.inFlight ?? emptyTotals(), entries.pending.totals);
+  }
+
   /** Gives away everything that no stored report holds; nothing of it is open any more. */
   drain(): { totals: Totals; entries: Counted[] } {
     const { entries } = this.#ledger;
@@ -113,7 +119,7 @@ export class LedgerTransfer {
    */
   *drainInSteps(give: (totals: Totals, entries: readonly Counted[]) => void): Steps {
     const { counts, entries, unidentified } = this.#ledger;
-    if (counts.inFlight) entries.pending.totals = mergeTotals(counts.inFlight, entries.pending.totals);
+    entries.pending.totals = this.unwritten;
     unidentified.restore();
     counts.inFlight = undefined;
     let part: Counted[] = [];

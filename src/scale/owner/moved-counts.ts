@@ -62,19 +62,23 @@ export class MovedCounts {
     return this.#targets.keys();
   }
 
-  /** Takes the pending counts of a ledger as of now; false where too much waits already. */
-  take(from: Ledger): boolean {
-    const { namespace, policyName } = from;
-    if (namespace === undefined) return false;
+  /** True where the report of the policy takes no counts now, because too many wait already. */
+  isFull(policyName: string): boolean {
     const known = this.#targets.get(policyName);
-    if (known && known.report.size > MAX_WAITING) return false;
-    const { totals, entries } = from.transfer.drain();
+    return known !== undefined && known.report.size > MAX_WAITING;
+  }
+
+  /** Takes the unwritten counts of a ledger that gets no further ones: they are all of its namespace up to now. */
+  take(from: Ledger): void {
+    const { namespace, policyName, counts } = from;
     // Without a count there is nothing that could be short of some.
-    if (totals.occurrences === 0) return true;
+    if (namespace === undefined || counts.unwritten === 0) {
+      from.transfer.discard();
+      return;
+    }
     this.#policies.add(policyName);
-    const set = { namespace, policy: from.policy.facts(), totals, entries, position: this.#parts.getPosition() };
+    const set = { namespace, from, position: this.#parts.getPosition() };
     this.#change(policyName, (report) => report.addSet(set));
-    return true;
   }
 
   /** Declares a gap that was noticed at `seq`, wherever counts were moved. */

@@ -13,12 +13,9 @@
 import { moveNamespace } from "../../aggregate/absorb-counts.ts";
 import { type CoverageGap, isGapKind, isSameGap } from "../../aggregate/counts/coverage-gap.ts";
 import { SetNumbers } from "../../aggregate/counts/set-numbers.ts";
-import type { Totals } from "../../aggregate/counts/totals.ts";
-import type { Counted } from "../../aggregate/entries/counted.ts";
 import { Ledger } from "../../aggregate/ledger/ledger.ts";
 import { MOVED_ANNOTATION } from "../../api/names.ts";
 import type { Report } from "../../api/v1alpha1.ts";
-import type { PolicyFacts } from "../../ingest/violation/violation.ts";
 import type { Clock } from "../../lib/clock.ts";
 import { RetryPolicy } from "../../lib/pacing/retry-policy.ts";
 import { runInTurns, type Steps } from "../../lib/pacing/steps.ts";
@@ -36,9 +33,8 @@ import { MOVED_ID } from "./moved-marks.ts";
 /** Counts of one namespace on their way to the report. */
 export interface MovedSet {
   namespace: string;
-  policy: PolicyFacts;
-  totals: Totals;
-  entries: readonly Counted[];
+  /** Gets no further counts. */
+  from: Ledger;
   /** Position in the stream up to which these are all counts of the namespace. */
   position: number;
 }
@@ -117,7 +113,7 @@ export class MovedReport {
 
   /** Violations that wait, or are in the report as far as it is known. */
   get size(): number {
-    return this.#sets.reduce((sum, { entries }) => sum + entries.length, this.#ledger.entries.size);
+    return this.#sets.reduce((sum, { from }) => sum + from.entries.size, this.#ledger.entries.size);
   }
 
   addSet(set: MovedSet): void {
@@ -176,7 +172,10 @@ export class MovedReport {
     if (report && this.#parts.isOfOtherStream(report))
       declareGap(ledger, { ...LOSS, fromUs: null, toUs: toEpochUs(clock.nowMs()) }, ledger.counts.all.lastUs);
     const lastUs = this.#findLastOwn(report);
-    for (const set of this.#sets.splice(0)) this.#addCounts(set);
+    for (let [set] = this.#sets; set; [set] = this.#sets) {
+      await runInTurns(this.#addCounts(set), clock);
+      this.#sets.shift();
+    }
     for (const { gap, seq } of this.#gaps.splice(0)) {
       if (lastUs === undefined) continue;
       declareGap(ledger, gap, lastUs);
@@ -185,16 +184,17 @@ export class MovedReport {
     return true;
   }
 
-  #addCounts({ namespace, policy, totals, entries, position }: MovedSet): void {
+  /** The position goes with the last of the counts. Nothing is taken between the steps. */
+  *#addCounts({ namespace, from, position }: MovedSet): Steps {
     const ledger = this.#ledger;
     const known = ledger.counts.all.coverageGaps;
     const isNew = (gap: CoverageGap) => isGapKind(gap.kind) && !known.some((one) => isSameGap(one, gap));
-    const gaps = Math.min(totals.gaps, totals.coverageGaps.filter(isNew).length);
-    ledger.policy.recover(policy, totals.lastUs);
-    ledger.transfer.absorb(
-      { ...totals, gaps },
-      entries.map((counted) => moveNamespace(counted, namespace)),
-    );
+    ledger.policy.recover(from.policy.facts(), from.transfer.unwritten.lastUs);
+    yield* from.transfer.drainInSteps((totals, entries) => {
+      const gaps = Math.min(totals.gaps, totals.coverageGaps.filter(isNew).length);
+      const moved = entries.map((counted) => moveNamespace(counted, namespace));
+      ledger.transfer.absorb({ ...totals, gaps }, moved);
+    });
     raisePosition(this.#waiting, namespace, position);
   }
 
@@ -206,7 +206,7 @@ export class MovedReport {
     if (times.length > 0) return Math.max(...times);
     // Violations that are not listed may be of the partition.
     if (report?.omitted) return parseMicroTime(report.summary.firstSeen) ?? 0;
-    const waiting = this.#sets.map(({ totals }) => totals);
+    const waiting = this.#sets.map(({ from }) => from.transfer.unwritten);
     if (this.#ledger.counts.unwritten > 0) waiting.push(this.#ledger.counts.all);
     return waiting.length > 0 ? Math.min(...waiting.map((totals) => totals.lastUs)) : undefined;
   }

@@ -111,12 +111,14 @@ export function beginLife(life: LifeParts): PartitionLife {
   const leave = (key: string) => {
     const ledger = aggregator.ledgers.get(key);
     if (!ledger) return;
-    const { unwritten } = ledger.counts;
-    if (moved.take(ledger)) {
-      counters.moved += unwritten;
-      checkpoints.waitFor(toMovedKey(ledger.policyName));
-      aggregator.drop(key);
-    } else queue.add(key, "counters");
+    if (moved.isFull(ledger.policyName)) {
+      queue.add(key, "counters");
+      return;
+    }
+    aggregator.detach(key);
+    counters.moved += ledger.counts.unwritten;
+    moved.take(ledger);
+    checkpoints.waitFor(toMovedKey(ledger.policyName));
   };
   const context = new ReportContext({ aggregator, queue, policies, acceptances });
   controller.observe({
