@@ -97,22 +97,6 @@ export class LedgerTransfer {
     return mergeTotals(counts.inFlight ?? emptyTotals(), entries.pending.totals);
   }
 
-  /** Gives away everything that no stored report holds; nothing of it is open any more. */
-  drain(): { totals: Totals; entries: Counted[] } {
-    const { entries } = this.#ledger;
-    if (this.#ledger.counts.inFlight) this.#write.restore();
-    const totals = this.#drainTotals();
-    const drained: Counted[] = [];
-    for (const entry of entries.pending.take().list) {
-      const { key, identity, pending: tally } = entry;
-      if (tally) drained.push({ key, identity, tally });
-      entry.pending = undefined;
-      if (entry.stored) entries.map.updateBytes(entry);
-      else entries.map.delete(key);
-    }
-    return { totals, entries: drained };
-  }
-
   /**
    * Gives away everything that no stored report holds in parts, the first with the totals, and forgets the rest. The report
    * is dropped: it gets no alert but of kinds that are counted for it already, which go with the next part.

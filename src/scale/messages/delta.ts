@@ -7,7 +7,7 @@
 
 import { Pods } from "../../aggregate/counts/pods.ts";
 import { addPod, type Tally } from "../../aggregate/counts/tally.ts";
-import type { Totals } from "../../aggregate/counts/totals.ts";
+import { emptyTotals, mergeTotals, type Totals } from "../../aggregate/counts/totals.ts";
 import type { Counted } from "../../aggregate/entries/counted.ts";
 import type { Ledger } from "../../aggregate/ledger/ledger.ts";
 import type { Evidence } from "../../api/v1alpha1.ts";
@@ -19,6 +19,7 @@ import {
   settledKey,
   type ThrottleNotice,
 } from "../../ingest/violation/violation.ts";
+import type { Steps } from "../../lib/pacing/steps.ts";
 import type { EpochUs } from "../../lib/time.ts";
 
 /** Alerts may be counted this much later than they were raised. Microseconds. */
@@ -117,12 +118,16 @@ export interface Delta extends DeltaContents {
   shards: ShardState[];
 }
 
-/** Takes everything that a ledger has counted; undefined where that is nothing. */
-export function drainReport(ledger: Ledger): ReportDelta | undefined {
+/** Takes everything that a ledger has counted, which is dropped; undefined where that is nothing. */
+export function* drainReport(ledger: Ledger): Steps<ReportDelta | undefined> {
   const { namespace, policyName } = ledger;
-  const { totals, entries } = ledger.transfer.drain();
-  if (totals.occurrences === 0 && entries.length === 0) return undefined;
-  const violations = entries.map(({ key, tally }) => toViolationDelta(settledKey(key), tally));
+  const violations: ViolationDelta[] = [];
+  let totals = emptyTotals();
+  yield* ledger.transfer.drainInSteps((more, entries) => {
+    totals = mergeTotals(totals, more);
+    for (const { key, tally } of entries) violations.push(toViolationDelta(settledKey(key), tally));
+  });
+  if (totals.occurrences === 0 && violations.length === 0) return undefined;
   return { namespace, policyName, policy: ledger.policy.facts(), totals, violations };
 }
 

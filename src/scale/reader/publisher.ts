@@ -8,6 +8,7 @@
 import type { Clock } from "../../lib/clock.ts";
 import type { Logger } from "../../lib/logger.ts";
 import { RetryPolicy } from "../../lib/pacing/retry-policy.ts";
+import { runInTurns } from "../../lib/pacing/steps.ts";
 import { toEpochUs } from "../../lib/time.ts";
 import {
   countOccurrences,
@@ -169,7 +170,7 @@ export class Publisher {
   }
 
   async #sendAll(partition: number, lane: Lane, contents: DeltaContents, time: DrainTime): Promise<void> {
-    const groups = packReports(contents.reports, MESSAGE_BYTES);
+    const groups = await runInTurns(packReports(contents.reports, MESSAGE_BYTES), this.#parts.clock);
     lane.notices.push(...contents.notices);
     for (const reports of groups) {
       if (this.#closed.signal.aborted) return;

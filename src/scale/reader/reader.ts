@@ -15,6 +15,7 @@ import type { FollowNodes } from "../../alerts/node-source.ts";
 import { IngestCounters, REJECTIONS, type Rejection } from "../../ingest/ingest-counters.ts";
 import { type Clock, waitForAbort } from "../../lib/clock.ts";
 import type { Logger } from "../../lib/logger.ts";
+import { runInTurns, type Steps } from "../../lib/pacing/steps.ts";
 import { toEpochUs } from "../../lib/time.ts";
 import type { HeldPart } from "../leases/lease-group.ts";
 import { pickIndex } from "../leases/rendezvous.ts";
@@ -232,12 +233,12 @@ export class Reader {
       shard.includedMs = shard.part.isHeld() ? (shard.includedMs ?? nowMs) : undefined;
     for (let partition = 0; partition < this.#options.partitions; partition++) {
       if (!this.publisher.isIdle(partition)) continue;
-      this.#drainPartition(partition);
+      await runInTurns(this.#drainPartition(partition), clock);
       await clock.turn();
     }
   }
 
-  #drainPartition(partition: number): void {
+  *#drainPartition(partition: number): Steps {
     const nowMs = this.#parts.clock.nowMs();
     const contents: DeltaContents = { reports: [], notices: [] };
     for (const shard of this.#shards.values()) {
@@ -245,7 +246,7 @@ export class Reader {
         shard.includedMs = undefined;
         continue;
       }
-      const { reports, notices } = shard.counts.drain(partition);
+      const { reports, notices } = yield* shard.counts.drain(partition);
       contents.reports.push(...reports);
       contents.notices.push(...notices);
     }

@@ -23,6 +23,7 @@ import { IngestCounters, type Rejection } from "../../ingest/ingest-counters.ts"
 import { SubjectNames } from "../../ingest/violation/subject-names.ts";
 import type { Scope } from "../../ingest/violation/violation.ts";
 import type { Clock } from "../../lib/clock.ts";
+import type { Steps } from "../../lib/pacing/steps.ts";
 import { toEpochUs } from "../../lib/time.ts";
 import {
   type DeltaContents,
@@ -51,6 +52,8 @@ export interface ShardCountsParts {
 const OPENING_MS = 2_000;
 /** Notices that wait for one partition; beyond it they become one gap. */
 const MAX_NOTICES = 500;
+/** Each becomes a part of a message, with its evidence. */
+const VIOLATIONS_PER_STEP = 32;
 
 export class ShardCounts implements AlertListener {
   readonly counters = new IngestCounters();
@@ -148,16 +151,25 @@ export class ShardCounts implements AlertListener {
     this.#notify({ type: "gap", toUs, count: 0, ...gap });
   }
 
-  /** Takes the counts and notices for one partition. */
-  drain(partition: number): DeltaContents {
+  /**
+   * Takes the counts and notices for one partition. What is counted between the steps is taken with them, or by the next
+   * call.
+   */
+  *drain(partition: number): Steps<DeltaContents> {
     this.#takeRejected();
     const reports: ReportDelta[] = [];
-    for (const [key, ledger] of this.#aggregator.ledgers) {
-      if (this.#parts.getPartition(key) !== partition) continue;
+    const ofPartition = [...this.#aggregator.ledgers].filter(([key]) => this.#parts.getPartition(key) === partition);
+    let visits = 0;
+    for (const [key, ledger] of ofPartition) {
+      visits += 1 + ledger.entries.size;
+      if (visits > VIOLATIONS_PER_STEP) {
+        yield;
+        visits = 0;
+      }
       this.counters.joined += resolveEarlyEntries(ledger, this.#names);
-      const report = drainReport(ledger);
+      this.#aggregator.detach(key);
+      const report = yield* drainReport(ledger);
       if (report) reports.push(report);
-      this.#aggregator.drop(key);
     }
     return { reports, notices: this.#notices[partition]?.splice(0) ?? [] };
   }

@@ -4,8 +4,8 @@
 import { describe, expect, it } from "vitest";
 import { Distinct } from "../../../../src/aggregate/counts/distinct.ts";
 import { addPod, emptyTally, MAX_PODS, mergeInto } from "../../../../src/aggregate/counts/tally.ts";
-import { emptyTotals } from "../../../../src/aggregate/counts/totals.ts";
-import type { Base } from "../../../../src/aggregate/entries/counted.ts";
+import { emptyTotals, type Totals } from "../../../../src/aggregate/counts/totals.ts";
+import type { Base, Counted } from "../../../../src/aggregate/entries/counted.ts";
 import { drainChanges } from "../../../../src/aggregate/journal-changes.ts";
 import { ChangeLog } from "../../../../src/aggregate/ledger/change-log.ts";
 import { Ledger } from "../../../../src/aggregate/ledger/ledger.ts";
@@ -194,6 +194,14 @@ describe("rebase", () => {
   });
 });
 
+function drain(ledger: Ledger): { totals: Totals; entries: readonly Counted[] } {
+  const parts: { totals: Totals; entries: readonly Counted[] }[] = [];
+  runAtOnce(ledger.transfer.drainInSteps((totals, entries) => parts.push({ totals, entries })));
+  const [all] = parts;
+  if (!all || parts.length > 1) throw new Error("a few violations are given away at once");
+  return all;
+}
+
 describe("drain and absorb", () => {
   it("hand over everything that is not written, also what is in flight", () => {
     const ledger = createLedger(alert());
@@ -201,13 +209,13 @@ describe("drain and absorb", () => {
     ledger.add(violation(alert({ UpdatedTime: formatTimeAt(1) })), true);
     ledger.write.take();
     ledger.add(violation(alert(FILE)), true);
-    const { totals, entries } = ledger.transfer.drain();
+    const { totals, entries } = drain(ledger);
     expect(totals).toMatchObject({ occurrences: 2, prevented: 1, allowed: 1 });
     expect(entries.map(({ tally }) => tally.occurrences)).toEqual([1, 1]);
 
     const other = new Ledger(undefined, "no-package-managers");
     other.transfer.absorb(totals, entries);
-    expect(getPlaces(ledger)).toEqual([1, 0, 1]);
+    expect(getPlaces(ledger)).toEqual([1, 0, 0]);
     expect(getPlaces(other)).toEqual([0, 2, 2]);
     persist(other);
     expect(getPlaces(other)).toEqual([2, 0, 2]);
@@ -216,7 +224,7 @@ describe("drain and absorb", () => {
   it("keep what has no violation", () => {
     const ledger = createLedger();
     ledger.add(violation(alert()), false);
-    const { totals } = ledger.transfer.drain();
+    const { totals } = drain(ledger);
     const other = new Ledger(undefined, "p");
     other.transfer.absorb(totals, []);
     other.add(violation(hostAlert()), true);

@@ -4,6 +4,7 @@
 import { describe, expect, it } from "vitest";
 import { Aggregator } from "../../../../src/aggregate/aggregator.ts";
 import { reportKey } from "../../../../src/ingest/violation/violation.ts";
+import { runAtOnce } from "../../../../src/lib/pacing/steps.ts";
 import { renderReport } from "../../../../src/report/render.ts";
 import { type Delta, drainReport, type ReportDelta, toCounted } from "../../../../src/scale/messages/delta.ts";
 import { decodeDelta, encodeDelta } from "../../../../src/scale/messages/delta-codec.ts";
@@ -26,9 +27,13 @@ function createAggregator(): Aggregator {
 
 function drain(aggregator: Aggregator): ReportDelta {
   const ledger = aggregator.ledgers.get(KEY);
-  const delta = ledger && drainReport(ledger);
+  const delta = ledger && runAtOnce(drainReport(ledger));
   if (!delta) throw new Error("nothing was counted");
   return delta;
+}
+
+function split(report: ReportDelta, maxBytes: number): ReportDelta[] {
+  return runAtOnce(splitReport(report, maxBytes)).map(({ item }) => item);
 }
 
 function toDelta(reports: ReportDelta[]): Delta {
@@ -58,7 +63,7 @@ describe("a delta", () => {
       [31, 200],
     ] as const) {
       count(reader, from, to);
-      for (const part of splitReport(drain(reader), maxBytes)) {
+      for (const part of split(drain(reader), maxBytes)) {
         const decoded = decodeDelta(encodeDelta(toDelta([part])));
         if (decoded.kind !== "delta") throw new Error(decoded.detail);
         for (const report of decoded.delta.reports) absorb(owner, report);
@@ -73,13 +78,14 @@ describe("a delta", () => {
     const reader = createAggregator();
     count(reader, 0, 100);
     const whole = drain(reader);
-    const parts = splitReport(whole, 3000);
+    const parts = split(whole, 3000);
     expect(parts.length).toBeGreaterThan(2);
     const sum = parts.reduce((total, { totals }) => total + totals.occurrences, 0);
     expect(sum).toBe(whole.totals.occurrences);
     for (const { totals, violations } of parts)
       expect(totals.prevented).toBe(violations.reduce((total, { occurrences }) => total + occurrences, 0));
-    for (const group of packReports([whole, whole], 3000)) expect(JSON.stringify(group).length).toBeLessThan(6000);
+    for (const group of runAtOnce(packReports([whole, whole], 3000)))
+      expect(JSON.stringify(group).length).toBeLessThan(6000);
   });
 
   it("with one violation of many pods is split by its pods", () => {
@@ -87,7 +93,7 @@ describe("a delta", () => {
     for (let i = 0; i < 500; i++) reader.add(violation(alert({ PodName: `é${i}` })));
     for (let i = 0; i < 3; i++) reader.add(violation(alert({ PodName: "é1" })));
     const whole = drain(reader);
-    const parts = splitReport(whole, 10_000);
+    const parts = split(whole, 10_000);
     for (const part of parts) expect(encodeDelta(toDelta([part])).length).toBeLessThan(12_000);
     const owner = createAggregator();
     for (const part of parts) absorb(owner, part);

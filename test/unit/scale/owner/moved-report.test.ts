@@ -47,5 +47,5 @@ it("visits a bounded number of violations in a step, and stores their position w
   expect([Math.max(...ofSteps), visits.mock.calls.length]).toEqual([32, HELD]);
   const [report] = sink.reports;
   expect([sink.writes, report?.summary.occurrences, [...moved.pending]]).toEqual([1, HELD, []]);
-  expect([...parseMoved(report?.metadata ?? {}, STREAM)]).toEqual([[ledger.namespace, 7]]);
+  expect([...parseMoved(report?.metadata, STREAM)]).toEqual([[ledger.namespace, 7]]);
 });

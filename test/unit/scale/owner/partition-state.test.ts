@@ -4,6 +4,7 @@
 import { describe, expect, it } from "vitest";
 import { Aggregator } from "../../../../src/aggregate/aggregator.ts";
 import { reportKey } from "../../../../src/ingest/violation/violation.ts";
+import { runAtOnce } from "../../../../src/lib/pacing/steps.ts";
 import { formatMicroTime } from "../../../../src/lib/time.ts";
 import type { Checkpoint } from "../../../../src/scale/messages/checkpoint.ts";
 import { type Delta, drainReport, type ReportDelta, SKEW_US } from "../../../../src/scale/messages/delta.ts";
@@ -18,7 +19,7 @@ function createReport(occurrences: number, fields: Parameters<typeof alert>[0] =
   const aggregator = new Aggregator(MEMORY, () => {});
   for (let i = 0; i < occurrences; i++) aggregator.add(violation(alert(fields)));
   const [ledger] = aggregator.ledgers.values();
-  const report = ledger && drainReport(ledger);
+  const report = ledger && runAtOnce(drainReport(ledger));
   if (!report) throw new Error("nothing was counted");
   return report;
 }
