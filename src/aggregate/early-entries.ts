@@ -30,27 +30,25 @@ import type { LedgerMap } from "./ledger/ledger-map.ts";
  */
 const MAX_EARLY = 100;
 
+/** A move of counts takes about 15 µs, and allocates. */
+const MOVES_PER_STEP = 64;
+
 /**
- * Moves the counts of entries to the names that are known by now. Only between writes. Returns the number of entries that
- * joined others.
+ * Moves the counts of entries to the names that are known by now. Only between writes; between the steps alerts may be
+ * added. Returns the number of entries that joined others.
  */
-export function resolveEarlyEntries(ledger: Ledger, names: SubjectNames): number {
+export function* resolveEarlyEntries(ledger: Ledger, names: SubjectNames): Steps<number> {
   const { entries, namespace } = ledger;
   if (namespace === undefined) return 0;
-  const { size } = entries;
-  let written: number | undefined;
-  for (const entry of [...listUnnamed(entries, (pod) => names.hasOwner(namespace, pod))]) {
-    const resolved = resolve(entry, namespace, names);
-    if (resolved === undefined) continue;
-    written ??= ledger.counts.listable;
-    rename(ledger, entry, resolved);
-  }
-  const joined = [...entries.early].slice(0, -MAX_EARLY);
-  for (const entry of joined) rename(ledger, entry, settleIdentity(entry.identity));
-  if (written !== undefined)
-    ledger.counts.violationsFloor = Math.max(0, ledger.counts.violationsFloor - (written - ledger.counts.listable));
-  if (written !== undefined || joined.length > 0) ledger.sets.resetLog();
-  return size - entries.size;
+  let joined = 0;
+  do {
+    const unnamed = [...listUnnamed(entries, (pod) => names.hasOwner(namespace, pod))];
+    joined += yield* renameInSteps(ledger, unnamed, (entry) => resolve(entry, namespace, names));
+    const beyond = [...entries.early].slice(0, -MAX_EARLY);
+    joined += yield* renameInSteps(ledger, beyond, ({ identity }) => settleIdentity(identity));
+    // A name may have become known between the steps.
+  } while (hasResolvableEntries(ledger, names));
+  return joined;
 }
 
 /** Returns true where resolveEarlyEntries would change the report. */
@@ -127,6 +125,37 @@ function joinEntries(entries: readonly Entry[]): Entry {
     if (inFlight) mergeInto(joined.committed, inFlight);
   }
   return joined;
+}
+
+type ToIdentity = (entry: Entry) => Identity | undefined;
+
+function* renameInSteps(ledger: Ledger, list: readonly Entry[], toIdentity: ToIdentity): Steps<number> {
+  let joined = 0;
+  for (let at = 0; at < list.length; at += MOVES_PER_STEP) {
+    if (at > 0) yield;
+    joined += renameAll(ledger, list.slice(at, at + MOVES_PER_STEP), toIdentity);
+  }
+  return joined;
+}
+
+/** Returns the number of entries that joined others. */
+function renameAll(ledger: Ledger, list: readonly Entry[], toIdentity: ToIdentity): number {
+  const { entries, counts } = ledger;
+  const { size } = entries;
+  const listable = list.some(isWritten) ? counts.listable : undefined;
+  let isChanged = false;
+  for (const entry of list) {
+    // Others were evicted between the steps.
+    const identity = entries.get(entry.key) === entry ? toIdentity(entry) : undefined;
+    if (identity === undefined) continue;
+    rename(ledger, entry, identity);
+    isChanged = true;
+  }
+  if (!isChanged) return 0;
+  if (listable !== undefined)
+    counts.violationsFloor = Math.max(0, counts.violationsFloor - (listable - counts.listable));
+  ledger.sets.resetLog();
+  return size - entries.size;
 }
 
 function rename(ledger: Ledger, entry: Entry, identity: Identity): void {

@@ -20,13 +20,13 @@ export interface ControllerObserver {
   onAdopted?(ledger: Ledger, report: Report): void;
   /** The pending counts of a ledger of a gone namespace are about to go to the cluster report of its policy. */
   onMoving?(ledger: Ledger): void;
-  /** The pending counts of a ledger are about to be taken. */
-  onTaking?(ledger: Ledger): void;
+  /** The pending counts of a ledger are about to be taken, right after the last step. */
+  onTaking?(ledger: Ledger): Steps;
 }
 
 /** Calls all observers before the pending counts are taken. */
-export function notifyTaking(observers: readonly ControllerObserver[], ledger: Ledger): void {
-  for (const observer of observers) observer.onTaking?.(ledger);
+export function* notifyTaking(observers: readonly ControllerObserver[], ledger: Ledger): Steps {
+  for (const observer of observers) yield* observer.onTaking?.(ledger) ?? [];
 }
 
 /** Calls all observers after a write, with turns of the event loop between the steps of the longer work. */

@@ -22,8 +22,8 @@ export interface ReconcilerParts {
   writerId: string | undefined;
   /** Makes a stored report (or nothing) the base of the ledger; `deletedUs`: a person deleted the one before. */
   rebase: (ledger: Ledger, report: Report | undefined, deletedUs?: EpochUs) => Steps;
-  /** Called before the pending counts are taken. */
-  onTaking: () => void;
+  /** Called before the pending counts are taken, which happens right after the last step. */
+  onTaking: () => Steps | undefined;
   /** Awaited before the commit; every count before `takenMs` (monotonic) is in the write. */
   onWritten: (ledger: Ledger, report: Report, takenMs: number) => Promise<void>;
   /** Called where another process wrote the report (`known`: before); with a result it is left alone. */

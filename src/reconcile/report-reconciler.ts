@@ -7,7 +7,7 @@
 import type { Ledger } from "../aggregate/ledger/ledger.ts";
 import type { ObjectMeta, Report } from "../api/v1alpha1.ts";
 import { unreachable } from "../lib/assert.ts";
-import { runInTurns } from "../lib/pacing/steps.ts";
+import { runInTurns, type Steps } from "../lib/pacing/steps.ts";
 import { type EpochUs, toEpochUs } from "../lib/time.ts";
 import { renderInSteps } from "../report/render.ts";
 import type { WriteResult } from "../sinks/report-sink.ts";
@@ -68,8 +68,12 @@ export class ReportReconciler {
   }
 
   async #take(): Promise<void> {
-    await runInTurns(this.ledger.write.takeCells(), this.#parts.clock);
-    this.#parts.onTaking();
+    await runInTurns(this.#takeInSteps(), this.#parts.clock);
+  }
+
+  *#takeInSteps(): Steps {
+    yield* this.ledger.write.takeCells();
+    yield* this.#parts.onTaking() ?? [];
     this.ledger.write.take();
     this.#takenMs = this.#parts.clock.monotonicMs();
   }

@@ -10,6 +10,7 @@ import type { LedgerMap } from "../../aggregate/ledger/ledger-map.ts";
 import type { IngestCounters } from "../../ingest/ingest-counters.ts";
 import { SubjectNames } from "../../ingest/violation/subject-names.ts";
 import { reportKey } from "../../ingest/violation/violation.ts";
+import type { Steps } from "../../lib/pacing/steps.ts";
 import type { ControllerObserver } from "../../reconcile/controller-observer.ts";
 
 export interface EarlyViolationsParts {
@@ -33,8 +34,8 @@ export class EarlyViolations implements ControllerObserver {
     });
   }
 
-  onTaking(ledger: Ledger): void {
-    this.#parts.counters.joined += resolveEarlyEntries(ledger, this.names);
+  *onTaking(ledger: Ledger): Steps {
+    this.#parts.counters.joined += yield* resolveEarlyEntries(ledger, this.names);
   }
 
   onAdopted(ledger: Ledger): void {

@@ -12,6 +12,7 @@
 import type { Ledger } from "../../aggregate/ledger/ledger.ts";
 import type { Report } from "../../api/v1alpha1.ts";
 import { reportKey } from "../../ingest/violation/violation.ts";
+import { runInTurns } from "../../lib/pacing/steps.ts";
 import type { GapNotice } from "../messages/delta.ts";
 import { formatMoved, isMovedBy, isOfOtherStream, type Partition, parseMoved, toGapsEntry } from "./moved-marks.ts";
 import { MovedReport, type MovedReportParts } from "./moved-report.ts";
@@ -73,7 +74,10 @@ export class MovedCounts {
     const { namespace, policyName, counts } = from;
     // Without a count there is nothing that could be short of some.
     if (namespace === undefined || counts.unwritten === 0) {
-      from.transfer.discard();
+      void runInTurns(
+        from.transfer.drainInSteps(() => {}),
+        this.#parts.clock,
+      );
       return;
     }
     this.#policies.add(policyName);

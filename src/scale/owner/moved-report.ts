@@ -106,7 +106,10 @@ export class MovedReport {
       rebase: (_, report) => this.#rebase(report),
       // One write a report, beside the queue of the others.
       spend: () => {},
-      onTaking: () => movePositions(this.#waiting, this.#sent),
+      onTaking: () => {
+        movePositions(this.#waiting, this.#sent);
+        return undefined;
+      },
       onRemoved: () => {},
     });
   }

@@ -166,7 +166,7 @@ export class ShardCounts implements AlertListener {
         yield;
         visits = 0;
       }
-      this.counters.joined += resolveEarlyEntries(ledger, this.#names);
+      this.counters.joined += yield* resolveEarlyEntries(ledger, this.#names);
       this.#aggregator.detach(key);
       const report = yield* drainReport(ledger);
       if (report) reports.push(report);

@@ -270,6 +270,44 @@ it("a name that becomes known looks at the reports of its namespace only", () =>
   expect(aggregator.ledgers.size).toBe(reports);
 });
 
+it("violations move to owners that become known in steps, and those that arrive meanwhile with them", () => {
+  const { aggregator, ledger } = fill(3, { numbers: new SetNumbers() });
+  const names = new SubjectNames();
+  const learn = (pod: string) => {
+    const { violation: found } = violation(alert({ PodName: pod, OwnerName: "w-q" }));
+    names.learn(found, { hasOwner: true, containerId: "" });
+  };
+  const alone = (i: number, pod: string) =>
+    alert({ PodName: pod, OwnerRef: "Pod", OwnerName: pod, Operation: "File", Resource: `/y/${toLetters(i)}` });
+  for (let i = 0; i < HELD; i++) add(aggregator, alone(i, "early"));
+  ledger.write.take();
+  ledger.write.commit();
+  const { violations } = ledger.counts;
+  for (let i = 0; i < HELD; i += 2) add(aggregator, alone(i, "early"));
+  learn("early");
+  const moves = vi.spyOn(ReportEntries.prototype, "moveCounts");
+  const steps = resolveEarlyEntries(ledger, names);
+  const { most, steps: count } = measure(
+    (function* () {
+      for (let i = 0; ; i++) {
+        if (steps.next().done) return;
+        // Another pod, that has an owner from the second step on.
+        add(aggregator, alone(i, "late"));
+        if (i === 1) learn("late");
+        yield;
+      }
+    })(),
+    () => moves.mock.calls.length,
+  );
+  const late = count - 1;
+  // The last of one round, and the first of the next.
+  expect(most).toBeLessThanOrEqual(2 * 64);
+  expect(late).toBeGreaterThanOrEqual(HELD / 64 - 1);
+  expect([...ledger.entries.podShares]).toEqual([]);
+  expect([ledger.counts.violations, ledger.entries.size]).toEqual([violations, 2 * HELD]);
+  expect(renderSum(ledger)).toBe(2 * HELD + HELD / 2 + late);
+});
+
 it("a name that becomes known looks at no workload that has an owner", () => {
   const { aggregator, ledger } = fill(HELD);
   const pod = "alone";
@@ -280,7 +318,7 @@ it("a name that becomes known looks at no workload that has an owner", () => {
   const scans = vi.spyOn(SplitMap.prototype, "values");
   expect([...touchEarlyReports(aggregator.ledgers, found)].length).toBe(1);
   names.learn(found, { hasOwner: true, containerId: "" });
-  expect([hasResolvableEntries(ledger, names), resolveEarlyEntries(ledger, names)]).toEqual([true, 1]);
+  expect([hasResolvableEntries(ledger, names), runAtOnce(resolveEarlyEntries(ledger, names))]).toEqual([true, 1]);
   expect([...ledger.entries.podShares]).toEqual([]);
   expect(scans).not.toHaveBeenCalled();
 });
