@@ -102,20 +102,6 @@ describeReal("OpenReports of the samples", () => {
     expect(await running.stop()).toBe(0);
   });
 
-  test("follow a restart and a deletion", async () => {
-    const running = await start();
-    const before = (await listOpenReports(cluster)).length;
-    await eventually("a look at every copy", async () => {
-      const looked = await running.readMetric("openreports_writes_total");
-      return looked >= before && (await running.readMetric("openreports_pending")) === 0;
-    });
-    expect(listIds(await awaitCaughtUp())).toEqual(ids);
-    const gone = (await listReports(cluster)).find(({ metadata }) => metadata.namespace)?.metadata;
-    await cluster.kubectl(["delete", "pvr", "-n", gone?.namespace ?? "", gone?.name ?? ""]);
-    await eventually("one copy less", async () => (await listOpenReports(cluster)).length === before - 1);
-    expect(await running.stop()).toBe(0);
-  });
-
   test("are left alone when they are switched off, until the documented command deletes them", async () => {
     const before = await listOpenReports(cluster);
     const running = await start({ PVO_OPEN_REPORTS_ENABLED: "false" });

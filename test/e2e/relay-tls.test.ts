@@ -5,9 +5,9 @@
 // KubeArmor's operator makes them in a Secret of KubeArmor's namespace, a relay in Go, a real API server.
 
 import { join } from "node:path";
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
+import { afterEach, beforeAll, beforeEach, expect, test } from "vitest";
 import { parseAllDocuments } from "yaml";
-import { type Cluster, findClusterObstacle, startCluster } from "../../tools/cluster/cluster.ts";
+import { findClusterObstacle } from "../../tools/cluster/cluster.ts";
 import { makeAlert, readAlerts } from "../../tools/kubearmor-node/alerts.ts";
 import type { KubeArmorNode } from "../../tools/kubearmor-node/node.ts";
 import { startNode } from "../../tools/kubearmor-node/server.ts";
@@ -22,7 +22,7 @@ import {
   startMtlsRelay,
 } from "../support/mtls.ts";
 import { OperatorProcess, readReconciledCounters } from "../support/operator.ts";
-import { describeReal } from "../support/real-parts.ts";
+import { describeReal, useCluster } from "../support/real-parts.ts";
 import { report } from "../support/reports.ts";
 
 const CHART = join(import.meta.dirname, "../../charts/policy-violation-operator");
@@ -37,7 +37,7 @@ const missing = findClusterObstacle() ?? (await findMtlsRelayObstacle());
 describeReal(
   "run with TLS to the relay",
   () => {
-    let cluster: Cluster;
+    const cluster = useCluster({ namespaces: ["kubearmor"] });
     let made: Record<string, Pair>;
     let node: KubeArmorNode;
     let relay: MtlsRelay;
@@ -45,8 +45,6 @@ describeReal(
 
     beforeAll(async () => {
       made = issue([...createOperatorSpecs(), ...createOperatorSpecs("new-")]);
-      cluster = await startCluster();
-      await cluster.kubectl(["create", "namespace", "kubearmor"]);
       await cluster.helm(["install", ACCOUNT, CHART, "-n", OUR_NAMESPACE, "--create-namespace"]);
     });
 
@@ -60,10 +58,6 @@ describeReal(
       await node.stop();
       await cluster.kubectl(["delete", "secret", SECRET, "-n", "kubearmor", "--ignore-not-found"]);
       await cluster.kubectl(["delete", "pvr", "-A", "--all", "--wait=true"]);
-    });
-
-    afterAll(async () => {
-      await cluster?.stop();
     });
 
     const served = (prefix = "") => ({ ca: made[`${prefix}ca`]!.cert, server: made[`${prefix}server`]! });
@@ -137,6 +131,7 @@ describeReal(
       expect(node.getStats().clients).toBe(0);
 
       await putSecret(createClientSecret());
+      await waitForMessage(/the peer answers in plaintext/);
       await relay.restart(served());
       await operator.streamOpen();
       await expectAlerts(100);
@@ -246,11 +241,7 @@ describeReal(
 describeReal(
   "the chart's right to the relay's Secret",
   () => {
-    let cluster: Cluster;
-    beforeAll(async () => {
-      cluster = await startCluster({ controllerManager: false });
-    });
-    afterAll(() => cluster?.stop());
+    const cluster = useCluster({ controllerManager: false });
 
     async function renderRoles(...set: string[]): Promise<unknown[]> {
       const text = await cluster.helm([

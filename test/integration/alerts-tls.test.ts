@@ -7,7 +7,7 @@
 
 import { createServer as createTlsServer } from "node:tls";
 import { afterEach, beforeAll, expect, it } from "vitest";
-import { preferTls, requireTls } from "../../src/alerts/tls/mode.ts";
+import { requireTls } from "../../src/alerts/tls/mode.ts";
 import { systemClock } from "../../src/lib/clock.ts";
 import { makeAlert } from "../../tools/kubearmor-node/alerts.ts";
 import type { KubeArmorNode } from "../../tools/kubearmor-node/node.ts";
@@ -88,25 +88,6 @@ describeReal(
       await behind.waitForClients();
       behind.push(makeAlert());
       await until(() => listener.count("alert") === before + 1);
-    }
-
-    /** Counts missing numbers of a flood's alerts, and those without a disconnect in between. */
-    function countHoles({ listener }: Running): { holes: number; undeclared: number } {
-      const found = { holes: 0, undeclared: 0 };
-      let last: number | undefined;
-      let isDeclared = false;
-      // The first alert is not of the flood.
-      for (const entry of listener.received.slice(listener.received.findIndex(({ kind }) => kind === "alert") + 1)) {
-        if (entry.kind === "disconnected") isDeclared = true;
-        if (entry.kind !== "alert") continue;
-        if (last !== undefined && entry.alert.HostPID !== last + 1) {
-          found.holes++;
-          if (!isDeclared) found.undeclared++;
-        }
-        last = entry.alert.HostPID;
-        isDeclared = false;
-      }
-      return found;
     }
 
     async function waitForRefusal({ until, listener, source }: Running): Promise<string> {
@@ -212,28 +193,6 @@ describeReal(
       await expect.poll(() => peer.sockets.size, PATIENCE).toBeLessThanOrEqual(1);
     });
 
-    it("continues with certificates that were replaced meanwhile, and loses no more than it declares", async () => {
-      const started = await startRelay(served());
-      const secret = createSecret();
-      const running = runSecured(started.address, secret);
-      const { listener, until } = running;
-      await expectAlerts(running);
-      const over = new AbortController();
-      const flowing = behind.flood({ alert: makeAlert(), count: 20_000, ratePerSec: 2_000, signal: over.signal });
-      await until(() => listener.count("alert") > 500);
-      // As KubeArmor's operator does it: all new, under the same names, and the relay started again.
-      secret.put(pair("other-ca").cert, pair("other-client"));
-      await started.restart(served("other-server", "other-ca"));
-      await until(() => listener.count("connected") === 2);
-      const atReturn = listener.count("alert");
-      await until(() => listener.count("alert") > atReturn + 500);
-      over.abort();
-      await flowing.catch(() => undefined);
-
-      expect(listener.count("connected")).toBe(2);
-      expect(countHoles(running)).toEqual({ holes: 1, undeclared: 0 });
-    });
-
     it("keeps an open stream when the certificates change: new ones are for the next connection", async () => {
       const { address } = await startRelay(served());
       const secret = createSecret();
@@ -242,33 +201,6 @@ describeReal(
       secret.put(pair("other-ca").cert, pair("other-client"));
       await expectAlerts(running);
       expect(running.source.stats.attempts).toBe(1);
-    });
-
-    it("by itself uses plaintext, then TLS when there are certificates, and never plaintext again", async () => {
-      const started = await startRelay(undefined);
-      const secret = new ChangingSecret();
-      const running = run({ address: started.address, security: preferTls(secret, systemClock) });
-      const { listener, until } = running;
-      await expectAlerts(running);
-
-      secret.put(pair("ca").cert, pair("client"));
-      await started.restart(served());
-      await until(() => listener.count("connected") === 2);
-      await expectAlerts(running);
-
-      secret.reading = { kind: "absent", message: "it does not exist" };
-      await started.restart(undefined);
-      await until(() => listener.disconnects.some(({ message }) => message.includes("is gone")));
-      expect(listener.disconnects.at(-1)?.message).toMatch(
-        /^Secret kubearmor\/kubearmor-client-certs is gone, and plaintext is refused after TLS: .*restart this operator/,
-      );
-      expect(listener.count("connected")).toBe(2);
-
-      secret.put(pair("ca").cert, pair("client"));
-      await until(() => (listener.disconnects.at(-1)?.message ?? "").startsWith("the peer answers in plaintext"));
-      await started.restart(served());
-      await until(() => listener.count("connected") === 3);
-      await expectAlerts(running);
     });
   },
   missing,

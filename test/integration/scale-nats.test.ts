@@ -8,11 +8,8 @@ import { join } from "node:path";
 import { DiscardPolicy, jetstreamManager, RetentionPolicy, StorageType, type StreamConfig } from "@nats-io/jetstream";
 import { connect as openConnection } from "@nats-io/transport-node";
 import { afterEach, expect, test } from "vitest";
-import { Aggregator } from "../../src/aggregate/aggregator.ts";
 import { systemClock } from "../../src/lib/clock.ts";
 import { silentLogger } from "../../src/lib/logger.ts";
-import { decodeCheckpoint } from "../../src/scale/messages/checkpoint.ts";
-import { PartitionCounters, PartitionState, PositionNumbers } from "../../src/scale/owner/partition-state.ts";
 import { Publisher } from "../../src/scale/reader/publisher.ts";
 import type { StreamMessage } from "../../src/scale/stream/bus.ts";
 import { NatsBus, type NatsOptions } from "../../src/scale/stream/nats-bus.ts";
@@ -20,7 +17,6 @@ import { PARTITIONS, SHARDS } from "../../src/scale/stream/stream-settings.ts";
 import { findFreePort } from "../../tools/free-port.ts";
 import { findNatsObstacle, NatsServer } from "../../tools/nats-server.ts";
 import { eventually } from "../support/eventually.ts";
-import { MEMORY } from "../support/gen.ts";
 import { describeReal } from "../support/real-parts.ts";
 
 const missing = findNatsObstacle();
@@ -174,15 +170,6 @@ describeReal(
       expect(await fail(connect("nats://127.0.0.1:1"))).toContain("scale.nats.url");
     });
 
-    test("names the credentials where they are refused", async () => {
-      const { url } = await start({ config: 'authorization { user: "u", password: "p" }' });
-      expect(await fail(connect(url))).toContain("scale.nats.secretPath");
-      const wrong = { user: "u", password: "wrong" };
-      expect(await fail(connect(url, { readSecret: async () => wrong }))).toContain("scale.nats.secretPath");
-      const right = { user: "u", password: "p" };
-      expect(await fail(connect(url, { readSecret: async () => right }))).toBe("no error");
-    });
-
     test("says that a server has no JetStream, and leaves no connection to it", async () => {
       const port = await findFreePort();
       const config = `http: "127.0.0.1:${port}"`;
@@ -221,44 +208,6 @@ describeReal(
       const message = await fail(connect(url));
       expect(message).toContain("stream violations has other settings");
       expect(message).toContain(fault);
-    });
-
-    test("delivers foreign messages, of which an owner counts nothing", async () => {
-      const { url } = await start();
-      const bus = connect(url);
-      const { id: stream } = await bus.open();
-      const connection = await openConnection({ servers: url });
-      for (const text of ["no JSON", '{"hello":"world"}', '{"version":99,"source":"later","seq":1}'])
-        connection.publish("pvo.d.1", encode(text));
-      connection.publish("pvo.c.1", encode("no checkpoint"));
-      await connection.flush();
-      await connection.close();
-      const counters = new PartitionCounters();
-      const numbers = new PositionNumbers();
-      const aggregator = new Aggregator(MEMORY, () => {}, { numbers, keepsNone: true });
-      const skipped: string[] = [];
-      const state = new PartitionState({
-        stream,
-        aggregator,
-        numbers,
-        marks: new Map(),
-        checkpoint: { position: 0, sources: {}, shards: [], wholeSinceUs: 0 },
-        sinceUs: 0,
-        counters,
-        onLoss: () => {},
-        onCoverage: () => {},
-        onSkipped: (reason, detail) => skipped.push(`${reason} ${detail}`),
-        onThrottled: () => {},
-      });
-      const end = new AbortController();
-      const consuming = bus.consume(1, 1, (message) => state.apply(message), end.signal);
-      await eventually("three messages", () => counters.messages === 3);
-      end.abort();
-      await consuming;
-      expect(counters.skipped).toMatchObject({ foreign: 2, version: 1 });
-      expect(skipped.at(-1)).toContain("99");
-      expect(aggregator.ledgers.size).toBe(0);
-      expect(decodeCheckpoint((await bus.readCheckpoint(1))?.bytes, stream)).toBeUndefined();
     });
   },
   missing,

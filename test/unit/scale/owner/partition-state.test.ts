@@ -52,6 +52,7 @@ function createState(marks: ReadonlyMap<string, number> = new Map(), memory = ME
   const numbers = new PositionNumbers();
   const aggregator = new Aggregator(memory, () => {}, { numbers, keepsNone: true });
   const counters = new PartitionCounters();
+  const skipped: string[] = [];
   const state = new PartitionState({
     stream: STREAM,
     aggregator,
@@ -62,12 +63,12 @@ function createState(marks: ReadonlyMap<string, number> = new Map(), memory = ME
     counters,
     onLoss: () => {},
     onCoverage: () => {},
-    onSkipped: () => {},
+    onSkipped: (_reason, detail) => skipped.push(detail),
     onThrottled: () => {},
   });
   const totals = () => aggregator.ledgers.get(KEY)?.counts.all;
   const apply = (seq: number, bytes: Uint8Array) => state.apply({ seq, atMs: START_MS, bytes });
-  return { state, counters, totals, apply, ledgers: aggregator.ledgers };
+  return { state, counters, skipped, totals, apply, ledgers: aggregator.ledgers };
 }
 
 describe("PartitionState", () => {
@@ -123,16 +124,17 @@ describe("PartitionState", () => {
   });
 
   it("counts nothing of messages that it does not understand", () => {
-    const { totals, apply, counters } = createState();
+    const { totals, apply, counters, skipped } = createState();
     const reader = new TestReader();
     apply(1, reader.write(5));
     apply(2, new TextEncoder().encode('{"hello":"world"}'));
     apply(3, new Uint8Array([0, 1, 2]));
     expect(totals()?.gaps).toBe(0);
-    apply(4, new TextEncoder().encode('{"version":2,"source":"new","seq":1,"reports":[]}'));
+    apply(4, new TextEncoder().encode('{"version":99,"source":"new","seq":1,"reports":[]}'));
     expect(totals()?.occurrences).toBe(5);
     expect(totals()?.gaps).toBe(1);
     expect(counters.skipped).toMatchObject({ foreign: 2, version: 1 });
+    expect(skipped.at(-1)).toContain("99");
   });
 
   it("does not count a message that was built for another stream", () => {
