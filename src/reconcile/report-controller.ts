@@ -31,7 +31,7 @@ import { getCommonRefusal, isFailing, listRefusals, type WorkItem } from "./work
 import { toReportRef } from "./write-attempt.ts";
 
 export interface ReportControllerOptions {
-  /** Over all reports; one of more than 64 KiB counts as several. */
+  /** Over all reports; one of more than 32 KiB counts as several. */
   writesPerSecond: number;
   writeBurst: number;
   /** Names this process in the watermark, unlike any other that ever ran; undefined writes none (a directory). */

@@ -234,7 +234,7 @@ describe("many reports", () => {
     expect(s.store.get("shop/no-package-managers")?.summary.occurrences).toBe(2);
   });
 
-  it("wait for a large one, which counts as one write for each 64 KiB", async () => {
+  it("wait for a large one, which counts as one write for each 32 KiB", async () => {
     const s = await startSimulation({ options: { writesPerSecond: 1, writeBurst: 1 } });
     for (let n = 0; n < 200; n++) {
       const file = { Operation: "File", Resource: `/srv/${toLetters(n)}`, Data: "x".repeat(500) };
@@ -242,8 +242,8 @@ describe("many reports", () => {
     }
     await s.clock.advance(500);
     const large = s.store.get("shop/large") as Report;
-    const writes = JSON.stringify(large.violations).length / 65_536;
-    expect(writes).toBeGreaterThan(2.5);
+    const writes = JSON.stringify(large.violations).length / 32_768;
+    expect(writes).toBeGreaterThan(5);
     s.send(alert({ PolicyName: "small" }));
     await s.clock.advance(writes * 1000 - 600);
     expect(s.store.get("shop/small")).toBeUndefined();

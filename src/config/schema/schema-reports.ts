@@ -67,7 +67,7 @@ export const reports = section("Size and write rate of reports.", {
   }),
   writesPerSecond: wholeNumber({
     about:
-      "Report writes a second, over all reports. A report of more than 64 KiB counts as one write for each 64 KiB.",
+      "Report writes a second, over all reports. A report of more than 32 KiB counts as one write for each 32 KiB.",
     default: 20,
     min: 1,
     max: 1000,
