@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// Rendered violations of the reports written lately, so that one that did not change is not rendered again.
-// Invariant: bounded; at the bound those of the report written the longest ago are dropped, and rendered again.
+// Rendered violations of some reports, so that one that did not change is not rendered again.
+// Invariant: bounded. At the bound no further one is kept, and a report that was not among the last MAX_TURNS makes room:
+// where more reports change in turn than fit, each would else drop another one just before it is written again.
 
 import type { Entry } from "../aggregate/entries/entry.ts";
 import type { Ledger } from "../aggregate/ledger/ledger.ts";
@@ -13,6 +14,8 @@ import { byteLength } from "../lib/sanitize.ts";
 /** Estimated: an object and its text take about three times the text. */
 const MAX_BYTES = 8 * 1024 * 1024;
 const WEIGHT = 3;
+/** Reports rendered without a further write of one, after which its violations are dropped. */
+const MAX_TURNS = 1000;
 
 export interface RenderedViolation {
   violation: Violation;
@@ -30,24 +33,31 @@ interface Known extends RenderedViolation {
 interface OfReport {
   known: Map<Entry, Known>;
   bytes: number;
+  turn: number;
 }
 
 export class RenderedViolations {
   readonly #maxBytes: number;
+  readonly #maxTurns: number;
   /** In the order of the last write. */
   readonly #reports = new Map<Ledger, OfReport>();
+  /** Reports begun. */
+  #turn = 0;
   bytes = 0;
   rendered = 0;
 
-  constructor(maxBytes = MAX_BYTES) {
+  constructor({ maxBytes = MAX_BYTES, maxTurns = MAX_TURNS } = {}) {
     this.#maxBytes = maxBytes;
+    this.#maxTurns = maxTurns;
   }
 
   /** Begins a report; returns a function that renders an entry of it, with `render` where it has changed. */
   begin(ledger: Ledger): (entry: Entry, facts: string, render: () => Violation) => RenderedViolation {
     const before = this.#reports.get(ledger);
     this.delete(ledger);
-    const next: OfReport = { known: new Map(), bytes: 0 };
+    this.#turn++;
+    this.#dropIdle();
+    const next: OfReport = { known: new Map(), bytes: 0, turn: this.#turn };
     this.#reports.set(ledger, next);
     return (entry, facts, render) => {
       const occurrences = (entry.stored?.occurrences ?? 0) + (entry.inFlight?.occurrences ?? 0);
@@ -73,12 +83,17 @@ export class RenderedViolations {
   }
 
   #keep(report: OfReport, entry: Entry, known: Known): void {
+    const bytes = WEIGHT * known.bytes;
+    if (this.bytes + bytes > this.#maxBytes) return;
     report.known.set(entry, known);
-    report.bytes += WEIGHT * known.bytes;
-    this.bytes += WEIGHT * known.bytes;
-    for (const [ledger, oldest] of this.#reports) {
-      if (this.bytes <= this.#maxBytes) return;
-      if (oldest !== report) this.delete(ledger);
+    report.bytes += bytes;
+    this.bytes += bytes;
+  }
+
+  #dropIdle(): void {
+    for (const [ledger, { turn }] of this.#reports) {
+      if (this.#turn - turn <= this.#maxTurns) return;
+      this.delete(ledger);
     }
   }
 }

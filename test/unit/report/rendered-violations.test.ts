@@ -86,20 +86,28 @@ it("a report of 300 violations is made in steps, and ignores what comes between 
 });
 
 describe("rendered violations", () => {
-  it("are bounded: those of the report written the longest ago are rendered again", () => {
-    const rendered = new RenderedViolations(100_000);
+  it("are bounded: at the bound no further report is kept, until one is long not written", () => {
+    const rendered = new RenderedViolations({ maxBytes: 100_000, maxTurns: 12 });
     const ledgers = Array.from({ length: 10 }, (_, n) => new Ledger("shop", `p-${n}`));
+    const [first, last] = [ledgers[0] as Ledger, ledgers[9] as Ledger];
+    const countRendered = (ledger: Ledger): number => {
+      const before = rendered.rendered;
+      render(ledger, rendered);
+      expect(rendered.bytes).toBeLessThanOrEqual(100_000);
+      return rendered.rendered - before;
+    };
     for (const ledger of ledgers) {
       for (let i = 0; i < 20; i++) add(ledger, i, i);
       ledger.write.take();
-      render(ledger, rendered);
-      expect(rendered.bytes).toBeLessThanOrEqual(100_000);
+      expect(countRendered(ledger)).toBe(20);
     }
-    const before = rendered.rendered;
-    render(ledgers[9] as Ledger, rendered);
-    expect(rendered.rendered).toBe(before);
-    render(ledgers[0] as Ledger, rendered);
-    expect(rendered.rendered).toBe(before + 20);
+    expect(countRendered(first)).toBe(0);
+    expect(countRendered(last)).toBe(20);
+    // The reports that are kept, but for the first, become idle.
+    for (let i = 0; i < 12; i++) render(first, rendered);
+    expect(countRendered(last)).toBe(20);
+    expect(countRendered(last)).toBe(0);
+    expect(countRendered(first)).toBe(0);
     for (const ledger of ledgers) rendered.delete(ledger);
     expect(rendered.bytes).toBe(0);
   });
