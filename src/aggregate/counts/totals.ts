@@ -63,11 +63,33 @@ export function isEmpty(totals: Totals): boolean {
   return occurrences + gaps + throttleNotices + rejected + withoutDetails + coverageGaps.length === 0;
 }
 
-/** True where one set of counts has not changed: counts only grow, and a list of gaps is never changed in place. */
-export function isSameState(a: Totals, b: Totals): boolean {
-  const sum = (t: Totals) => t.occurrences + t.gaps + t.throttleNotices + t.rejected;
-  const haveNoGaps = a.coverageGaps.length === 0 && b.coverageGaps.length === 0;
-  return sum(a) === sum(b) && (haveNoGaps || a.coverageGaps === b.coverageGaps);
+/** What tells a set of counts from the same set later: counts only grow, and a list of gaps is never changed in place. */
+export class TotalsMark {
+  #sum = 0;
+  #coverageGaps: readonly CoverageGap[] = NO_GAPS;
+
+  set(totals: Totals): void {
+    this.#sum = addUp(totals);
+    this.#coverageGaps = totals.coverageGaps;
+  }
+
+  /** Marks totals without a count. */
+  clear(): void {
+    this.#sum = 0;
+    this.#coverageGaps = NO_GAPS;
+  }
+
+  /** Returns true for totals that are as they were when they were marked. */
+  matches(totals: Totals): boolean {
+    const haveNoGaps = this.#coverageGaps.length === 0 && totals.coverageGaps.length === 0;
+    return this.#sum === addUp(totals) && (haveNoGaps || this.#coverageGaps === totals.coverageGaps);
+  }
+}
+
+const NO_GAPS: readonly CoverageGap[] = [];
+
+function addUp({ occurrences, gaps, throttleNotices, rejected }: Totals): number {
+  return occurrences + gaps + throttleNotices + rejected;
 }
 
 /** A copy that later counts leave as it is. */

@@ -10,7 +10,7 @@
 import type { PolicyFacts } from "../../ingest/violation/violation.ts";
 import { ListedSet } from "../../lib/collections/listed-set.ts";
 import type { Steps } from "../../lib/pacing/steps.ts";
-import { emptyTotals, isSameState, type Totals } from "../counts/totals.ts";
+import { type Totals, TotalsMark } from "../counts/totals.ts";
 import {
   type CountsInCell,
   forgetWritten,
@@ -73,7 +73,7 @@ export class ChangeLog {
   #pendingPass = new EntryPass();
   #cells: Steps | undefined;
   /** The pending totals as the journal has them. */
-  #writtenTotals: Totals = emptyTotals();
+  readonly #writtenTotals = new TotalsMark();
   #isInFlightWritten = true;
   #persistedSeq = 0;
   #removesRows = false;
@@ -93,7 +93,7 @@ export class ChangeLog {
     this.#inFlight = [...this.#pending.list];
     this.#inFlightPass = this.#pendingPass;
     this.#forgetPending();
-    this.#writtenTotals = emptyTotals();
+    this.#writtenTotals.clear();
     this.#isInFlightWritten = false;
   }
 
@@ -142,10 +142,7 @@ export class ChangeLog {
 
   haveTotalsChanged(pending: Totals): boolean {
     return (
-      this.#persistedSeq > 0 ||
-      this.#removesRows ||
-      !this.#isInFlightWritten ||
-      !isSameState(pending, this.#writtenTotals)
+      this.#persistedSeq > 0 || this.#removesRows || !this.#isInFlightWritten || !this.#writtenTotals.matches(pending)
     );
   }
 
@@ -164,11 +161,11 @@ export class ChangeLog {
   ): Pick<ReportChange, "removesRows" | "persistedSeq" | "layers"> {
     const layers: LayerRow[] = [];
     if (inFlight && !this.#isInFlightWritten) layers.push({ ...inFlight, policy, violations: [] });
-    if (!isSameState(pending.totals, this.#writtenTotals)) layers.push({ ...pending, policy, violations: [] });
+    if (!this.#writtenTotals.matches(pending.totals)) layers.push({ ...pending, policy, violations: [] });
     const removesRows = this.#removesRows;
     this.#removesRows = false;
     this.#isInFlightWritten = true;
-    this.#writtenTotals = pending.totals;
+    this.#writtenTotals.set(pending.totals);
     return { removesRows, persistedSeq: this.drainPersisted(), layers };
   }
 
@@ -213,7 +210,7 @@ export class ChangeLog {
   }
 
   #forgetTotals(): void {
-    this.#writtenTotals = emptyTotals();
+    this.#writtenTotals.clear();
     this.#isInFlightWritten = false;
   }
 }
