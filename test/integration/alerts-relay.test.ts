@@ -4,7 +4,6 @@
 // The relay source over real gRPC. Waits are for conditions; the short intervals only make them come soon.
 
 import { connect } from "node:net";
-import { status } from "@grpc/grpc-js";
 import { describe, expect, it } from "vitest";
 import type { RelaySourceOptions } from "../../src/alerts/relay-source.ts";
 import { makeAlert, readAlerts } from "../../tools/kubearmor-node/alerts.ts";
@@ -109,37 +108,6 @@ describe("a stream that ends", () => {
     expect(timers.size).toBeLessThanOrEqual(1);
   });
 
-  it("with OK at once, as at a filter that is refused, is retried with back-off and explained", async () => {
-    let streams = 0;
-    const address = await startGrpcServer((server) =>
-      server.addService(serverService, {
-        HealthCheck: (_call: unknown, answer: (error: null, value: object) => void) => answer(null, {}),
-        WatchAlerts(call: { end: () => void }) {
-          streams++;
-          call.end();
-        },
-        WatchMessages() {},
-        WatchLogs() {},
-      }),
-    );
-    const { listener, until, logged } = run({ address });
-    await until(() => listener.count("disconnected") >= 6);
-    expect(streams).toBeGreaterThanOrEqual(6);
-    expect(new Set(listener.disconnects.map((d) => d.reason))).toEqual(new Set(["ok_end"]));
-    expect(listener.disconnects[0]?.message).toBe("the peer ended the stream with status OK");
-    expect(listener.disconnects[5]?.message).toMatch(/refuses the filter/);
-    expect(logged.filter((level) => level === "warn")).toHaveLength(2);
-  });
-
-  it("with an error reports its code and text", async () => {
-    const { relay, listener, until } = await runConnected();
-    relay.failStreams(status.INTERNAL, "grpc: string field contains invalid UTF-8");
-    await until(() => listener.count("connected") === 2);
-    expect(listener.disconnects.map((d) => [d.reason, d.message])).toEqual([
-      ["error", "13 INTERNAL: grpc: string field contains invalid UTF-8"],
-    ]);
-  });
-
   it("because the relay was killed is one broken stream, and opened when the relay is back", async () => {
     const { relay, listener, until, source, logged } = await runConnected();
     relay.push(makeAlert());
@@ -212,18 +180,4 @@ describe("the watchdog", () => {
     expect(listener.received).toEqual([{ kind: "connected" }]);
     expect(relay.getStats().clientsSeen).toBe(1);
   });
-});
-
-it("bytes that are not an alert are rejected one by one while the stream goes on", async () => {
-  const { relay, listener, until } = await runConnected();
-  relay.pushRaw(Buffer.from("no protobuf at all"));
-  relay.pushRaw(Buffer.alloc(0));
-  relay.pushRaw(Buffer.from([0x6a, 0x7f, 0x61]));
-  relay.push(makeAlert());
-  await until(() => listener.count("alert") === 2);
-  expect(listener.received.map((t) => t.kind)).toEqual(["connected", "rejected", "alert", "rejected", "alert"]);
-  expect(listener.rejections).toEqual([
-    { reason: "invalid_wire", detail: "18 bytes that begin with field 13 of wire type 6", line: 0 },
-    { reason: "invalid_wire", detail: "3 bytes that begin with field 13 of wire type 2", line: 0 },
-  ]);
 });
