@@ -65,7 +65,7 @@ export function markLost(
     aggregator.gaps.addGapTo(report, { kind: KIND, fromUs, toUs: startUs });
     listed.add(toOutageKey(report));
   }
-  if (recovered.isComplete) return;
+  if (recovered.isComplete && !recovered.isDamaged) return;
   aggregator.gaps.addGapTo(undefined, { kind: KIND, fromUs: untilUs, toUs: startUs });
   const isConcerned = (ledger: Ledger) => !listed.has(toOutageKey(ledger)) && !isRestart(ledger, startUs);
   aggregator.gaps.addGap(KIND, untilUs, startUs, isConcerned);

@@ -12,7 +12,7 @@ import type { ReportChange } from "../aggregate/ledger/change-log.ts";
 import type { Ledger } from "../aggregate/ledger/ledger.ts";
 import { RetryPolicy } from "../lib/pacing/retry-policy.ts";
 import { ALL, BATCH, type BatchBudget, ChangeCollector, countRows } from "./change-collector.ts";
-import { type Batch, type Journal, JournalError, type RecoveredReport } from "./journal.ts";
+import { type Batch, type Extent, type Journal, JournalError, type RecoveredReport } from "./journal.ts";
 import { JournalOutage, markLost, type PastOutage, toOutageKey } from "./journal-outage.ts";
 import type { JournaledProcess, JournalingParts, JournalStats } from "./journaling-parts.ts";
 
@@ -64,7 +64,7 @@ export class Journaling {
     this.#retry = new RetryPolicy(parts.clock, RETRY);
     this.#lastBatchMs = parts.clock.monotonicMs();
     this.#startMs = parts.clock.nowMs();
-    const journal = this.#open();
+    const journal = this.#open("all");
     const before = journal?.recovered;
     this.writerId = before?.writerId ?? parts.freshWriterId;
     const isDamaged = before?.isDamaged ?? journal?.lost !== undefined;
@@ -169,16 +169,17 @@ export class Journaling {
   #recover(): void {
     this.#delayRetry();
     if (this.#journal && this.#resume(this.#journal)) return;
-    const journal = this.#open();
+    // Its counts are lost in any case, and alerts wait meanwhile.
+    const journal = this.#open("totals");
     if (!journal) return;
     const own = { writerId: this.writerId, startMs: this.#startMs, logger: this.#parts.logger };
     if (this.#aggregator) markLost(this.#aggregator, journal, own);
     if (this.#begin(journal)) this.#write(journal, BATCH);
   }
 
-  #open(): Journal | undefined {
+  #open(extent: Extent): Journal | undefined {
     try {
-      const journal = this.#parts.open();
+      const journal = this.#parts.open(extent);
       if (journal.lost !== undefined) {
         this.stats.failures++;
         this.#parts.logger.error({ answer: journal.lost }, "journal damaged, its counts are lost");

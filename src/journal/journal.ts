@@ -86,5 +86,8 @@ export interface Journal {
   discard(): void;
 }
 
+/** Rows that are read when a journal is opened: all (default), or of each set its totals alone, which is quick. */
+export type Extent = "all" | "totals";
+
 /** Opens the journal; throws JournalError. */
-export type OpenJournal = () => Journal;
+export type OpenJournal = (extent?: Extent) => Journal;

@@ -8,7 +8,7 @@
 import { renameSync, rmSync, statSync } from "node:fs";
 import { DatabaseSync } from "node:sqlite";
 import { getErrorMessage } from "../lib/error-message.ts";
-import { type Batch, type Journal, JournalError, type OpenJournal, type Recovered } from "./journal.ts";
+import { type Batch, type Extent, type Journal, JournalError, type OpenJournal, type Recovered } from "./journal.ts";
 import { readAll } from "./journal-rows-in.ts";
 import { BatchWriter } from "./journal-rows-out.ts";
 import { isOfAccount } from "./writer-id.ts";
@@ -48,9 +48,9 @@ PRAGMA user_version = ${VERSION};
  * aside, as `….broken`.
  */
 export function createSqliteJournal(options: SqliteOptions): OpenJournal {
-  return () => {
+  return (extent = "all") => {
     try {
-      return new SqliteJournal(options, undefined);
+      return new SqliteJournal(options, extent, undefined);
     } catch (error) {
       if (!isBroken(error)) throw toJournalError(error, options.path);
       return reopen(options, getErrorMessage(error));
@@ -63,7 +63,11 @@ function reopen(options: SqliteOptions, why: string): Journal {
   try {
     renameSync(path, `${path}.broken`);
     for (const part of FILES) rmSync(path + part, { force: true });
-    return new SqliteJournal(options, `${path} cannot be continued (${why}) and was put aside as ${path}.broken`);
+    return new SqliteJournal(
+      options,
+      "all",
+      `${path} cannot be continued (${why}) and was put aside as ${path}.broken`,
+    );
   } catch (error) {
     throw toJournalError(error, path);
   }
@@ -77,13 +81,13 @@ class SqliteJournal implements Journal {
   readonly #inode: number;
   readonly #writer: BatchWriter;
 
-  constructor({ path, maxBytes, account }: SqliteOptions, lost: string | undefined) {
+  constructor({ path, maxBytes, account }: SqliteOptions, extent: Extent, lost: string | undefined) {
     this.#path = path;
     const isOld = this.bytes > 0;
     this.#db = new DatabaseSync(path, { timeout: 0 });
     try {
       prepare(this.#db, maxBytes, path);
-      const recovered = readAll(this.#db);
+      const recovered = readAll(this.#db, extent);
       if (recovered === "damaged") throw new BrokenFile("its first row is damaged");
       const isForeign = recovered !== undefined && !isOfAccount(recovered.writerId, account);
       if (isForeign && mayHoldCounts(recovered)) throw new BrokenFile("its writer had another ServiceAccount");

@@ -8,7 +8,7 @@ import { once } from "node:events";
 import { chmodSync, existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { reportKey } from "../../../src/ingest/violation/violation.ts";
 import { type Journal, JournalError, type Recovered } from "../../../src/journal/journal.ts";
 import { createSqliteJournal } from "../../../src/journal/sqlite-journal.ts";
@@ -83,6 +83,19 @@ describe("what a journal took", () => {
         },
       ],
     });
+  });
+
+  it("is read without a look at its violations where only totals are asked for", () => {
+    const journal = openJournal();
+    journal.write(createBatch([createChange([createLayerRow(4, createViolationRow("/a"), createViolationRow("/b"))])]));
+    journal.close();
+    const prepared = vi.spyOn(DatabaseSync.prototype, "prepare");
+    const again = createSqliteJournal({ path, maxBytes: 2 ** 24 })("totals");
+    opened.push(again);
+    const read = prepared.mock.calls.map(([sql]) => sql).filter((sql) => sql.startsWith("SELECT"));
+    prepared.mockRestore();
+    expect(again.recovered?.reports[0]?.layers).toMatchObject([{ seq: 4, totals: { occurrences: 6 }, violations: [] }]);
+    expect(read).toEqual(["SELECT * FROM life", "SELECT * FROM report", "SELECT * FROM layer"]);
   });
 
   it("holds the newest row of each violation and pod", () => {
