@@ -177,17 +177,6 @@ describeReal("OpenReports", () => {
       await waitForCopies(publisher, ([copy]) => copy?.results.length === 160);
     });
 
-    test("a large report of 300 violations is listed whole where a user asks for it", async () => {
-      await store(createReport(namespace, "large", 300));
-      const { publisher } = publish();
-      await waitForCopies(publisher, ({ length }) => length === 1);
-      const patch = '{"configuration":{"limits":{"maxResults":1000}}}';
-      await cluster.kubectl(["patch", "reps", "-n", namespace, "kubearmor-large", "--type=merge", "-p", patch]);
-      const [copy] = await waitForCopies(publisher, ([first]) => first?.results.length === 300);
-      const [report] = await listReports(cluster);
-      expect(toCopied(copy as OpenReport)).toEqual(toExpectedCopy(report as Report));
-    });
-
     test("a deleted copy comes back, labels and annotations of others stay", async () => {
       await store(createReport(namespace, "p", 1));
       const { publisher } = publish();
