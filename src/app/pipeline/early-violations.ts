@@ -35,7 +35,9 @@ export class EarlyViolations implements ControllerObserver {
   }
 
   *onTaking(ledger: Ledger): Steps {
-    this.#parts.counters.joined += yield* resolveEarlyEntries(ledger, this.names);
+    // Not in one statement: that would read the counter before the steps.
+    const joined = yield* resolveEarlyEntries(ledger, this.names);
+    this.#parts.counters.joined += joined;
   }
 
   onAdopted(ledger: Ledger): void {

@@ -166,7 +166,8 @@ export class ShardCounts implements AlertListener {
         yield;
         visits = 0;
       }
-      this.counters.joined += yield* resolveEarlyEntries(ledger, this.#names);
+      const joined = yield* resolveEarlyEntries(ledger, this.#names);
+      this.counters.joined += joined;
       this.#aggregator.detach(key);
       const report = yield* drainReport(ledger);
       if (report) reports.push(report);
