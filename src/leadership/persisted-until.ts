@@ -75,6 +75,8 @@ export class PersistedUntil implements ControllerObserver {
     const since = new Map<string, number>();
     let oldestMs = nowMs;
     for (const [key, ledger] of ledgers) {
+      // A gap that the ledger gets in a later step is in no report yet.
+      ledger.gaps.addDeclared();
       if (!ledger.write.isNeeded && !ledger.write.isInFlight) continue;
       since.set(key, this.#since.get(key) ?? this.#lookedMs);
       oldestMs = Math.min(oldestMs, this.#findSinceMs(key));
