@@ -195,6 +195,7 @@ export class Aggregator {
   detach(key: string): void {
     const ledger = this.ledgers.get(key);
     if (!ledger) return;
+    this.gaps.endReport(ledger);
     this.ledgers.delete(key);
     this.#shares.remove(ledger.namespace);
     if (this.#isJournaled) this.removed.set(key, undefined);

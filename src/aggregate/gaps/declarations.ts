@@ -47,10 +47,16 @@ export class Declarations {
     this.#added.set(ledger, this.#count);
   }
 
+  /** Records that a report is given away: later declarations concern the one that gets its counts. */
+  end(ledger: Ledger): void {
+    this.addTo(ledger);
+    this.#added.set(ledger, Number.POSITIVE_INFINITY);
+  }
+
   /** Adds to a report the declarations that it lacks. */
   addTo(ledger: Ledger): void {
     const added = this.#added.get(ledger) ?? this.#count;
-    if (added === this.#count) return;
+    if (added >= this.#count) return;
     this.#added.set(ledger, this.#count);
     for (const declaration of this.#recent.slice(Math.max(0, added - this.#before))) {
       const urgency = declaration(ledger);

@@ -130,6 +130,11 @@ export class ReportGaps {
     this.#declarations.addTo(ledger);
   }
 
+  /** Adds to a report what is being declared in all of them, and nothing later: it is given away. */
+  endReport(ledger: Ledger): void {
+    this.#declarations.end(ledger);
+  }
+
   /** Adds to all reports now what is being declared in them. */
   addDeclaredToAll(): void {
     for (const ledger of this.#ledgers.values()) this.addDeclared(ledger);

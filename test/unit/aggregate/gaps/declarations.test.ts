@@ -88,6 +88,25 @@ it("a report that begins after the gap does not have it, and one that a shutdown
   expect(aggregator.ledgers.get(keys.at(-1) ?? "")?.counts.all.gaps).toBe(1);
 });
 
+it("what is declared while counts of a gone namespace move is in the cluster report once", () => {
+  const { aggregator, keys, step } = setUp(REPORTS);
+  const key = keys.at(-1) ?? "";
+  const namespace = aggregator.ledgers.get(key)?.namespace ?? "";
+  for (let i = 0; i < 100; i++) {
+    const resource = { Operation: "File", Resource: `/x/${toLetters(i)}` };
+    aggregator.add(violation(alert({ NamespaceName: namespace, OwnerNamespace: namespace, ...resource })));
+  }
+  const moving = aggregator.moveToCluster(key);
+  moving.next();
+  aggregator.gaps.addGap("StreamDown", START_US);
+  aggregator.gaps.addRejected(undefined, START_US);
+  aggregator.gaps.reportRejections();
+  runAtOnce(moving);
+  while (step());
+  const all = [...aggregator.ledgers.values()].at(-1)?.counts.all;
+  expect(all).toMatchObject({ occurrences: 101, gaps: 1, rejected: 1 });
+});
+
 it("any order of declarations, steps, writes and moves ends as without steps", () => {
   const action = fc.record({
     kind: fc.constantFrom("begin", "end", "stall", "reject", "rejectOne", "touch", "step", "write", "move", "count"),
