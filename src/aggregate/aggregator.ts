@@ -13,6 +13,7 @@ import type { EpochUs } from "../lib/time.ts";
 import { absorbCounts, type DrainedCounts, moveNamespace } from "./absorb-counts.ts";
 import { AggregateStats } from "./aggregate-stats.ts";
 import { SetNumbers } from "./counts/set-numbers.ts";
+import { emptyTotals, mergeTotals } from "./counts/totals.ts";
 import { MutedSubjects } from "./gaps/muted-subjects.ts";
 import { ReportGaps } from "./gaps/report-gaps.ts";
 import type { Urgency } from "./gaps/urgency.ts";
@@ -159,24 +160,34 @@ export class Aggregator {
     const from = this.ledgers.get(key);
     if (!from || from.namespace === undefined) return;
     const { namespace, policyName } = from;
+    const { lastUs } = from.counts.all;
     this.detach(key);
-    if (from.counts.unwritten === 0) {
-      yield* from.transfer.drainInSteps(() => {});
-      return;
-    }
     const clusterKey = reportKey(undefined, policyName);
     const isNewReport = !this.ledgers.has(clusterKey);
-    const to = this.ledger(undefined, policyName);
-    this.gaps.addDeclared(to);
-    to.policy.recover(from.policy.facts(), from.counts.all.lastUs);
-    if (this.#isJournaled) this.removed.set(key, to);
+    let to: Ledger | undefined;
     let isNew = false;
+    let waiting = emptyTotals();
     yield* from.transfer.drainInSteps((totals, entries) => {
+      waiting = mergeTotals(waiting, totals);
+      if (!to && waiting.occurrences === 0) return;
+      to ??= this.#beginMove(key, from, Math.max(lastUs, waiting.lastUs));
+      const { entries: known } = to;
       const counts = entries.map((counted) => moveNamespace(counted, namespace));
-      isNew ||= counts.some(({ key }) => !to.entries.has(key));
-      to.transfer.absorb({ ...totals, gaps: Math.max(0, totals.gaps - to.counts.all.gaps) }, counts);
+      isNew ||= counts.some(({ key }) => !known.has(key));
+      to.transfer.absorb({ ...waiting, gaps: Math.max(0, waiting.gaps - to.counts.all.gaps) }, counts);
+      waiting = emptyTotals();
     });
-    this.#onDirty(clusterKey, isNewReport ? "new_report" : isNew ? "new_violation" : "counters");
+    if (to) this.#onDirty(clusterKey, isNewReport ? "new_report" : isNew ? "new_violation" : "counters");
+  }
+
+  /** Returns the cluster report that the counts of a detached ledger go to. */
+  #beginMove(key: string, from: Ledger, lastUs: EpochUs): Ledger {
+    const to = this.ledger(undefined, from.policyName);
+    this.gaps.addDeclared(to);
+    to.policy.recover(from.policy.facts(), lastUs);
+    // Where the journal has forgotten the rows since, it may have those of another report in their place.
+    if (this.removed.has(key)) this.removed.set(key, to);
+    return to;
   }
 
   /**

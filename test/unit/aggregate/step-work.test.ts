@@ -240,6 +240,20 @@ it.each([
   expect([cluster?.entries.size ?? 0, cluster?.counts.unwritten ?? 0]).toEqual([moved, moved]);
 });
 
+it("an alert of a kind that a stored report of a gone namespace has counts between the steps of the move", () => {
+  const { aggregator, send } = createBed({ maxCells: 2 * HELD, maxBytes: 100_000_000 });
+  const kinds = 100;
+  for (let i = 0; i < kinds; i++) send(toAlert(i, 3));
+  const [[key, ledger]] = [...aggregator.ledgers] as [[string, Ledger]];
+  ledger.write.take();
+  ledger.write.commit();
+  const steps = aggregator.moveToCluster(key);
+  steps.next();
+  for (let i = 0; i < kinds; i++) send(toAlert(i, 3), { UpdatedTime: formatTimeAt(kinds + i) });
+  runAtOnce(steps);
+  expect([...aggregator.ledgers.values()].reduce((sum, { counts }) => sum + counts.unwritten, 0)).toBe(kinds);
+});
+
 it("counts of cells are taken in steps, ahead of a write and where a report begins again", () => {
   const { aggregator, send } = createBed({ maxCells: 2 * HELD, maxBytes: 100_000_000 });
   for (let i = 0; i < HELD; i++) send(toAlert(i, 3));
