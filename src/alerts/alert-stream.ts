@@ -5,8 +5,9 @@
 // Invariant: the stream is never paused, because KubeArmor drops alerts while it waits for us; and it ends exactly once.
 //
 // Messages are gathered while the event loop reads, and handled together at the end of its turn, or when there are
-// MAX_GATHERED: one turn may read 2 MiB from a socket (32 reads of 64 KiB). When a stream ends with an error, @grpc/grpc-js drops what it has
-// received and not yet handed over: at most the rest of one HTTP/2 frame. The gap that the end declares covers it.
+// MAX_GATHERED: one turn may read 2 MiB from a socket (32 reads of 64 KiB). When a stream ends with an error,
+// @grpc/grpc-js drops what it has received and not yet handed over: at most the rest of one HTTP/2 frame. The gap that
+// the end declares covers it.
 
 import { status } from "@grpc/grpc-js";
 import type { Clock } from "../lib/clock.ts";
@@ -78,10 +79,9 @@ export function createAlertStream(options: AlertStreamOptions, clock: Clock, cha
 
       client.watchAlerts({
         onMessage(bytes) {
-          const { length } = gathered;
-          gathered.push(bytes);
-          if (length + 1 === MAX_GATHERED) return handOver();
-          if (length > 0) return;
+          const count = gathered.push(bytes);
+          if (count === MAX_GATHERED) handOver();
+          if (count > 1) return;
           lastReadMs = clock.nowMs();
           void clock.turn().then(handOver);
         },
