@@ -63,7 +63,7 @@ export function isEmpty(totals: Totals): boolean {
   return occurrences + gaps + throttleNotices + rejected + withoutDetails + coverageGaps.length === 0;
 }
 
-/** What tells a set of counts from the same set later: counts only grow, and a list of gaps is never changed in place. */
+/** Detects a change of a set of counts: counts only grow, and a list of gaps is never changed in place. */
 export class TotalsMark {
   #sum = 0;
   #coverageGaps: readonly CoverageGap[] = NO_GAPS;

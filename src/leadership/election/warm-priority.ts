@@ -25,7 +25,7 @@ export class WarmPriority {
   readonly #watchMs: number;
   /** Tries in a row in which the Lease was free. */
   #tries = 0;
-  /** True when the Lease was unchanged or unreadable for so long that no other replica can want it. */
+  /** True when the Lease was unchanged or unreadable for so long that any other replica would have taken it. */
   #isLongWatched = false;
   #cancelWatch: (() => void) | undefined;
 
