@@ -16,6 +16,7 @@ import type { ApiErrorCode } from "../src/kube/api-error.ts";
 import { formatDuration, formatSize } from "../src/lib/quantity.ts";
 import type { PublishResult } from "../src/sinks/openreports/publish-result.ts";
 import type { WriteResult } from "../src/sinks/report-sink.ts";
+import { getMetricType } from "../src/telemetry/metric-definition.ts";
 import { buildInfoDefinition, metricGroups, writeDurationDefinition } from "../src/telemetry/metric-list.ts";
 import { scaleMetrics } from "../src/telemetry/scale-metrics.ts";
 import { buildValuesSchema } from "./chart-schema.ts";
@@ -212,8 +213,8 @@ const VALUE_LISTS: Readonly<Record<string, string>> = {
 export function renderMetricsPage(): string {
   const scale = { title: "Several processes (only where scale is used)", metrics: scaleMetrics };
   const groups = [...metricGroups, scale].map(({ title, metrics }) => {
-    const rows = metrics.map(({ name, type, labels = [], help }) => {
-      return [formatCode(name), type, labels.map(formatCode).join(", "), help];
+    const rows = metrics.map(({ name, labels = [], help }) => {
+      return [formatCode(name), getMetricType(name), labels.map(formatCode).join(", "), help];
     });
     if (title === "Report writes") {
       rows.push([formatCode(writeDurationDefinition.name), "histogram", "", writeDurationDefinition.help]);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// The definition of a metric: name, type, help, labels and the function that reads its value at a scrape.
+// The definition of a metric: name, help, labels and the function that reads its value at a scrape.
 
 import type { Counts, MetricsSource } from "./metrics-source.ts";
 
@@ -11,16 +11,15 @@ export interface Sample {
   value: number;
 }
 
-/** A counter or gauge that is read at scrape time. */
+/** A counter or gauge that is read at scrape time; a name that ends in `_total` is a counter's. */
 export interface MetricDefinition {
   name: string;
-  type: "counter" | "gauge";
   help: string;
   labels?: readonly string[];
-  read: (source: MetricsSource) => number | Sample[];
+  /** Returns counts for a metric with one label, by its values. */
+  read: (source: MetricsSource) => number | Counts | Sample[];
 }
 
-/** Returns one sample for each count, with its key as the value of `label`. */
-export function toSamples(label: string, counts: Counts): Sample[] {
-  return Object.entries(counts).map(([key, value]) => ({ labels: { [label]: key }, value }));
+export function getMetricType(name: string): "counter" | "gauge" {
+  return name.endsWith("_total") ? "counter" : "gauge";
 }

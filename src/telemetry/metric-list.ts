@@ -8,8 +8,8 @@
 import type { BufferUse } from "../lib/collections/buffer-use.ts";
 import { contextMetrics } from "./context-metrics.ts";
 import { journalMetrics } from "./journal-metrics.ts";
-import { type MetricDefinition, type Sample, toSamples } from "./metric-definition.ts";
-import type { MetricsSource } from "./metrics-source.ts";
+import type { MetricDefinition } from "./metric-definition.ts";
+import type { Counts, MetricsSource } from "./metrics-source.ts";
 import { openReportMetrics } from "./openreport-metrics.ts";
 import { streamMetrics } from "./stream-metrics.ts";
 
@@ -18,44 +18,37 @@ const MS_PER_SECOND = 1000;
 const alerts: MetricDefinition[] = [
   {
     name: "policy_violation_alerts_received_total",
-    type: "counter",
     help: "Received messages: the sum of counted, duplicate, throttle notices and rejected.",
     read: (source) => source.counters().received,
   },
   {
     name: "policy_violation_alerts_counted_total",
-    type: "counter",
     help: "Alerts that became an occurrence of a violation.",
     read: (source) => source.counters().counted,
   },
   {
     name: "policy_violation_alerts_duplicate_total",
-    type: "counter",
     help: "Alerts that were delivered before and not counted again.",
     read: (source) => source.counters().duplicates,
   },
   {
     name: "policy_violation_throttle_notices_total",
-    type: "counter",
     help: "Notices that KubeArmor throttled a container's alerts; the real numbers are higher.",
     read: (source) => source.counters().throttleNotices,
   },
   {
     name: "policy_violation_alerts_rejected_total",
-    type: "counter",
     help: "Input that could not be counted as a violation, by reason.",
     labels: ["reason"],
-    read: (source) => toSamples("reason", source.counters().rejected),
+    read: (source) => source.counters().rejected,
   },
   {
     name: "policy_violation_redactions_shortened_total",
-    type: "counter",
     help: "Texts of alerts masked from their second word on, because searching them for secrets took too much work.",
     read: (source) => source.counters().shortened,
   },
   {
     name: "policy_violation_alerts_without_details_total",
-    type: "counter",
     help: "Alerts counted without details, because a memory bound was reached and no violation could be evicted.",
     read: (source) => source.held().withoutDetails,
   },
@@ -64,7 +57,6 @@ const alerts: MetricDefinition[] = [
 const violations: MetricDefinition[] = [
   {
     name: "policy_violation_occurrences_total",
-    type: "counter",
     help: "Occurrences by report and outcome, as persisted in reports; a restart does not reset them.",
     labels: ["resource_namespace", "policy", "severity", "outcome"],
     read: (source) =>
@@ -76,7 +68,6 @@ const violations: MetricDefinition[] = [
   },
   {
     name: "policy_violation_last_seen_timestamp_seconds",
-    type: "gauge",
     help: "Time of the newest violation of a report, in seconds since the epoch.",
     labels: ["resource_namespace", "policy", "severity"],
     read: (source) =>
@@ -84,7 +75,6 @@ const violations: MetricDefinition[] = [
   },
   {
     name: "policy_violation_other_reports",
-    type: "gauge",
     help: "Reports without series of their own, beyond metrics.maxReportSeries; their sum is under _other.",
     read: (source) => source.reports().others,
   },
@@ -93,88 +83,71 @@ const violations: MetricDefinition[] = [
 const held: MetricDefinition[] = [
   {
     name: "policy_violation_unwritten_occurrences",
-    type: "gauge",
     help: "Counted occurrences that are not persisted in a report yet.",
     read: (source) => source.held().unwrittenOccurrences,
   },
   {
     name: "policy_violation_violations_held",
-    type: "gauge",
     help: "Distinct violations in memory.",
     read: (source) => source.held().violations,
   },
-  {
-    name: "policy_violation_reports_held",
-    type: "gauge",
-    help: "Reports in memory.",
-    read: (source) => source.held().reports,
-  },
+  { name: "policy_violation_reports_held", help: "Reports in memory.", read: (source) => source.held().reports },
   {
     name: "policy_violation_held_bytes",
-    type: "gauge",
     help: "Estimated heap size of the violations in memory; bounded by memory.limitBytes.",
     read: (source) => source.held().bytes,
   },
   {
     name: "policy_violation_rendered_violations_bytes",
-    type: "gauge",
     help: "Estimated heap size of the rendered violations kept for the next write of their report; at most 8 MiB.",
     read: (source) => source.held().renderedBytes,
   },
   {
     name: "policy_violation_violations_evicted_total",
-    type: "counter",
     help: "Violations evicted from memory; their counts stay in the reports.",
     read: (source) => source.held().forgotten,
   },
   {
     name: "policy_violation_names_held",
-    type: "gauge",
     help: "Owners of pods and names of containers in memory, for alerts that lack them.",
     read: (source) => source.held().names,
   },
   {
     name: "policy_violation_names_evicted_total",
-    type: "counter",
     help: "Owners and container names evicted from memory; later alerts without them are counted without a name.",
     read: (source) => source.held().namesEvicted,
   },
   {
     name: "policy_violation_violations_joined_total",
-    type: "counter",
     help: "Violations that joined others once the owner of their pod or the name of their container was known.",
     read: (source) => source.held().joined,
   },
   {
     name: "policy_violation_buffer_entries",
-    type: "gauge",
     help: "Entries of buffers with a fixed bound, by buffer.",
     labels: ["buffer"],
     read: (source) => readBuffers(source, "size"),
   },
   {
     name: "policy_violation_buffer_overflows_total",
-    type: "counter",
     help: "Additions that found no room in a buffer with a fixed bound, by buffer.",
     labels: ["buffer"],
     read: (source) => readBuffers(source, "overflows"),
   },
 ];
 
-function readBuffers(source: MetricsSource, of: keyof BufferUse): Sample[] {
-  return Object.entries(source.buffers()).map(([buffer, use]) => ({ labels: { buffer }, value: use[of] }));
+function readBuffers(source: MetricsSource, of: keyof BufferUse): Counts {
+  return Object.fromEntries(Object.entries(source.buffers()).map(([buffer, use]) => [buffer, use[of]]));
 }
 
 const retention: MetricDefinition[] = [
   {
     name: "policy_violation_violations_expired_total",
-    type: "counter",
     help: "Violations that left their reports because they were not seen for reports.retentionMs.",
     read: (source) => source.held().expired,
   },
   {
     name: "policy_violation_reports_removed_total",
-    type: "counter",
     help: "Reports deleted because nothing in them was seen for reports.retentionMs.",
     read: (source) => source.writes().removed,
   },
@@ -183,14 +156,12 @@ const retention: MetricDefinition[] = [
 const writes: MetricDefinition[] = [
   {
     name: "policy_violation_report_writes_total",
-    type: "counter",
     help: "Attempts to write a report, by result.",
     labels: ["result"],
-    read: (source) => toSamples("result", source.writes().results),
+    read: (source) => source.writes().results,
   },
   {
     name: "policy_violation_reports_queued",
-    type: "gauge",
     help: "Changed reports that wait to be written.",
     read: (source) => source.writes().queued,
   },
@@ -199,7 +170,6 @@ const writes: MetricDefinition[] = [
 const kubernetes: MetricDefinition[] = [
   {
     name: "policy_violation_api_requests_total",
-    type: "counter",
     help: "Requests to the Kubernetes API, by HTTP method and outcome: OK or the kind of error.",
     labels: ["verb", "code"],
     read: (source) =>
@@ -207,60 +177,51 @@ const kubernetes: MetricDefinition[] = [
   },
   {
     name: "policy_violation_api_retries_total",
-    type: "counter",
     help: "Requests to the Kubernetes API that were made again after a failure.",
     read: (source) => source.api().retries,
   },
   {
     name: "policy_violation_events_sent_total",
-    type: "counter",
     help: "Kubernetes Events created or updated.",
     read: (source) => source.events().sent,
   },
   {
     name: "policy_violation_events_suppressed_total",
-    type: "counter",
     help: "Occurrences suppressed without an Event, by reason.",
     labels: ["reason"],
-    read: (source) => toSamples("reason", source.events().suppressed),
+    read: (source) => source.events().suppressed,
   },
   {
     name: "policy_violation_events_lost_total",
-    type: "counter",
     help: "Occurrences dropped before an Event could be sent, by reason.",
     labels: ["reason"],
-    read: (source) => toSamples("reason", source.events().lost),
+    read: (source) => source.events().lost,
   },
 ];
 
 const standby: MetricDefinition[] = [
   {
     name: "policy_violation_leader",
-    type: "gauge",
     help: "1 while this replica is the leader, or an owner with a part of the reports; 0 in a standby and in a reader.",
     read: (source) => Number(source.isLeader()),
   },
   {
     name: "policy_violation_standby_ready",
-    type: "gauge",
     help: "1 while this replica is a standby that could take over without a gap, else 0.",
     read: (source) => Number(source.standby().isCaughtUp),
   },
   {
     name: "policy_violation_standby_alerts_held",
-    type: "gauge",
     help: "Counted alerts that this standby keeps because they are not persisted in a report yet.",
     read: (source) => source.standby().held,
   },
   {
     name: "policy_violation_standby_alerts_already_reported_total",
-    type: "counter",
     help: "Counted alerts that this standby released because the leader persisted them in its reports.",
     read: (source) => source.standby().shown,
   },
   {
     name: "policy_violation_standby_alerts_evicted_total",
-    type: "counter",
     help: "Counted alerts that this standby evicted at a bound (standby.maxAlerts, standby.maxViolations).",
     read: (source) => source.standby().forgotten,
   },

@@ -5,7 +5,7 @@
 // Invariant: nothing global; counters and gauges are read at the scrape, so that alerts pay for none of it.
 
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "@prometheus-io/client";
-import type { MetricDefinition } from "./metric-definition.ts";
+import { getMetricType, type MetricDefinition, type Sample } from "./metric-definition.ts";
 import { buildInfoDefinition, metricGroups, writeDurationDefinition } from "./metric-list.ts";
 import type { MetricsSource } from "./metrics-source.ts";
 import { scaleMetrics } from "./scale-metrics.ts";
@@ -29,32 +29,25 @@ export interface MetricsOptions {
   processMetrics?: boolean;
 }
 
-function register(definition: MetricDefinition, source: MetricsSource, registry: Registry): void {
-  const { name, help, labels = [], read } = definition;
-  const config = { name, help, labelNames: [...labels], registers: [registry] };
-  const samples = () => {
-    const got = read(source);
-    return typeof got === "number" ? [{ labels: {}, value: got }] : got;
-  };
-  if (definition.type === "gauge") {
-    new Gauge({
-      ...config,
-      collect() {
-        // Drops series that are no longer exported.
-        this.reset();
-        for (const { labels: at, value } of samples()) this.set(at, value);
-      },
-    });
-    return;
-  }
-  new Counter({
-    ...config,
-    collect() {
-      // The library only adds to a counter; this value is a total that is kept elsewhere.
+function register(
+  { name, help, labels = [], read }: MetricDefinition,
+  source: MetricsSource,
+  registry: Registry,
+): void {
+  const Metric = getMetricType(name) === "counter" ? Counter : Gauge;
+  new Metric({
+    ...{ name, help, labelNames: [...labels], registers: [registry] },
+    collect(this: Pick<Gauge<string>, "reset" | "inc">) {
+      // The library only adds to a counter; this value is a total that is kept elsewhere. Drops series that are gone.
       this.reset();
-      for (const { labels: at, value } of samples()) this.inc(at, value);
+      for (const { labels: at, value } of toSamples(read(source), labels[0])) this.inc(at, value);
     },
   });
+}
+
+function toSamples(read: ReturnType<MetricDefinition["read"]>, label = ""): Sample[] {
+  if (typeof read === "number") return [{ labels: {}, value: read }];
+  return Array.isArray(read) ? read : Object.entries(read).map(([key, value]) => ({ labels: { [label]: key }, value }));
 }
 
 /** Builds the registry; every series with labels that are known in advance exists from the first scrape. */

@@ -3,7 +3,7 @@
 
 // The metrics of several processes over a stream; exported only where scale is used.
 
-import { type MetricDefinition, toSamples } from "./metric-definition.ts";
+import type { MetricDefinition } from "./metric-definition.ts";
 import type { ScaleNumbers } from "./metrics-source.ts";
 
 function read(number: (numbers: ScaleNumbers) => number): MetricDefinition["read"] {
@@ -13,57 +13,48 @@ function read(number: (numbers: ScaleNumbers) => number): MetricDefinition["read
 export const scaleMetrics: MetricDefinition[] = [
   {
     name: "policy_violation_scale_parts_held",
-    type: "gauge",
     help: "Shards of nodes that this reader holds, or partitions of reports that this owner holds.",
     read: read(({ held }) => held),
   },
   {
     name: "policy_violation_scale_replicas",
-    type: "gauge",
     help: "Replicas of this kind (readers or owners) that are alive, as this one sees it.",
     read: read(({ replicas }) => replicas),
   },
   {
     name: "policy_violation_scale_stream_up",
-    type: "gauge",
     help: "1 while the NATS stream can be used.",
     read: read(({ isStreamUp }) => (isStreamUp ? 1 : 0)),
   },
   {
     name: "policy_violation_scale_messages_total",
-    type: "counter",
     help: "Messages published (reader) or read (owner).",
     read: read(({ messages }) => messages),
   },
   {
     name: "policy_violation_scale_publish_retries_total",
-    type: "counter",
     help: "Publications that were not acknowledged and sent again.",
     read: read(({ retries }) => retries),
   },
   {
     name: "policy_violation_scale_occurrences_total",
-    type: "counter",
     help: "Occurrences published (reader) or added to reports (owner).",
     read: read(({ occurrences }) => occurrences),
   },
   {
     name: "policy_violation_scale_lost_occurrences_total",
-    type: "counter",
     help: "Upper bound of the occurrences missing in the stream, declared as gaps of kind TransportLost.",
     read: read(({ lost }) => lost),
   },
   {
     name: "policy_violation_scale_dropped_occurrences_total",
-    type: "counter",
     help: "Occurrences dropped: beyond the bound on reports (owner), or of shards that another reader holds (reader).",
     read: read(({ dropped }) => dropped),
   },
   {
     name: "policy_violation_scale_messages_skipped_total",
-    type: "counter",
     help: "Messages that were not counted, by reason.",
     labels: ["reason"],
-    read: ({ scale }) => toSamples("reason", scale?.().skipped ?? {}),
+    read: ({ scale }) => scale?.().skipped ?? {},
   },
 ];
