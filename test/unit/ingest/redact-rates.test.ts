@@ -29,6 +29,7 @@ function readForms(file: string): [line: string, secret: string][] {
 const FORMS: [name: string, forms: [line: string, secret: string][], atMost: number][] = [
   ["the first list", readForms("secrets-common.jsonl"), 0],
   ["the list from manuals", readForms("secrets-manuals.jsonl"), 3],
+  ["the list of 295 programs", readForms("secrets-programs.jsonl"), 8],
 ];
 
 /** Secrets in the lines of a list, or parts of them, of which none may be left. */
@@ -75,6 +76,7 @@ describe("of ordinary lines", () => {
     ["the list of rarer tools", readRows("ordinary-3.txt")],
     ["the list of options like those of secrets", readRows("ordinary-4.txt")],
     ["the list written before the rules were read", readRows("ordinary-5.txt")],
+    ["the list of everyday programs", readRows("ordinary-6.txt")],
     ["the list of lines like those that people type", readRows("ordinary-typed.txt")],
   ])("in %s none is changed", (_what, lines) => {
     const changed = lines.filter((line) => redact(line) !== line);

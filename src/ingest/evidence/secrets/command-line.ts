@@ -50,7 +50,7 @@ function markOption(marks: Marks, words: readonly Word[], at: number, classify: 
   const password = /^--(?:[a-z]+-)?auth$/.test(text) ? /^[\w.-]+:(?=[^/\s]{3})/.exec(value)?.[0] : undefined;
   if (password) marks.hide(next.start + password.length, end);
   // `--password user=x`: another name with its own value.
-  if (/^[^\s=:]+[:=]$/.test(value)) return;
+  if (/^[^\s=:]+[:=]$/.test(value) && !looksRandom(value)) return;
   const isNamed = isNameOfOne(text) && (isNameValue(text, value) || isCount(value));
   const isStrong = strength === "strong" && !isNamed;
   if (isStrong || looksRandom(value)) marks.hide(next.start, end);
@@ -127,24 +127,40 @@ function isNameOfSecret(words: readonly Word[], option: string): boolean {
   return commands !== undefined && words.some(({ text }) => commands.test(text));
 }
 
+/** `SMBPass`, `dbpassword`: one word, of which the last part is a secret. */
+const COMPOUND = /[a-z](?:pass|passwd|password|secret)$/i;
+
 /** `set aws_secret_access_key x`, `requirepass x`, `password x`. */
 function markBareName(marks: Marks, words: readonly Word[], at: number, classify: Classify): void {
   const { text } = words[at] as Word;
   const next = words[at + 1];
-  if (!next || next.isSeparator || next.text.startsWith("-") || text.startsWith("-")) return;
+  if (!next || next.isSeparator || text.startsWith("-")) return;
+  const option = splitName(text).length > 1 ? /^(?:-v|--value)(?:=|$)/ : /^--value(?:=|$)/;
+  if (option.test(next.text) && classify(text.slice(-100)) === "strong") markValueOption(marks, words, at + 1);
+  if (next.text.startsWith("-")) return;
   const name = (text.split(/[/:=]/).at(-1) as string).toLowerCase();
   if (!BARE_NAMES.has(name) && classify(text.slice(-100)) !== "strong") return;
   if (marks.text[next.start] === "=" || marks.text[next.start] === ">") return;
   const end = marks.valueEnd(next.start, ";");
   const value = marks.text.slice(next.start, end);
   if (isHarmless(value) || value === "PROMPT") return;
-  const isNamed = BARE_NAMES.has(name) || (isSetting(words, at) && splitName(text).length > 1) || text === "_auth";
+  const isCompound = splitName(text).length > 1 || COMPOUND.test(text);
+  const isNamed = BARE_NAMES.has(name) || (isSetting(words, at) && isCompound) || text === "_auth";
   if (isNamed || (looksRandom(value) && !value.includes("="))) marks.hide(next.start, end);
+}
+
+/** `--value x`, `--value=x`, `-v x` behind the name of a secret. */
+function markValueOption(marks: Marks, words: readonly Word[], at: number): void {
+  const { start, end, text } = words[at] as Word;
+  const equals = text.indexOf("=");
+  const next = words[at + 1];
+  if (equals > 0) marks.hide(start + marks.text.slice(start, end).indexOf("=") + 1, end);
+  else if (next && !next.isSeparator) hideBare(marks, next);
 }
 
 function isSetting(words: readonly Word[], at: number): boolean {
   for (let before = Math.max(0, at - 6); before < at; before++) {
-    if (/^(?:set|put|write|config|configure|login|add)$/i.test((words[before] as Word).text)) return true;
+    if (/^(?:set|put|write|config|configure|login|add|mod|modify)$/i.test((words[before] as Word).text)) return true;
   }
   return false;
 }

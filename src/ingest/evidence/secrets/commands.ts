@@ -24,10 +24,12 @@ curl: -u: --user: -U: --proxy-user: -E: --cert: --pass --oauth2-bearer -b --cook
 wget aria2c: --http-passwd --rpc-secret
 http https xh xhs: -a: --auth: -A
 ab: -A: -P:
+cpuminer minerd: -O: --userpass:
 docker podman nerdctl buildah skopeo crane oras regctl helm cf ibmcloud oc lego img: after login -p --password
 skopeo buildah crictl flux ctr podman: --creds: --src-creds: --dest-creds: --auth
 ctr: -u: --user:
-couchbase-cli cbbackupmgr cbq youtube-dl yt-dlp veracrypt truecrypt steghide mycli mydumper myloader oras rabbitmqadmin elasticsearch-users airflow beeline twine poetry pdm ncftpput ncftpget ncftpls cqlsh cypher-shell rdesktop evil-winrm crackmapexec netexec nxc hydra medusa wfuzz xmrig cpuminer az: -p
+couchbase-cli cbbackupmgr cbq youtube-dl yt-dlp veracrypt truecrypt steghide mycli mydumper myloader oras rabbitmqadmin elasticsearch-users airflow beeline twine poetry pdm ncftpput ncftpget ncftpls cqlsh cypher-shell rdesktop evil-winrm crackmapexec netexec nxc hydra medusa wfuzz xmrig cpuminer az kopia mcrcon rcon rcon-cli: -p
+crackmapexec netexec nxc evil-winrm: -H
 docker: after swarm --token
 redis-benchmark valkey-benchmark: -a
 smbmap: -p
@@ -42,7 +44,7 @@ openssl: -k -K -hmac -macopt: -pass pass: -passin pass: -passout pass: -passwd p
 java: -auth: -secret
 splunk: -auth: -secret
 lftp: -u,
-smbclient rpcclient winexe smbget smbmap wmiexec net: -U%
+smbclient rpcclient winexe smbget smbmap wmiexec wmic net: -U%
 smbclient: | //* $
 transmission-remote: -n:
 ejabberdctl prosodyctl: register * * $ | change_password * * $
@@ -65,7 +67,7 @@ useradd usermod adduser: -p
 snmpget snmpwalk snmpset snmpgetnext snmpbulkwalk snmpbulkget snmptrap snmpstatus snmptable: -c -A -X
 vault bao: login $ | unwrap $ | operator unseal $ | operator generate-root $ | operator rekey $ | token renew $ | token revoke $ | token lookup $ | token capabilities $ | kv put * = | kv patch * = | after create -id
 nomad: var put * =
-fly flyctl heroku: secrets set = | secrets import = | config:set =
+fly flyctl heroku doppler: secrets set = | secrets import = | config:set =
 consul: kv put * $ | acl set-agent-token * $
 kubectl oc: after secret --from-literal=
 etcdctl: --user: | user add : | user passwd :
@@ -98,7 +100,7 @@ ssh-keygen: -N -P
 qpdf: --encrypt$ | --encrypt * $
 vncviewer x11vnc: -passwd
 sendemail sendEmail: -xp
-impacket-psexec: -hashes
+impacket-psexec impacket-wmiexec impacket-smbexec impacket-secretsdump psexec.py wmiexec.py smbexec.py atexec.py dcomexec.py secretsdump.py mssqlclient.py getTGT.py GetUserSPNs.py GetNPUsers.py lookupsid.py ticketer.py: -hashes -aesKey -nthash
 wrangler netlify: --auth after secret --value
 aws: --secret-string --token-code after put-parameter --value
 az: after secret --value
@@ -121,18 +123,37 @@ drone: after secret --data
 jenkins-cli: -auth:
 http https xh xhs: after bearer -a --auth
 chamber: write * * $
-conjur: after set -v
+conjur: after set -v after login -p
 radtest: * $
-knife: -P -P+
+knife: -P
 zerotier-cli: -T+
 frpc: -t
 powershell pwsh: convertto-securestring $
 elasticsearch-reset-password: -p
+flyctl: -t
+cf: auth * $
+caddy: --plaintext
+mimirtool cortextool: --key
+emqx emqx_ctl: admins passwd * $ | admins add * $
+zkCli.sh zkcli: addauth digest :
+shodan: init $
+cloudflared: service install $
+microk8s: join $
+vmrun: -gp -vp
+filebrowser: users add * $
+bitcoin-cli litecoin-cli dogecoin-cli: walletpassphrase $ | encryptwallet $ | walletpassphrasechange $ | walletpassphrasechange * $
+mattermost mmctl: user password * $
+doveadm: after pw -p
+jwt jwt-cli: -S
+oathtool: ...$
+steamcmd: +login * $
+vsql: -w
+bteq: .logon $
 `;
 
 /** Programs that read a secret from standard input; a shell's command line may show it. */
 export const STDIN_READERS = new Set(
-  "su pass passwd chpasswd cryptsetup kinit gpg openssl docker podman nerdctl helm skopeo buildah crane oras gh glab gcloud vault npm kadmin cf fly flyctl wrangler htpasswd restic borg sudo smbpasswd pdbedit vncpasswd elasticsearch-reset-password realm adcli openvpn bao etcdctl ssh-add".split(
+  "su pass passwd chpasswd cryptsetup kinit gpg openssl docker podman nerdctl helm skopeo buildah crane oras gh glab gcloud vault npm kadmin cf fly flyctl wrangler htpasswd restic borg sudo smbpasswd pdbedit vncpasswd elasticsearch-reset-password realm adcli openvpn openconnect saslpasswd2 minisign bao etcdctl ssh-add".split(
     " ",
   ),
 );
@@ -148,13 +169,16 @@ export const READS_WITH: ReadonlyMap<string, RegExp> = new Map([
   ["gcloud", /^secrets$/],
   ["npm", /^login$/],
   ["pass", /^insert$/],
+  ["saslpasswd2", /^-\w*p$/],
   ["openssl", /^(?:passwd|-pass|-passin|-kfile|enc|rsa|pkcs12|stdin)$/],
 ]);
 /** Files that hold secrets: text written into one is secret. */
 export const SECRET_FILES =
   /^(?:\.netrc|_netrc|\.pgpass|\.git-credentials|\.my\.cnf|\.htpasswd|\.vault-token|\.pypirc|shadow|id_[a-z0-9]+|\.dockercfg|\.s3cfg|\.smbcredentials)$/;
 /** Words after which the next one is a secret, in any command line. */
-export const BARE_NAMES = new Set(["owner_pw", "user_pw", "input_pw", "requirepass", "masterauth", "preshared-key"]);
+export const BARE_NAMES = new Set(
+  "owner_pw user_pw input_pw requirepass masterauth preshared-key +rcon_password +sv_password".split(" "),
+);
 
 export const PROGRAMS: ReadonlyMap<string, Program> = readTable();
 

@@ -104,7 +104,7 @@ const NO_SECRET =
   /^(?:true|false|yes|no|on|off|null|none|nil|undefined|optional|required|always|never|-|\.|\*+|\$\w+|\$\{[^}]*\}?|\$\(.*|`.*|%\w*%?|<.*|\{\{.*|@[\w./-]+|file:.*|env:.*)$/i;
 const PATH = /^(?:~|\.{1,2})?(?:\/[\w.@*+~-]*)+$/;
 const FILE =
-  /^[\w.-]{1,64}\.(?:pem|key|crt|cer|csr|txt|json|ya?ml|jks|p12|pfx|conf|cfg|ini|env|log|csv|js|ts|py|sh|hcl|tfvars|pub|asc|gpg|db|xml|md)$/i;
+  /^[\w.-]{1,64}\.(?:pem|key|crt|cer|csr|txt|json|ya?ml|jks|p12|pfx|conf|cfg|ini|env|log|csv|js|ts|py|sh|hcl|tfvars|pub|asc|sig|der|gpg|db|xml|md)$/i;
 
 /** True of a value that names no secret: a switch, a variable, a path, or nothing. */
 export function isHarmless(value: string): boolean {

@@ -40,11 +40,21 @@ const SECRET_ENDINGS = [
   "webhook",
 ];
 /** Whole parts of a name. */
-const SECRET_WORDS = new Set(["psk", "otp", "authorization", "signature", "sig", "masterauth", "jaas", "community"]);
+const SECRET_WORDS = new Set([
+  "psk",
+  "otp",
+  "authorization",
+  "signature",
+  "sig",
+  "masterauth",
+  "jaas",
+  "community",
+  "cred",
+]);
 const NO_SECRET_WORDS = new Set(["bypass", "compass", "trespass", "surpass", "encompass", "askpass", "oldpwd"]);
 /** Words that make a key a secret; other keys are names of entries. */
 const KEY_KINDS = new Set(
-  "access account api apikey app application auth authentication certificate client crypt customer data decryption deploy enc encrypt encryption encryptor fernet hmac ingest jwt license licence master meili private rails registration root secret server service session shared sharing sign signing ssh storage subscription symmetric validation wallet webhook write admin".split(
+  "access account api apikey app application auth authentication certificate client crypt customer data decryption deploy enc encrypt encryption encryptor fernet hmac ingest jwt license licence master meili private rails registration root secret server service session setup shared sharing sign signing ssh storage subscription symmetric validation wallet webhook write admin".split(
     " ",
   ),
 );
@@ -99,6 +109,8 @@ function classify(name: string): Strength {
 function wordStrength(words: readonly string[], at: number, name: string): Strength {
   const word = words[at] as string;
   if (NO_SECRET_WORDS.has(word)) return "none";
+  // `--password1` of two logins.
+  if (/^(?:password|passwd|passphrase|pass|pwd)\d$/.test(word)) return "strong";
   if (SECRET_WORDS.has(word) || SECRET_ENDINGS.some((ending) => word.endsWith(ending))) return "strong";
   const previous = words[at - 1];
   if (word === "key") return previous !== undefined && KEY_KINDS.has(previous) ? "strong" : "weak";

@@ -15,6 +15,9 @@ const HEADER_STEPS = 300;
 const NAME = /[A-Za-z0-9_.-]/;
 const NAMED_VALUE = /^\s?["']?([\w.-]{2,64})["']?,\s?["']?(?:[\w.[\]]{1,64}\.)?value["']?[:=]\s?/i;
 const HEADER_OF_TOKEN = /^(?=[A-Z])(?:[A-Za-z]+-)+(?:[Tt]oken|TOKEN)$/;
+const SMB_USER = /^[\w.\\/-]{1,64}%(?=[^\s,]{3})/;
+/** `h=db,u=root,`, before `p=`. */
+const DSN_USER = /(?:^|[\s,"'])u=[^\s,]*,(?:\w=[^\s,]*,)*$/;
 /** Schemes that stand before the credentials of an Authorization header. */
 const SCHEME = /^(?!https?:)[A-Za-z-]{2,24}\s+(?=[^\s-])(?!https?:)/;
 
@@ -61,6 +64,7 @@ function markPair(marks: Marks, at: number, classify: Classify, quotes: QuoteSta
   // A path: /etc/passwd:/etc/passwd:ro; a part of an ARN.
   if (isColon && /[/:]/.test(text[start - 1] ?? "") && !text.startsWith("//", start - 2)) return;
   if (text[start - 1] === "{" && text[start - 2] === "$") return;
+  if (!isColon) markLoginPair(marks, at, name);
   const strength = classify(name);
   if (strength === "none") {
     if (/(?:^|\.)name$/i.test(name)) markNamedValue(marks, at + 1, classify);
@@ -85,6 +89,22 @@ function markPair(marks: Marks, at: number, classify: Classify, quotes: QuoteSta
   if (isHarmless(value) || isNamed || (isNameOfOne(name) && isCount(value))) return;
   const isLogin = strength === "weak" && /^\(["'].*,/.test(value);
   if (strength === "strong" || isLogin || looksRandom(value)) marks.hide(from, end);
+}
+
+/** Marks x of `--basic-auth=user:x`, of `user=name%x` for SMB, and of `u=user,p=x` in a DSN. */
+function markLoginPair(marks: Marks, at: number, name: string): void {
+  const { text } = marks;
+  const kind = /auth$/i.test(name)
+    ? /^[\w.-]{1,64}:(?=[^/\s]{3})(?!\d+\b)/
+    : /^user(?:name)?$/i.test(name)
+      ? SMB_USER
+      : undefined;
+  const from = at + 1 + (/["']/.test(text[at + 1] ?? "") ? 1 : 0);
+  if (kind) {
+    const user = kind.exec(text.slice(from, from + MAX_NAME))?.[0];
+    if (user && (kind !== SMB_USER || /cifs|smb/.test(text))) marks.hideValue(from + user.length, "&;,\"'");
+  }
+  if (name === "p" && DSN_USER.test(text.slice(Math.max(0, at - MAX_NAME), at - 1))) marks.hideValue(from, ",\"'");
 }
 
 /** Marks x of `"name":"DB_PASSWORD","value":"x"` and of `env[0].name=DB_PASSWORD,env[0].value=x`. */
@@ -160,11 +180,33 @@ function hasMore(text: string, end: number, name: string): boolean {
 /** Marks `PASSWORD('x')`, as SQL has it. */
 function markCall(marks: Marks, at: number, classify: Classify): void {
   const { name } = nameBefore(marks, at);
+  const position = SECRET_ARGUMENTS.get((name.split(".").at(-1) as string).toLowerCase());
+  if (position !== undefined) markArgument(marks, at + 1, position);
   const isAuth = /^(?:auth|login)$/i.test(splitName(name).at(-1) ?? "");
   if (name === "" || !(isAuth || (classify(name) === "strong" && splitName(name).length === 1))) return;
   const close = marks.text.indexOf(")", at);
   const end = isAuth ? (close < 0 ? marks.text.length : close) : marks.valueEnd(at + 1, ")");
   if (!isHarmless(marks.text.slice(at + 1, end))) marks.hide(at + 1, end);
+}
+
+/** Calls with a secret as an argument without a name, and which one it is. */
+const SECRET_ARGUMENTS = new Map([
+  ["pdo", 2],
+  ["mysqli", 2],
+  ["mysqli_connect", 2],
+  ["changeuserpassword", 1],
+]);
+
+/** Marks the quoted argument at a position of a call. */
+function markArgument(marks: Marks, from: number, position: number): void {
+  let start = from;
+  for (let at = 0; at < position; at++) {
+    if (marks.quoteAt(start) === "") return;
+    const end = marks.valueEnd(start, ",");
+    if (marks.text[end] !== ",") return;
+    start = end + 1 + spacesAt(marks.text, end + 1);
+  }
+  if (marks.quoteAt(start) !== "") marks.hideValue(start, ",)");
 }
 
 /** The name that ends before a separator, without quotes and brackets; `spaced` where white space stands between. */

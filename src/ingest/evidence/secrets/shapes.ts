@@ -105,8 +105,19 @@ export function markShapes(marks: Marks): void {
     if (at >= 0) marks.hideValue(at + path.length, "\"'");
   }
   if (text.length < 16) return;
+  markStreamKey(marks);
   marks.spend(text.length);
   for (const { 0: run, index } of text.matchAll(RUN)) markRun(marks, run, index);
+}
+
+/** Marks the key of `rtmp://host/app/key`, unless it is short, or a name without a digit. */
+function markStreamKey(marks: Marks): void {
+  const at = /rtmps?:\/\//.exec(marks.text)?.index;
+  if (at === undefined) return;
+  const found = /^rtmps?:\/\/[^\s/]{1,253}\/[^\s/]{1,64}\/(?=\S*\d)[\w-]{16,}/.exec(
+    marks.text.slice(at, at + MAX_TOKEN),
+  )?.[0];
+  if (found) marks.hideValue(at + found.lastIndexOf("/") + 1, "\"'?");
 }
 
 /** Checks each possible start of a token in a run of token characters. */

@@ -9,6 +9,8 @@ import { baseName, type Word } from "./words.ts";
 
 /** Bound on here-documents and here-strings that are searched. */
 const MAX_HERES = 4;
+/** `--password-stdin`, `--passwd-on-stdin`. */
+const SECRET_FROM_STDIN = /^--?[a-z-]{0,20}(?:pass|passwd|password|passphrase|token|secret|key)-(?:on-|from-)?stdin$/;
 
 /** Marks input of a program that reads a secret (`echo x | sudo -S`, `<<< x`) or text written to a file of secrets. */
 export function markInput(marks: Marks, words: readonly Word[]): void {
@@ -38,6 +40,7 @@ function readsSecret(words: readonly Word[], from: number): boolean {
   let end = from;
   while (end < words.length && end < from + 12 && !(words[end] as Word).isSeparator) end++;
   const args = words.slice(from, end);
+  if (args.some(({ text }) => SECRET_FROM_STDIN.test(text))) return true;
   return args.slice(0, 3).some(({ text }) => {
     const name = baseName(text);
     const needed = READS_WITH.get(name);
