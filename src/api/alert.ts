@@ -2,66 +2,71 @@
 // Copyright The policy-violation-operator Authors
 
 // KubeArmor's alert message as this project takes it in: the input contract, in KubeArmor's own spelling.
-// Invariant: nothing past core/decode.ts knows these names.
+// Invariant: nothing past ingest/decode.ts knows these names.
+
+/** One alert of `feeder.LogService/WatchAlerts`. */
+export type Alert = ReturnType<typeof emptyAlert>;
 
 /**
- * One alert of `feeder.LogService/WatchAlerts`, every field present.
+ * Returns an alert with every field empty; the readers fill in what their input holds.
  *
  * On the wire an absent field and an empty one are the same, so absence is `""`, `0` or an empty list here.
  * Field names and meanings: KubeArmor's protobuf/kubearmor.proto, message Alert.
  */
-export interface Alert {
-  /** Unix seconds on the node's clock; 0 when absent. */
-  Timestamp: number;
-  /** The same instant as RFC 3339 with microseconds; despite its name the time of the event. */
-  UpdatedTime: string;
-  ClusterName: string;
-  HostName: string;
-  NamespaceName: string;
-  OwnerRef: string;
-  OwnerName: string;
-  OwnerNamespace: string;
-  PodName: string;
-  Labels: string;
-  ContainerID: string;
-  ContainerName: string;
-  ContainerImage: string;
-  HostPPID: number;
-  HostPID: number;
-  PPID: number;
-  PID: number;
-  UID: number;
-  UserName: string;
-  ParentProcessName: string;
-  ProcessName: string;
-  PolicyName: string;
-  Severity: string;
-  /** Comma-joined policy tags. */
-  Tags: string;
-  ATags: readonly string[];
-  Message: string;
-  Type: string;
-  Source: string;
-  Operation: string;
-  Resource: string;
-  Data: string;
-  Enforcer: string;
-  Action: string;
-  Result: string;
-  Cwd: string;
-  TTY: string;
-  /** Set on throttle notices only: alerts per second that tripped the limit. */
-  MaxAlertsPerSec: number;
-  /** Set on throttle notices only: seconds for which KubeArmor mutes the container. */
-  DroppingAlertsInterval: number;
-  ExecID: string;
-  ExecutableName: string;
-  KubeArmorVersion: string;
-  NodeID: string;
-  ProcessHash: string;
-  ParentHash: string;
-  ResourceHash: string;
-  HashAlgo: string;
+export function emptyAlert() {
+  return {
+    /** Unix seconds on the node's clock; 0 when absent. */
+    Timestamp: 0,
+    /** The same instant as RFC 3339 with microseconds; despite its name the time of the event. */
+    UpdatedTime: "",
+    ClusterName: "",
+    HostName: "",
+    NamespaceName: "",
+    OwnerRef: "",
+    OwnerName: "",
+    OwnerNamespace: "",
+    PodName: "",
+    Labels: "",
+    ContainerID: "",
+    ContainerName: "",
+    ContainerImage: "",
+    HostPPID: 0,
+    HostPID: 0,
+    PPID: 0,
+    PID: 0,
+    UID: 0,
+    UserName: "",
+    ParentProcessName: "",
+    ProcessName: "",
+    PolicyName: "",
+    Severity: "",
+    /** Comma-joined policy tags. */
+    Tags: "",
+    ATags: [] as readonly string[],
+    Message: "",
+    Type: "",
+    Source: "",
+    Operation: "",
+    Resource: "",
+    Data: "",
+    Enforcer: "",
+    Action: "",
+    Result: "",
+    Cwd: "",
+    TTY: "",
+    /** Set on throttle notices only: alerts per second that tripped the limit. */
+    MaxAlertsPerSec: 0,
+    /** Set on throttle notices only: seconds for which KubeArmor mutes the container. */
+    DroppingAlertsInterval: 0,
+    ExecID: "",
+    ExecutableName: "",
+    KubeArmorVersion: "",
+    NodeID: "",
+    ProcessHash: "",
+    ParentHash: "",
+    ResourceHash: "",
+    HashAlgo: "",
+  };
 }
 
 /** Parts of a message: start and end by turns, in the order of the message. */
@@ -92,56 +97,4 @@ export interface RawAlert {
   readonly timeEnd: number;
   /** Reads a message that was sound once, this one or its pieces in any order of the four groups. */
   read(bytes: Uint8Array): Alert;
-}
-
-/** Returns an alert with every field empty; the readers fill in what their input holds. */
-export function emptyAlert(): Alert {
-  return {
-    Timestamp: 0,
-    UpdatedTime: "",
-    ClusterName: "",
-    HostName: "",
-    NamespaceName: "",
-    OwnerRef: "",
-    OwnerName: "",
-    OwnerNamespace: "",
-    PodName: "",
-    Labels: "",
-    ContainerID: "",
-    ContainerName: "",
-    ContainerImage: "",
-    HostPPID: 0,
-    HostPID: 0,
-    PPID: 0,
-    PID: 0,
-    UID: 0,
-    UserName: "",
-    ParentProcessName: "",
-    ProcessName: "",
-    PolicyName: "",
-    Severity: "",
-    Tags: "",
-    ATags: [],
-    Message: "",
-    Type: "",
-    Source: "",
-    Operation: "",
-    Resource: "",
-    Data: "",
-    Enforcer: "",
-    Action: "",
-    Result: "",
-    Cwd: "",
-    TTY: "",
-    MaxAlertsPerSec: 0,
-    DroppingAlertsInterval: 0,
-    ExecID: "",
-    ExecutableName: "",
-    KubeArmorVersion: "",
-    NodeID: "",
-    ProcessHash: "",
-    ParentHash: "",
-    ResourceHash: "",
-    HashAlgo: "",
-  };
 }
