@@ -5,7 +5,8 @@
 // Invariant: pure. A position is given only when every report that had counts before it was written after it.
 
 import * as z from "zod";
-import { DELTA_VERSION, gapNotice, shard } from "./delta-codec.ts";
+import { gapNotice, shard } from "./delta.ts";
+import { DELTA_VERSION } from "./delta-codec.ts";
 import type { ShardsSnapshot } from "./shard-tracker.ts";
 import type { SourceState } from "./source-tracker.ts";
 

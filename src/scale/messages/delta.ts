@@ -5,6 +5,7 @@
 // Invariant: a delta is whole in itself: adding all deltas of a report gives the counts that one process would have,
 // in any grouping.
 
+import * as z from "zod";
 import { Pods } from "../../aggregate/counts/pods.ts";
 import { addPod, type Tally } from "../../aggregate/counts/tally.ts";
 import { emptyTotals, mergeTotals, type Totals } from "../../aggregate/counts/totals.ts";
@@ -14,108 +15,181 @@ import type { Evidence } from "../../api/v1alpha1.ts";
 import { storedEvidence } from "../../ingest/evidence/evidence.ts";
 import { parseRule } from "../../ingest/violation/rule.ts";
 import {
+  isIdentityKey,
   type PolicyFacts,
   parseIdentityKey,
   settledKey,
   type ThrottleNotice,
 } from "../../ingest/violation/violation.ts";
 import type { Steps } from "../../lib/pacing/steps.ts";
-import type { EpochUs } from "../../lib/time.ts";
 
 /** Alerts may be counted this much later than they were raised. Microseconds. */
 export const SKEW_US = 10_000_000;
 
+/** Days in the range of dates. */
+const MAX_BUCKET = 100_000_000;
+
+const count = z.number().int().min(0).max(Number.MAX_SAFE_INTEGER);
+/** EpochUs. */
+const us = count;
+const name = z.string().max(512);
+/** Absent for the cluster report. */
+const namespace = z.string().max(253).optional();
+/** Hours or days since the epoch, of a time that a date can hold. */
+const bucket = z.tuple([z.number().int().min(0).max(MAX_BUCKET), count, count, count]);
+
+const totals = z.strictObject({
+  occurrences: count,
+  prevented: count,
+  allowed: count,
+  unknown: count,
+  // JSON has no infinity, the first time of no alert.
+  firstUs: us.nullable().transform((value) => value ?? Number.POSITIVE_INFINITY),
+  lastUs: us,
+  history: z.strictObject({ hours: z.array(bucket), days: z.array(bucket), isLowerBound: z.boolean() }),
+  gaps: count,
+  throttleNotices: count,
+  rejected: count,
+  withoutDetails: count,
+  expired: z.strictObject({ violations: count, occurrences: count }),
+  coverageGaps: z.array(
+    z.strictObject({
+      kind: z.literal("MemoryLimit"),
+      fromUs: us,
+      toUs: us.optional(),
+      container: name,
+      pod: name,
+      node: name,
+      count,
+      nodes: count,
+    }),
+  ),
+}) as z.ZodType<Totals>;
+
+const evidence: z.ZodType<Evidence> = z.looseObject({ time: z.string() });
+
 /** Counts of one pod within a violation. */
-export interface PodDelta {
-  key: string;
-  name: string;
-  node: string;
-  occurrences: number;
-  lastUs: EpochUs;
-}
+const pod = z.strictObject({ key: z.string().max(1200), name, node: name, occurrences: count, lastUs: us });
 
-export interface ViolationDelta {
+const violation = z.strictObject({
   /** As identityKey makes it. */
-  key: string;
-  occurrences: number;
-  firstUs: EpochUs;
-  lastUs: EpochUs;
+  key: z.string().refine(isIdentityKey),
+  occurrences: count.min(1),
+  firstUs: us,
+  lastUs: us,
   /** `text` of the rule that the newest of them matched. */
-  rule: string;
-  evidence?: Evidence | undefined;
-  pods: PodDelta[];
-}
+  rule: z.string().refine(isRule),
+  evidence: evidence.optional(),
+  pods: z.array(pod),
+});
 
-export interface ReportDelta {
-  /** Absent for the cluster report. */
-  namespace?: string | undefined;
-  policyName: string;
-  policy: PolicyFacts;
-  totals: Totals;
-  violations: ViolationDelta[];
-}
+const policy: z.ZodType<PolicyFacts> = z.strictObject({
+  kind: z.enum([
+    "KubeArmorPolicy",
+    "KubeArmorClusterPolicy",
+    "KubeArmorHostPolicy",
+    "KubeArmorNetworkPolicy",
+    "DefaultPosture",
+    "Unknown",
+  ]),
+  severity: z.number().int(),
+  tags: z.array(z.string()),
+  message: z.string(),
+});
+
+const report = z.strictObject({
+  namespace,
+  policyName: z.string().min(1).max(2048),
+  policy,
+  totals,
+  violations: z.array(violation),
+});
 
 /** A time in which a reader may have missed alerts, for every report of a partition. */
-export interface GapNotice {
-  type: "gap";
-  kind: "NodeDown" | "NotRunning" | "Stalled" | "TransportLost";
+export const gapNotice = z.strictObject({
+  type: z.literal("gap"),
+  kind: z.enum(["NodeDown", "NotRunning", "Stalled", "TransportLost"]),
   /** Null: from the last alert of each report. */
-  fromUs: EpochUs | null;
+  fromUs: us.nullable(),
   /** Null: until the state of its shard changes. */
-  toUs: EpochUs | null;
+  toUs: us.nullable(),
   /** Nodes concerned; 0 where all may be. */
-  nodes: number;
+  nodes: count,
   /** Occurrences that are missing at most; 0 where the number is unknown. */
-  count: number;
-}
+  count,
+});
 
-/** KubeArmor throttled a container. */
-export interface ThrottleMessage {
-  type: "throttle";
-  notice: ThrottleNotice;
-}
+const throttleNotice = z.strictObject({
+  namespace,
+  pod: name,
+  node: name,
+  container: name,
+  timeUs: us,
+  maxAlertsPerSec: z.number(),
+  intervalSeconds: z.number(),
+}) as z.ZodType<ThrottleNotice>;
 
 /** Alerts that could not be read. */
-export interface RejectedNotice {
-  type: "rejected";
+const rejectedNotice = z.strictObject({
+  type: z.literal("rejected"),
   /** Null: any report. */
-  scope: { namespace?: string | undefined } | null;
-  count: number;
-  atUs: EpochUs;
-}
+  scope: z.strictObject({ namespace }).nullable(),
+  count,
+  atUs: us,
+});
 
 /** Applies to more than one report. */
-export type Notice = GapNotice | ThrottleMessage | RejectedNotice;
+const notice = z.discriminatedUnion("type", [
+  gapNotice,
+  z.strictObject({ type: z.literal("throttle"), notice: throttleNotice }),
+  rejectedNotice,
+]);
 
 /** One shard of nodes, as its holder sees it. */
-export interface ShardState {
-  index: number;
+export const shard = z.strictObject({
+  index: count,
   /** Nodes that should be read, and are. */
-  desired: number;
-  connected: number;
+  desired: count,
+  connected: count,
   /** Time since which nodes of the shard may not be read; null while all are. */
-  missingSinceUs: EpochUs | null;
-}
-
-export interface DeltaContents {
-  reports: ReportDelta[];
-  notices: Notice[];
-}
+  missingSinceUs: us.nullable(),
+});
 
 /** One message of a reader to the owner of a partition. */
-export interface Delta extends DeltaContents {
+export const delta = z.strictObject({
   /** The stream for which it was built: a retry must never reach a different one. */
-  stream: string;
+  stream: z.string().max(64),
   /** The reader's process, unlike any other. */
-  source: string;
+  source: z.string().min(1).max(300),
   /** From 1, without a gap per source and partition. */
-  seq: number;
+  seq: count.min(1),
   /** Occurrences in all messages of the source to this partition, this one included. */
-  cumulative: number;
+  cumulative: count,
   /** Everything counted before this time is in this message and those before it. */
-  untilUs: EpochUs;
+  untilUs: us,
   /** Shards that the source holds. */
-  shards: ShardState[];
+  shards: z.array(shard),
+  reports: z.array(report),
+  notices: z.array(notice),
+});
+
+export type PodDelta = z.infer<typeof pod>;
+export type ViolationDelta = z.infer<typeof violation>;
+export type ReportDelta = z.infer<typeof report>;
+export type GapNotice = z.infer<typeof gapNotice>;
+export type RejectedNotice = z.infer<typeof rejectedNotice>;
+export type Notice = z.infer<typeof notice>;
+export type ShardState = z.infer<typeof shard>;
+export type Delta = z.infer<typeof delta>;
+export type DeltaContents = Pick<Delta, "reports" | "notices">;
+
+function isRule(text: string): boolean {
+  try {
+    const [severity, message, tags] = JSON.parse(text) as unknown[];
+    return typeof severity === "number" && typeof message === "string" && Array.isArray(tags);
+  } catch {
+    return false;
+  }
 }
 
 /** Takes everything that a ledger has counted, which is dropped; undefined where that is nothing. */
