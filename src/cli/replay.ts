@@ -114,8 +114,7 @@ function allowOverwrites(sink: ReportSink): ReportSink {
     async write(report, signal) {
       const result = await sink.write(report, signal);
       if (result.kind !== "conflict") return result;
-      const { namespace, name } = report.metadata;
-      const read = await sink.read(namespace === undefined ? { name } : { namespace, name }, signal);
+      const read = await sink.read(report.metadata, signal);
       if (read.kind !== "found") return result;
       const { resourceVersion } = read.report.metadata;
       const metadata = { ...report.metadata, ...(resourceVersion === undefined ? {} : { resourceVersion }) };

@@ -16,6 +16,8 @@ import { type Prepared, Transport } from "./transport.ts";
 
 /** Accept value for reads that need only metadata: the object's name, uid, labels, annotations, owners. */
 export const METADATA_ONLY = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1";
+/** The same, of a server that can only send all. */
+export const METADATA_FIRST = `${METADATA_ONLY},application/json`;
 
 export const MERGE_PATCH = "application/merge-patch+json";
 export const JSON_PATCH = "application/json-patch+json";

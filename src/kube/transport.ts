@@ -5,6 +5,7 @@
 // Invariant: no request opens a pool of its own (the client library's HTTP layer would, once per call).
 
 import type { RequestOptions } from "node:https";
+import { isDeepStrictEqual } from "node:util";
 import { KubeConfig } from "@kubernetes/client-node";
 import { Agent, type Dispatcher, ProxyAgent } from "undici";
 import type { LoadedKubeConfig } from "./kubeconfig.ts";
@@ -15,13 +16,6 @@ export interface Prepared {
   headers: Record<string, string | string[]>;
   /** Generation of the credentials, for `renew`. */
   generation: number;
-}
-
-/** The TLS material as it stood when the pool was built; a change of any byte asks for a new pool. */
-interface TlsMaterial {
-  ca: Buffer | undefined;
-  cert: Buffer | undefined;
-  key: Buffer | undefined;
 }
 
 /** Under the idle timeout of API servers and of the load balancers before them. */
@@ -40,7 +34,8 @@ export class Transport {
   readonly #connectTimeoutMs: number;
   #generation = 0;
   #preparing: Promise<Prepared> | undefined;
-  #pool: { dispatcher: Dispatcher; tls: TlsMaterial } | undefined;
+  /** The TLS material is as it was when the pool was built; a change of any byte asks for a new pool. */
+  #pool: { dispatcher: Dispatcher; tls: Pick<RequestOptions, "ca" | "cert" | "key"> } | undefined;
   #connectionsOpened = 0;
 
   constructor(kubeConfig: LoadedKubeConfig, connectTimeoutMs: number) {
@@ -84,8 +79,9 @@ export class Transport {
     for (const [name, value] of Object.entries(options.headers ?? {})) headers[name] = String(value).trim();
     if (options.auth) headers["Authorization"] = `Basic ${Buffer.from(options.auth).toString("base64")}`;
 
-    const tls = { ca: toBytes(options.ca), cert: toBytes(options.cert), key: toBytes(options.key) };
-    if (this.#pool === undefined || !hasSameMaterial(this.#pool.tls, tls)) {
+    const { ca, cert, key } = options;
+    const tls = { ca, cert, key };
+    if (this.#pool === undefined || !isDeepStrictEqual(this.#pool.tls, tls)) {
       // Requests in flight end on the old pool; close() waits for them.
       this.#pool?.dispatcher.close(() => undefined);
       this.#pool = { dispatcher: this.#build(options), tls };
@@ -123,17 +119,4 @@ export class Transport {
     });
     return dispatcher;
   }
-}
-
-function toBytes(value: RequestOptions["ca"] | RequestOptions["key"]): Buffer | undefined {
-  if (value === undefined) return undefined;
-  return Buffer.isBuffer(value) ? value : Buffer.from(String(value));
-}
-
-function hasSameMaterial(a: TlsMaterial, b: TlsMaterial): boolean {
-  return hasSameBytes(a.ca, b.ca) && hasSameBytes(a.cert, b.cert) && hasSameBytes(a.key, b.key);
-}
-
-function hasSameBytes(a: Buffer | undefined, b: Buffer | undefined): boolean {
-  return a === undefined || b === undefined ? a === b : a.equals(b);
 }

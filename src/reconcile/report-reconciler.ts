@@ -5,6 +5,7 @@
 // reconcile-steps.ts.
 
 import type { Ledger } from "../aggregate/ledger/ledger.ts";
+import { toReportText } from "../api/report-text.ts";
 import type { ObjectMeta, Report } from "../api/v1alpha1.ts";
 import { unreachable } from "../lib/assert.ts";
 import { runInTurns, type Steps } from "../lib/pacing/steps.ts";
@@ -14,7 +15,7 @@ import type { WriteResult } from "../sinks/report-sink.ts";
 import { type AttemptState, type ReconcileResult, STEPS } from "./reconcile-steps.ts";
 import type { ReconcilerParts } from "./reconciler-parts.ts";
 import { findPersistedSeq, isSameWrite, parseMarks } from "./watermark.ts";
-import { type Attempt, buildReport, countWrites, getTextLength, limitBytes, toReportRef } from "./write-attempt.ts";
+import { type Attempt, buildReport, countWrites, limitBytes, toReportRef } from "./write-attempt.ts";
 
 /** Tries of one turn that follow each other at once: a conflict or a shrink needs no pause. */
 const MAX_QUICK_TRIES = 8;
@@ -262,7 +263,7 @@ export class ReportReconciler {
   }
 
   async #shrink(attempt: Attempt, message: string): Promise<ReconcileResult | undefined> {
-    const current = Math.min(this.#acceptedBytes, getTextLength(attempt.report));
+    const current = Math.min(this.#acceptedBytes, toReportText(attempt.report).length);
     if (current <= MIN_REPORT_BYTES) return this.#refuse(`the report cannot be made small enough: ${message}`, true);
     this.#acceptedBytes = Math.max(MIN_REPORT_BYTES, Math.floor(current / 2));
     const fields = { ...toReportRef(this.ledger), maxBytes: this.#acceptedBytes, answer: message };

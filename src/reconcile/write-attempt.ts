@@ -5,9 +5,10 @@
 
 import type { Ledger } from "../aggregate/ledger/ledger.ts";
 import { API_GROUP_VERSION, CLUSTER_REPORT_KIND, MANAGED_BY_LABEL, PRODUCT, REPORT_KIND } from "../api/names.ts";
-import { toReportText, toViolationText } from "../api/report-text.ts";
+import { toViolationText } from "../api/report-text.ts";
 import type { ObjectMeta, Report, ReportBody } from "../api/v1alpha1.ts";
 import type { RenderOptions } from "../report/render.ts";
+import type { ReportRef } from "../sinks/report-sink.ts";
 import { addMark, type Mark } from "./watermark.ts";
 
 /**
@@ -51,13 +52,8 @@ export function buildReport(
   };
 }
 
-export function toReportRef(ledger: Ledger): { namespace?: string; name: string } {
-  return { ...(ledger.namespace === undefined ? {} : { namespace: ledger.namespace }), name: ledger.name };
-}
-
-/** Returns the number of characters of a report as JSON. */
-export function getTextLength(report: Report): number {
-  return toReportText(report).length;
+export function toReportRef({ namespace, name }: Ledger): ReportRef {
+  return { namespace, name };
 }
 
 /**

@@ -42,17 +42,6 @@ export interface OpenReportOptions {
   mostThatFit?: number | undefined;
 }
 
-/**
- * Facts of the rule that matched. Each is absent where it equals the policy's; 0 or empty where the rule has none and the
- * policy has one.
- */
-interface RuleFacts {
-  verb?: string;
-  severity?: number;
-  tags?: string[];
-  message?: string;
-}
-
 /** Longest name of an object in Kubernetes. */
 const MAX_NAME_LENGTH = 253;
 const MAX_NAMED = 3;
@@ -134,7 +123,7 @@ function listResults(
 
 function toResult(
   report: Report,
-  violation: Violation & RuleFacts,
+  violation: Violation,
   result: ResultStatus,
   options: OpenReportOptions,
 ): OpenReportResult {
@@ -209,7 +198,7 @@ function toResource({ kind, name }: Workload, namespace: string | undefined) {
 const OUTCOMES = { Prevented: "was prevented", Allowed: "was allowed", Unknown: "was reported" } as const;
 
 /** One sentence that stays the same while the violation repeats: no counts, times or pods. */
-function describe({ operation, verb, resource, source, container, outcome }: Violation & RuleFacts): string {
+function describe({ operation, verb, resource, source, container, outcome }: Violation): string {
   const what = [operation, verb, resource].filter((part) => part).join(" ");
   const by = source ? ` by ${source}` : "";
   const where = container ? ` in container ${container}` : "";

@@ -19,7 +19,7 @@ import {
 import { toReportText } from "../api/report-text.ts";
 import type { ObjectMeta, Report } from "../api/v1alpha1.ts";
 import { ApiError } from "../kube/api-error.ts";
-import type { ApiRequester } from "../kube/client.ts";
+import { type ApiRequester, METADATA_FIRST } from "../kube/client.ts";
 import { listItems } from "../kube/list.ts";
 import { isObject, toObject, toText } from "../lib/json.ts";
 import type { Logger } from "../lib/logger.ts";
@@ -47,8 +47,6 @@ export const PAGE_BYTES = 2 ** 20;
 /** Prefix of the paths of all reports. */
 export const BASE = `/apis/${API_GROUP}/${API_VERSION}`;
 const WRITE_QUERY = { fieldManager: FIELD_MANAGER, fieldValidation: "Strict" };
-/** Avoids that a report at its limit, 256 KiB, is sent back for three fields. */
-const METADATA_FIRST = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json";
 const INSTALL_HINT = "install the CRDs: kubectl apply -f crds/";
 
 /** Refusals that only a person can fix. */
@@ -96,14 +94,14 @@ export function createClusterSink(options: ClusterSinkOptions): ReportSink {
     },
 
     async write(report, signal) {
-      const { namespace, name, resourceVersion } = report.metadata;
-      const ref = namespace === undefined ? { name } : { namespace, name };
-      const create = resourceVersion === undefined;
+      const ref = report.metadata;
+      const create = ref.resourceVersion === undefined;
       try {
         const stored = await client.request({
           method: create ? "POST" : "PUT",
           path: create ? toCollectionPath(ref) : toObjectPath(ref),
           query: WRITE_QUERY,
+          // Avoids that a report at its limit, 256 KiB, is sent back for three fields.
           accept: METADATA_FIRST,
           text: toReportText(addClusterLabel(report, clusterName)),
           signal,

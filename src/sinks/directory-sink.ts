@@ -4,7 +4,6 @@
 // Owns how reports are kept as files: one deterministic YAML file per report, for replay, demo and Git.
 // Invariant: writes only below its directory, and a reader never sees half a file.
 
-import { createHash } from "node:crypto";
 import { readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { parse, stringify } from "yaml";
@@ -18,6 +17,7 @@ import {
 import type { ObjectMeta, Report } from "../api/v1alpha1.ts";
 import { assert } from "../lib/assert.ts";
 import { getErrorMessage } from "../lib/error-message.ts";
+import { stableHash } from "../lib/hash.ts";
 import { isObject, toObject, toText } from "../lib/json.ts";
 import { addClusterLabel } from "./cluster-label.ts";
 import { makeFolder } from "./make-folder.ts";
@@ -44,7 +44,7 @@ export function createDirectorySink(directory: string, clusterName = ""): Report
   async function load(path: string): Promise<{ text: string; version: string } | undefined> {
     try {
       const text = await readFile(path, "utf8");
-      return { text, version: computeVersion(text) };
+      return { text, version: stableHash(text, 16) };
     } catch (error) {
       if (readCode(error) === "ENOENT") return undefined;
       throw error;
@@ -73,7 +73,7 @@ export function createDirectorySink(directory: string, clusterName = ""): Report
         });
         if (file === undefined) continue;
         const report = parseReportFile(file.text, file.version);
-        if (typeof report === "string" || toPath(directory, toRef(report)) !== path) {
+        if (typeof report === "string" || toPath(directory, report.metadata) !== path) {
           const why = typeof report === "string" ? report : "its name and namespace are not those of its path";
           throw new SinkError(`${path}: ${why}; remove the file to have it recreated`, { refused: true });
         }
@@ -95,7 +95,7 @@ export function createDirectorySink(directory: string, clusterName = ""): Report
     },
 
     async write(report) {
-      const path = toPath(directory, toRef(report));
+      const path = toPath(directory, report.metadata);
       const { resourceVersion } = report.metadata;
       try {
         const present = await load(path);
@@ -103,7 +103,7 @@ export function createDirectorySink(directory: string, clusterName = ""): Report
         if (present !== undefined && present.version !== resourceVersion) return { kind: "conflict" };
         const text = reportToYaml(addClusterLabel(report, clusterName));
         if (text !== present?.text) await store(path, text);
-        const metadata = { ...ownMetadata(report), resourceVersion: computeVersion(text) };
+        const metadata = { ...ownMetadata(report), resourceVersion: stableHash(text, 16) };
         return { kind: "written", report: { ...report, metadata } };
       } catch (error) {
         return toFailure(path, error);
@@ -141,15 +141,6 @@ function ownMetadata(report: Report): ObjectMeta {
   return { ...Object.fromEntries(entries), name: report.metadata.name };
 }
 
-function computeVersion(text: string): string {
-  return createHash("sha256").update(text).digest("hex").slice(0, 16);
-}
-
-function toRef(report: Report): ReportRef {
-  const { namespace, name } = report.metadata;
-  return namespace === undefined ? { name } : { namespace, name };
-}
-
 /** The file that keeps a report; throws for a name that could lead out of the directory. */
 export function toPath(directory: string, ref: ReportRef): string {
   const { namespace, name } = ref;
@@ -159,10 +150,7 @@ export function toPath(directory: string, ref: ReportRef): string {
     assert(namespace !== CLUSTER_DIRECTORY, "the cluster's directory is not a namespace");
   }
   let stem = name;
-  if (Buffer.byteLength(name) > MAX_FILE_STEM) {
-    const hash = createHash("sha256").update(name).digest("hex").slice(0, 8);
-    stem = `${name.slice(0, MAX_FILE_STEM)}-${hash}`;
-  }
+  if (Buffer.byteLength(name) > MAX_FILE_STEM) stem = `${name.slice(0, MAX_FILE_STEM)}-${stableHash(name, 8)}`;
   return namespace === undefined
     ? join(directory, CLUSTER_DIRECTORY, CLUSTER_REPORT_PLURAL, stem + SUFFIX)
     : join(directory, namespace, REPORT_PLURAL, stem + SUFFIX);

@@ -5,12 +5,10 @@
 // Invariant: a sink keeps no counts and never merges; it says what happened, and the writer decides.
 
 import type { Report } from "../api/v1alpha1.ts";
+import type { ObjectPath } from "../lib/object-key.ts";
 
 /** Identity of a report: no namespace means the cluster report. */
-export interface ReportRef {
-  namespace?: string;
-  name: string;
-}
+export type ReportRef = ObjectPath;
 
 /** Outcome of a write. Only `written` and `unknown` may have changed the store. */
 export type WriteResult =

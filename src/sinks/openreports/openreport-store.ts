@@ -24,7 +24,8 @@ import {
 } from "../../api/openreports.ts";
 import type { Report } from "../../api/v1alpha1.ts";
 import { ApiError } from "../../kube/api-error.ts";
-import type { ApiRequester } from "../../kube/client.ts";
+import { type ApiRequester, METADATA_FIRST } from "../../kube/client.ts";
+import type { ObjectPath } from "../../lib/object-key.ts";
 import { parseReport } from "../cluster-sink.ts";
 
 /** A kind of report, and the OpenReports kind that it is copied to. */
@@ -50,12 +51,6 @@ function pair(kind: Report["kind"], reports: string, plural: string): ReportPair
   };
 }
 
-/** An object by name; no namespace means a cluster object. */
-export interface ObjectName {
-  namespace?: string | undefined;
-  name: string;
-}
-
 /** The stored object carries labels of another program, or none. */
 export class ForeignObjectError extends Error {
   override name = "ForeignObjectError";
@@ -69,7 +64,7 @@ export class OpenReportStore {
   }
 
   /** Returns undefined when there is no such report, or it has another form. Throws ApiError. */
-  async readReport(pair: ReportPair, name: ObjectName, signal: AbortSignal): Promise<Report | undefined> {
+  async readReport(pair: ReportPair, name: ObjectPath, signal: AbortSignal): Promise<Report | undefined> {
     return parseReport(await this.#read(toPath(pair.reportsPath, name), signal), pair.kind);
   }
 
@@ -79,7 +74,7 @@ export class OpenReportStore {
    */
   async readOpenReport(
     pair: ReportPair,
-    name: ObjectName,
+    name: ObjectPath,
     owner: Report,
     signal: AbortSignal,
   ): Promise<OpenReport | undefined> {
@@ -100,14 +95,12 @@ export class OpenReportStore {
     stored: OpenReport | undefined,
     signal: AbortSignal,
   ): Promise<{ resourceVersion: string | undefined }> {
-    const { name, namespace } = next.metadata;
-    const target = { name, namespace };
-    const path = toPath(pair.openReportsPath, target);
+    const path = toPath(pair.openReportsPath, next.metadata);
     const answer = await this.#client.request<{ metadata?: { resourceVersion?: string } }>({
       method: stored === undefined ? "POST" : "PUT",
       path: stored === undefined ? path.slice(0, path.lastIndexOf("/")) : path,
       query: { fieldManager: FIELD_MANAGER, fieldValidation: "Strict" },
-      accept: "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json",
+      accept: METADATA_FIRST,
       body: stored === undefined ? next : keepMetadata(next, stored),
       signal,
     });
@@ -153,7 +146,7 @@ function keepMetadata(next: OpenReport, stored: OpenReport): OpenReport {
   return { ...next, metadata };
 }
 
-function toPath(collection: string, { namespace, name }: ObjectName): string {
+function toPath(collection: string, { namespace, name }: ObjectPath): string {
   if (namespace === undefined) return `${collection}/${encodeURIComponent(name)}`;
   const cut = collection.lastIndexOf("/");
   const [base, plural] = [collection.slice(0, cut), collection.slice(cut + 1)];
