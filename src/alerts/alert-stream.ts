@@ -30,7 +30,7 @@ export interface AlertStreamOptions {
 }
 
 export const DEFAULT_HEALTH_TIMEOUT_MS = 10_000;
-const DEFAULT_HEALTH_INTERVAL_MS = 30_000;
+export const DEFAULT_HEALTH_INTERVAL_MS = 30_000;
 const DEFAULT_MAX_MESSAGE_BYTES = 4 * 1024 * 1024;
 /**
  * Messages handled at once. What outlives two collections of V8's young generation, as much of what one turn can read

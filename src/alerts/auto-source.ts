@@ -4,14 +4,15 @@
 // The alert source that reads nodes where they can be reached, and else the relay. It decides once, at the start.
 // Invariant: alerts of one of the two only are handed over.
 
+import type { CoveredNodes } from "../api/v1alpha1.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Logger } from "../lib/logger.ts";
 import type { AlertListener, AlertSource } from "./alert-source.ts";
-import { type NodeCounts, SETTLE_MS } from "./node-coverage.ts";
+import { SETTLE_MS } from "./node-coverage.ts";
 
 /** A source of nodes, as NodeSource. */
 export interface CountedSource extends AlertSource {
-  readonly nodes: NodeCounts;
+  readonly nodes: CoveredNodes;
   readonly problem: string | undefined;
 }
 
@@ -33,7 +34,7 @@ export class AutoSource implements AlertSource {
   }
 
   /** Undefined where the relay is read. */
-  get nodes(): NodeCounts | undefined {
+  get nodes(): CoveredNodes | undefined {
     return this.#choice === "relay" ? undefined : this.#nodeSource.nodes;
   }
 

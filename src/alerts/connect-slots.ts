@@ -26,7 +26,7 @@ export class ConnectSlots {
         this.#giveBack();
       };
       try {
-        return await stream(onFirstSign(listener, giveBack), signal);
+        return await stream(onSign(listener, giveBack), signal);
       } finally {
         giveBack();
       }
@@ -60,14 +60,15 @@ export class ConnectSlots {
   }
 }
 
-function onFirstSign(listener: StreamListener, first: () => void): StreamListener {
+/** Returns a listener that calls `mark` before each sign of life that it passes on. */
+export function onSign(listener: StreamListener, mark: () => void): StreamListener {
   return {
     onAlive(nowMs) {
-      first();
+      mark();
       listener.onAlive(nowMs);
     },
     onMessage(bytes, nowMs) {
-      first();
+      mark();
       listener.onMessage(bytes, nowMs);
     },
   };

@@ -6,19 +6,10 @@
 
 import { status } from "@grpc/grpc-js";
 import type { Clock } from "../lib/clock.ts";
-
-/** A gRPC status other than OK. */
-export interface HealthError {
-  readonly code: number;
-  /** With the code: `14 UNAVAILABLE: connection dropped`. */
-  readonly message: string;
-}
-
-/** Starts one HealthCheck and returns a function that cancels it; the callback gets null for a good answer. */
-export type CheckHealth = (onAnswer: (error: HealthError | null) => void) => () => void;
+import type { LogServiceClient } from "./log-service-client.ts";
 
 export interface HealthWatchOptions {
-  check: CheckHealth;
+  check: LogServiceClient["checkHealth"];
   clock: Clock;
   /** Between an answer and the next check. */
   intervalMs: number;

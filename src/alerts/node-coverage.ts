@@ -11,13 +11,8 @@
 // NEW_NODE_MS. A daemon that is restarted or replaced is one, until its node is connected again. A node with a deleted
 // pod stays missing for REPLACE_MS, in case of a new pod.
 
+import type { CoveredNodes } from "../api/v1alpha1.ts";
 import type { Clock } from "../lib/clock.ts";
-
-export interface NodeCounts {
-  /** Nodes with a KubeArmor pod. */
-  desired: number;
-  connected: number;
-}
 
 /** A gap of one or more nodes. */
 export interface NodeGap {
@@ -73,7 +68,7 @@ export class NodeCoverage {
     this.#listener = listener;
   }
 
-  get counts(): NodeCounts {
+  get counts(): CoveredNodes {
     let connected = 0;
     for (const node of this.#nodes.values()) if (node.connected.size > 0) connected++;
     return { desired: this.#nodes.size, connected };

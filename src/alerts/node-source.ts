@@ -4,13 +4,16 @@
 // The alert source that reads every node's KubeArmor daemon directly, without the relay: one stream per pod of KubeArmor.
 // Invariant: a pod has at most one stream, an address too; an alert is handed over in the turn in which it was read.
 
+import type { CoveredNodes } from "../api/v1alpha1.ts";
 import type { Clock } from "../lib/clock.ts";
 import { type Logger, silentLogger } from "../lib/logger.ts";
 import type { AlertListener, AlertSource } from "./alert-source.ts";
-import { ConnectSlots } from "./connect-slots.ts";
-import { type MissingNode, type NodeCounts, NodeCoverage, type NodeGap } from "./node-coverage.ts";
+import { DEFAULT_HEALTH_INTERVAL_MS, DEFAULT_HEALTH_TIMEOUT_MS } from "./alert-stream.ts";
+import { ConnectSlots, onSign } from "./connect-slots.ts";
+import { type MissingNode, NodeCoverage, type NodeGap } from "./node-coverage.ts";
 import { type AlertStream, ReconnectingSource } from "./reconnecting-source.ts";
-import { createSecuredStream, type SecuredStreamOptions } from "./secured-stream.ts";
+import type { RelaySourceOptions } from "./relay-source.ts";
+import { createSecuredStream } from "./secured-stream.ts";
 import { type ChooseSecurity, plaintext } from "./tls/mode.ts";
 import { daemonPeer } from "./tls/peer-text.ts";
 
@@ -35,22 +38,13 @@ export interface NodeObserver {
 /** Port of the list of KubeArmor's pods; resolves after the abort. */
 export type FollowNodes = (observer: NodeObserver, signal: AbortSignal) => Promise<void>;
 
-export interface NodeSourceOptions extends Omit<SecuredStreamOptions, "security" | "address" | "serverName" | "peer"> {
+export interface NodeSourceOptions extends Omit<RelaySourceOptions, "address" | "serverName" | "peer"> {
   followNodes: FollowNodes;
-  /** Default plaintext. */
-  security?: ChooseSecurity;
-  /** The longest wait before any retry; default 10 s. */
-  backoffMaxMs?: number;
-  backoffBaseMs?: number;
   /** Streams that connect at the same time; default 50. */
   maxConnecting?: number;
 }
 
 const DEFAULT_MAX_CONNECTING = 50;
-const DEFAULT_BACKOFF_BASE_MS = 250;
-const DEFAULT_BACKOFF_MAX_MS = 10_000;
-const DEFAULT_HEALTH_INTERVAL_MS = 30_000;
-const DEFAULT_HEALTH_TIMEOUT_MS = 10_000;
 /** One look at the certificates serves all connections of this time. */
 const SECURITY_MS = 5_000;
 const MAX_LOGGED_NODES = 5;
@@ -82,7 +76,7 @@ export class NodeSource implements AlertSource {
     this.#security = remember(options.security ?? plaintext, clock);
   }
 
-  get nodes(): NodeCounts {
+  get nodes(): CoveredNodes {
     return this.#coverage?.counts ?? { desired: 0, connected: 0 };
   }
 
@@ -191,7 +185,6 @@ export class NodeSource implements AlertSource {
   }
 
   #connect({ node, addresses }: NodeTarget): ReconnectingSource {
-    const { backoffBaseMs = DEFAULT_BACKOFF_BASE_MS, backoffMaxMs = DEFAULT_BACKOFF_MAX_MS } = this.#options;
     const streams = addresses.map((address) =>
       createSecuredStream(
         { ...this.#options, address, security: this.#security, peer: daemonPeer(node, address) },
@@ -200,7 +193,7 @@ export class NodeSource implements AlertSource {
     );
     return new ReconnectingSource(
       this.#slots.limit(createAlternatingStream(streams)),
-      { name: `${node} (${addresses.join(", ")})`, backoffBaseMs, backoffMaxMs },
+      { ...this.#options, name: `${node} (${addresses.join(", ")})` },
       this.#clock,
       // A thousand nodes that are lost at once are one line of the log, not a thousand.
       {
@@ -221,19 +214,7 @@ function createAlternatingStream(streams: readonly AlertStream[]): AlertStream {
     const mark = () => {
       wasAlive = true;
     };
-    const end = await stream(
-      {
-        onAlive(nowMs) {
-          mark();
-          listener.onAlive(nowMs);
-        },
-        onMessage(bytes, nowMs) {
-          mark();
-          listener.onMessage(bytes, nowMs);
-        },
-      },
-      signal,
-    );
+    const end = await stream(onSign(listener, mark), signal);
     if (!wasAlive) at++;
     return end;
   };

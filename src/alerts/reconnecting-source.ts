@@ -73,10 +73,10 @@ export interface StreamStats {
 export interface ReconnectOptions {
   /** The peer, for the log. */
   name: string;
-  /** The longest wait before the first retry; doubles with each further one. */
-  backoffBaseMs: number;
-  /** The longest wait; a stream that was open for this long resets the back-off. */
-  backoffMaxMs: number;
+  /** The longest wait before the first retry; doubles with each further one. Default 250 ms. */
+  backoffBaseMs?: number;
+  /** The longest wait; a stream that was open for this long resets the back-off. Default 10 s. */
+  backoffMaxMs?: number;
 }
 
 const MAX_MESSAGE_LENGTH = 400;
@@ -90,7 +90,8 @@ const OK_END_HINT =
 /** Reconnects with full jitter between the attempts. Run it once. */
 export class ReconnectingSource implements AlertSource {
   readonly #open: AlertStream;
-  readonly #options: ReconnectOptions;
+  readonly #name: string;
+  readonly #backoffMaxMs: number;
   readonly #clock: Clock;
   readonly #logger: Logger;
   readonly #retry: RetryPolicy;
@@ -107,11 +108,12 @@ export class ReconnectingSource implements AlertSource {
   #isOpeningNews = true;
 
   constructor(open: AlertStream, options: ReconnectOptions, clock: Clock, logger: Logger) {
+    const { name, backoffBaseMs: baseMs = 250, backoffMaxMs: maxMs = 10_000 } = options;
     this.#open = open;
-    this.#options = options;
+    this.#name = name;
+    this.#backoffMaxMs = maxMs;
     this.#clock = clock;
     this.#logger = logger;
-    const { backoffBaseMs: baseMs, backoffMaxMs: maxMs } = options;
     this.#retry = new RetryPolicy(clock, { minMs: 0, baseMs, maxMs });
     this.#state = { kind: "connecting", sinceMs: clock.monotonicMs(), attempt: 0 };
   }
@@ -169,11 +171,7 @@ export class ReconnectingSource implements AlertSource {
     this.#stats.connects++;
     listener.onConnected();
     const retries = this.#state.attempt;
-    const fields = {
-      peer: this.#options.name,
-      tookMs: Math.round(this.#clock.monotonicMs() - this.#outageSinceMs),
-      retries,
-    };
+    const fields = { peer: this.#name, tookMs: Math.round(this.#clock.monotonicMs() - this.#outageSinceMs), retries };
     this.#logger[this.#isOpeningNews ? "info" : "debug"](fields, "alert stream opened");
     this.#isOpeningNews = false;
   }
@@ -187,7 +185,7 @@ export class ReconnectingSource implements AlertSource {
 
   #hasLasted(): boolean {
     const { kind, sinceMs } = this.#state;
-    return kind === "open" && this.#clock.monotonicMs() - sinceMs >= this.#options.backoffMaxMs;
+    return kind === "open" && this.#clock.monotonicMs() - sinceMs >= this.#backoffMaxMs;
   }
 
   #reportEnd(end: StreamEnd, attempt: number, listener: AlertListener): void {
@@ -196,7 +194,7 @@ export class ReconnectingSource implements AlertSource {
     const hint = this.#okEndsInARow >= SUSPICIOUS_OK_ENDS ? OK_END_HINT : "";
     const message = toPrintable(end.message, MAX_MESSAGE_LENGTH) + hint;
     const reason = disconnectReason(end, this.#state.kind === "open");
-    this.#logEnd({ peer: this.#options.name, reason, peerMessage: message, attempt }, end.kind);
+    this.#logEnd({ peer: this.#name, reason, peerMessage: message, attempt }, end.kind);
     listener.onDisconnected({ lastReadMs: this.#lastReadMs, atMs, reason, message });
   }
 

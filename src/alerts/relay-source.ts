@@ -6,17 +6,13 @@
 
 import type { Clock } from "../lib/clock.ts";
 import type { Logger } from "../lib/logger.ts";
-import { ReconnectingSource } from "./reconnecting-source.ts";
+import { ReconnectingSource, type ReconnectOptions } from "./reconnecting-source.ts";
 import { createSecuredStream, type SecuredStreamOptions } from "./secured-stream.ts";
 import { plaintext } from "./tls/mode.ts";
 
-export interface RelaySourceOptions extends Omit<SecuredStreamOptions, "security"> {
+export interface RelaySourceOptions extends Omit<SecuredStreamOptions, "security">, Omit<ReconnectOptions, "name"> {
   /** Default plaintext. */
   security?: SecuredStreamOptions["security"];
-  /** The longest wait before the first retry; default 250 ms. */
-  backoffBaseMs?: number;
-  /** The longest wait before any retry; default 10 s. */
-  backoffMaxMs?: number;
 }
 
 /**
@@ -26,11 +22,7 @@ export interface RelaySourceOptions extends Omit<SecuredStreamOptions, "security
 export function createRelaySource(options: RelaySourceOptions, clock: Clock, logger: Logger): ReconnectingSource {
   return new ReconnectingSource(
     createSecuredStream({ ...options, security: options.security ?? plaintext }, clock),
-    {
-      name: options.address,
-      backoffBaseMs: options.backoffBaseMs ?? 250,
-      backoffMaxMs: options.backoffMaxMs ?? 10_000,
-    },
+    { ...options, name: options.address },
     clock,
     logger,
   );

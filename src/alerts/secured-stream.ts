@@ -16,7 +16,7 @@ import type { TlsMaterial } from "./tls/material.ts";
 import type { ChooseSecurity } from "./tls/mode.ts";
 import { checkPeerHost, type ExpectedPeer, explainOpenSslError } from "./tls/peer.ts";
 import { type PeerText, RELAY_PEER } from "./tls/peer-text.ts";
-import { type ProbeResult, probePeer } from "./tls/probe.ts";
+import { type ProbeResult, probePeer, splitAddress } from "./tls/probe.ts";
 
 export interface SecuredStreamOptions extends AlertStreamOptions {
   /** Asked before each connection. */
@@ -53,8 +53,7 @@ export function createSecuredStream(options: SecuredStreamOptions, clock: Clock)
 
 /** The host of `host:port`, as it appears in certificates: without brackets, and without a root's dot. */
 export function getHost(address: string): string {
-  const host = address.slice(0, address.lastIndexOf(":"));
-  return host.replace(/^\[(.*)\]$/, "$1").replace(/\.$/, "");
+  return splitAddress(address).host.replace(/\.$/, "");
 }
 
 /** Opens a stream on a connection that OpenSSL verifies with the authorities that the probe settled on. */

@@ -85,7 +85,7 @@ export function probePeer(
 }
 
 /** The host of `host:port` without the brackets of an IPv6 address. */
-function splitAddress(address: string): { host: string; port: number } {
+export function splitAddress(address: string): { host: string; port: number } {
   const colon = address.lastIndexOf(":");
   return { host: address.slice(0, colon).replace(/^\[(.*)\]$/, "$1"), port: Number(address.slice(colon + 1)) };
 }

@@ -9,9 +9,9 @@ import { Aggregator } from "../../aggregate/aggregator.ts";
 import { resolveEarlyEntries } from "../../aggregate/early-entries.ts";
 import { getCellBounds, type MemoryLimits } from "../../aggregate/memory-budget.ts";
 import type { AlertListener } from "../../alerts/alert-source.ts";
-import type { NodeCounts } from "../../alerts/node-coverage.ts";
 import type { Alert, RawAlert } from "../../api/alert.ts";
 import type { Disconnect, SourceRejection } from "../../api/alert-stream.ts";
+import type { CoveredNodes } from "../../api/v1alpha1.ts";
 import type { AlertTally } from "../../ingest/alert-tally.ts";
 import { AlertHash } from "../../ingest/cells/alert-hash.ts";
 import { CellStore } from "../../ingest/cells/cell-store.ts";
@@ -106,7 +106,7 @@ export class ShardCounts implements AlertListener {
   }
 
   /** State of the shard, which has these nodes; a shard without a node misses none. */
-  describe(index: number, { desired, connected }: NodeCounts): ShardState {
+  describe(index: number, { desired, connected }: CoveredNodes): ShardState {
     const sinceMs = desired === 0 ? undefined : this.missingSinceMs;
     return { index, desired, connected, missingSinceUs: sinceMs === undefined ? null : toEpochUs(sinceMs) };
   }
