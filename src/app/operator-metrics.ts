@@ -4,17 +4,20 @@
 // The numbers behind the metrics of an operator.
 // Invariant: reads only.
 
+import type { Config } from "../config/config.ts";
 import { createEventCounters, type RecorderStats } from "../events/event-counters.ts";
+import { getLeadership } from "../leadership/replica.ts";
 import type { Counts, MetricsSource } from "../telemetry/metrics-source.ts";
 import { ReportSeries } from "../telemetry/report-series.ts";
-import type { Observed } from "./readiness.ts";
+import type { ClusterContext } from "./cluster-context.ts";
+import type { OperatorParts } from "./operator-parts.ts";
 import { reportCounts } from "./report-counts.ts";
 
-export function createMetricsSource(observed: Observed): MetricsSource {
-  const { pipeline, journaling, passing, policies, acceptances, eventStats, leadership, severity, isCaughtUp, source } =
-    observed;
+export function createMetricsSource({ metrics, severity }: Config, parts: OperatorParts): MetricsSource {
+  const { pipeline, journaling, passing, context, recorder, replica, source } = parts;
   const { aggregator, counters, coverage, controller } = pipeline;
-  const series = new ReportSeries(observed.maxReportSeries);
+  const series = new ReportSeries(metrics.maxReportSeries);
+  const isLeader = () => getLeadership(replica).isLeader;
   return {
     counters: () => counters,
     held: () => ({
@@ -49,19 +52,19 @@ export function createMetricsSource(observed: Observed): MetricsSource {
       ageMs: journaling?.ageMs ?? 0,
     }),
     writes: () => ({ results: passing.writes, removed: controller.removed, queued: controller.backlog }),
-    api: () => ({ requests: passing.apiRequests, retries: controller.retries + (eventStats()?.retries ?? 0) }),
-    events: () => toEventCounts(eventStats()),
+    api: () => ({ requests: passing.apiRequests, retries: controller.retries + (recorder?.stats().retries ?? 0) }),
+    events: () => toEventCounts(recorder?.stats()),
     reports: () => {
       // The leader reports the alerts of a standby.
-      const rows = leadership().isLeader ? series.selectRows(reportCounts(aggregator, severity)) : [];
+      const rows = isLeader() ? series.selectRows(reportCounts(aggregator, severity.thresholds)) : [];
       return { rows, others: series.others };
     },
-    ...readContextCounts(policies, acceptances),
-    openReports: observed.openReportStats,
-    isLeader: () => leadership().isLeader,
+    ...readContextCounts(context),
+    openReports: () => context.openReportStats(),
+    isLeader,
     standby: () => ({
       ...(pipeline.takeover.counters ?? { held: 0, shown: 0, forgotten: 0 }),
-      isCaughtUp: !leadership().isLeader && isCaughtUp(),
+      isCaughtUp: !isLeader() && (replica?.isCaughtUp ?? false),
     }),
   };
 }
@@ -73,10 +76,10 @@ export function toEventCounts(stats: RecorderStats | undefined): { sent: number;
 }
 
 /** Numbers of followed policies and acceptances. */
-export function readContextCounts(
-  policies: Observed["policies"],
-  acceptances: Observed["acceptances"],
-): Pick<MetricsSource, "policies" | "acceptances"> {
+export function readContextCounts({
+  policies,
+  acceptances,
+}: ClusterContext): Pick<MetricsSource, "policies" | "acceptances"> {
   return {
     policies: () =>
       policies

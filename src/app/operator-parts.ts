@@ -15,7 +15,7 @@ import { KubeClient } from "../kube/client.ts";
 import type { LoadedKubeConfig } from "../kube/kubeconfig.ts";
 import { readServiceAccountUid } from "../kube/service-account.ts";
 import { LeaderElector } from "../leadership/election/leader-elector.ts";
-import { guardLeader, ONLY_REPLICA, Replica } from "../leadership/replica.ts";
+import { guardLeader, Replica } from "../leadership/replica.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Logger } from "../lib/logger.ts";
 import { createClusterSink } from "../sinks/cluster-sink.ts";
@@ -25,7 +25,6 @@ import { type ConfiguredSource, createConfiguredSource } from "./feed/configured
 import { limitToHeap } from "./heap-limits.ts";
 import { Pipeline } from "./pipeline/pipeline.ts";
 import { ownObject, toPipelineOptions } from "./pipeline/pipeline-options.ts";
-import type { Observed } from "./readiness.ts";
 import { RequestCounters } from "./request-counters.ts";
 import type { StopSteps } from "./stop-steps.ts";
 
@@ -71,24 +70,9 @@ export function createOperatorParts(settings: OperatorSettings, steps: StopSteps
   const pipeline = createPipeline(settings, writerId, before);
   context.observe(pipeline.context);
   const watch = createReportWatch({ ...settings, client });
-  const replica = elector && new Replica({ ...settings, elector, watch, ...pickFollower(pipeline) });
+  const { takeover, controller, coverage } = pipeline;
+  const replica = elector && new Replica({ ...settings, elector, watch, takeover, controller, coverage });
   return { ...before, pipeline, replica };
-}
-
-/** The same parts as the probes and metrics read them. */
-export function toObserved({ config }: OperatorSettings, parts: OperatorParts): Observed {
-  const { pipeline, journaling, passing, context, recorder, source, replica } = parts;
-  return {
-    ...{ pipeline, journaling, passing, source },
-    policies: context.policies,
-    acceptances: context.acceptances,
-    eventStats: () => recorder?.stats(),
-    openReportStats: () => context.openReportStats(),
-    leadership: () => replica?.leadership() ?? ONLY_REPLICA,
-    isCaughtUp: () => replica?.isCaughtUp ?? false,
-    severity: config.severity.thresholds,
-    maxReportSeries: config.metrics.maxReportSeries,
-  };
 }
 
 /** Creates the client of a process that writes reports. */
@@ -182,14 +166,6 @@ function createPipeline(
     onRejected: logRejections(logger),
     ...(config.feed.mode === "relay" ? {} : { nodes: () => source.nodes }),
   });
-}
-
-function pickFollower({
-  takeover,
-  controller,
-  coverage,
-}: Pipeline): Pick<Pipeline, "takeover" | "controller" | "coverage"> {
-  return { takeover, controller, coverage };
 }
 
 /** Logs the first rejection of each reason, then each power of ten: a broken sender must not fill the log. */

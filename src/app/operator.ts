@@ -9,13 +9,7 @@ import { waitForAbort } from "../lib/clock.ts";
 import { createMetrics } from "../telemetry/metrics.ts";
 import { monitorEventLoopStalls } from "./event-loop-monitor.ts";
 import { createMetricsSource } from "./operator-metrics.ts";
-import {
-  CLOSING_SHARE,
-  createOperatorParts,
-  type OperatorParts,
-  type OperatorSettings,
-  toObserved,
-} from "./operator-parts.ts";
+import { CLOSING_SHARE, createOperatorParts, type OperatorParts, type OperatorSettings } from "./operator-parts.ts";
 import { computeReadiness } from "./readiness.ts";
 import { startServers } from "./servers.ts";
 import { StopSteps } from "./stop-steps.ts";
@@ -162,11 +156,10 @@ class Operator {
 
   async #listen(): Promise<void> {
     const { config, version } = this.#settings;
-    const observed = toObserved(this.#settings, this.#parts);
-    const source = createMetricsSource(observed);
+    const source = createMetricsSource(config, this.#parts);
     const metrics = createMetrics({ source, version, clusterName: config.cluster.name });
     this.#parts.passing.observe((durationMs) => metrics.observeWrite(durationMs));
-    const readiness = () => computeReadiness(observed);
+    const readiness = () => computeReadiness(this.#parts);
     const close = await startServers({ ...this.#settings, metrics, readiness });
     this.#steps.onStop("http servers", close);
   }

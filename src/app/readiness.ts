@@ -4,46 +4,21 @@
 // Readiness with its reasons.
 // Invariant: reads only.
 
-import type { AcceptanceWatch } from "../acceptance/acceptance-watch.ts";
-import type { SeverityThresholds } from "../api/severity.ts";
-import type { RecorderStats } from "../events/event-counters.ts";
-import type { Journaling } from "../journal/journal-writer.ts";
-import type { Leadership } from "../leadership/replica.ts";
-import type { PolicyWatch } from "../policies/policy-watch.ts";
-import type { OpenReportStats } from "../sinks/openreports/openreport-publisher.ts";
+import { getLeadership } from "../leadership/replica.ts";
 import type { Health } from "../telemetry/health.ts";
 import type { ConfiguredSource } from "./feed/configured-source.ts";
+import type { OperatorParts } from "./operator-parts.ts";
 import type { Pipeline } from "./pipeline/pipeline.ts";
-import type { RequestCounters } from "./request-counters.ts";
-
-/** Inputs of the probes. */
-export interface Observed {
-  pipeline: Pipeline;
-  /** Undefined where none is configured. */
-  journaling: Journaling | undefined;
-  passing: RequestCounters;
-  policies: Pick<PolicyWatch, "stats">;
-  acceptances: Pick<AcceptanceWatch, "size" | "leftOut" | "statusWrites">;
-  eventStats: () => RecorderStats | undefined;
-  openReportStats: () => OpenReportStats;
-  leadership: () => Leadership;
-  source: Pick<ConfiguredSource, "nodes" | "problem">;
-  severity: SeverityThresholds;
-  /** Reports that have series of their own. */
-  maxReportSeries: number;
-  /** True if this replica is a standby that could take over without a gap. */
-  isCaughtUp: () => boolean;
-}
 
 /**
  * Ready: the stored reports are listed, the stream is open or being retried, and our writes are not refused; that of a
  * single report may be, which others have changed.
  */
-export function computeReadiness({ pipeline, journaling, leadership, source }: Observed): Health {
+export function computeReadiness({ pipeline, journaling, replica, source }: OperatorParts): Health {
   const { controller, takeover } = pipeline;
   const { listing } = takeover;
   const refusal = controller.refusals[0];
-  const { isLeader, ok, detail } = leadership();
+  const { isLeader, ok, detail } = getLeadership(replica);
   const isListed = listing === undefined || !isLeader;
   return {
     ok: ok && isListed && controller.commonRefusal === undefined,
@@ -65,7 +40,7 @@ export function computeReadiness({ pipeline, journaling, leadership, source }: O
 /** Describes the stream of the relay, or of all nodes, with one that is missing and why. */
 export function describeStream(
   { down, continuousSinceMs }: Pick<Pipeline["coverage"], "down" | "continuousSinceMs">,
-  { nodes, problem }: Observed["source"],
+  { nodes, problem }: Pick<ConfiguredSource, "nodes" | "problem">,
 ): string {
   if (nodes !== undefined) {
     const counts = `${nodes.connected} of ${nodes.desired} nodes are read`;

@@ -181,5 +181,7 @@ export class Replica {
   }
 }
 
-/** The state of a single replica. */
-export const ONLY_REPLICA: Leadership = { isLeader: true, ok: true, detail: "the only replica" };
+/** The leadership of this process; `replica` is undefined where there is no other. */
+export function getLeadership(replica: Replica | undefined): Leadership {
+  return replica?.leadership() ?? { isLeader: true, ok: true, detail: "the only replica" };
+}

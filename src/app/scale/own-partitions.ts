@@ -18,7 +18,7 @@ import { Owners } from "../../scale/owner/owners.ts";
 import type { Bus } from "../../scale/stream/bus.ts";
 import { createClusterSink } from "../../sinks/cluster-sink.ts";
 import type { Health } from "../../telemetry/health.ts";
-import { createMetrics, type Metrics } from "../../telemetry/metrics.ts";
+import { createMetrics } from "../../telemetry/metrics.ts";
 import { ClusterContext } from "../cluster-context.ts";
 import { limitToHeap } from "../heap-limits.ts";
 import { createClient, createRecorder, type OperatorSettings } from "../operator-parts.ts";
@@ -43,7 +43,6 @@ export async function runOwner(parts: OperatorSettings, stop: AbortSignal): Prom
   const bus = await createBus(config, logger, clock);
   steps.onStop("stream", () => bus.close());
   const recorder = createRecorder(parts, client, steps);
-  let metrics: Metrics | undefined;
   const elector = new LeaderElector(
     { ...toLeaderOptions(config), name: config.leaderElection.leaseName },
     client,
@@ -65,10 +64,7 @@ export async function runOwner(parts: OperatorSettings, stop: AbortSignal): Prom
     ...context.catalogs,
     otherNowMs: () => client.serverNowMs(),
     missingSinceMs: () => partLeases.missingSinceMs,
-    onResult: (kind, durationMs) => {
-      passing.writes[kind]++;
-      metrics?.observeWrite(durationMs);
-    },
+    onResult: (kind, durationMs) => passing.countWrite(kind, durationMs),
     onWritten: (_ledger, report) => context.catalogs.onReport?.(report),
     recordWritten:
       recorder && ((ledger, report) => recordEventUpdates(ledger, report, (update) => recorder.record(update))),
@@ -101,7 +97,8 @@ export async function runOwner(parts: OperatorSettings, stop: AbortSignal): Prom
     },
   );
   const source = createOwnerMetrics({ owners, group, bus, passing, context, recorder, config });
-  metrics = createMetrics({ source, version, clusterName: config.cluster.name });
+  const metrics = createMetrics({ source, version, clusterName: config.cluster.name });
+  passing.observe((durationMs) => metrics.observeWrite(durationMs));
   const readiness = () => computeReadiness(group, owners, bus);
   steps.onStop("http servers", await startServers({ ...parts, metrics, readiness }));
   const following = new AbortController();

@@ -96,7 +96,7 @@ export function createOwnerMetrics({
       const rows = owners.lives.flatMap(({ aggregator }) => [...reportCounts(aggregator, config.severity.thresholds)]);
       return { rows: series.selectRows(rows), others: series.others };
     },
-    ...readContextCounts(context.policies, context.acceptances),
+    ...readContextCounts(context),
     openReports: () => context.openReportStats(),
     isLeader: () => group.held.size > 0,
     scale: () => ({
