@@ -3,6 +3,8 @@
 
 // Settings that the stream must have, and differences to those that it has.
 
+import type { StreamConfig } from "@nats-io/jetstream";
+
 export interface StreamSettings {
   stream: string;
   /** Beginning of its subjects. */
@@ -13,27 +15,6 @@ export interface StreamSettings {
   partitions: number;
   /** Two readers with different numbers could read the same node. */
   shards: number;
-}
-
-/** The part of a stream's configuration that matters. */
-export interface StreamConfigFacts {
-  subjects?: readonly string[];
-  retention?: string;
-  storage?: string;
-  discard?: string;
-  num_replicas?: number;
-  max_age?: number;
-  max_msgs?: number;
-  max_msgs_per_subject?: number;
-  max_msg_size?: number;
-  max_consumers?: number;
-  subject_transform?: unknown;
-  mirror?: unknown;
-  sources?: readonly unknown[];
-  no_ack?: boolean;
-  sealed?: boolean;
-  persist_mode?: string;
-  metadata?: Readonly<Record<string, string>>;
 }
 
 /** Keys of the stream's metadata with the numbers on which all processes must agree. */
@@ -47,7 +28,7 @@ const NANOS_PER_MS = 1_000_000;
 const MIN_AGE_MS = 60_000;
 
 /** Returns the faults of an existing stream, each with the setting to change; empty for a valid one. */
-export function findStreamFaults(found: StreamConfigFacts, wanted: StreamSettings): string[] {
+export function findStreamFaults(found: Partial<StreamConfig>, wanted: StreamSettings): string[] {
   const faults: string[] = [];
   const expect = (isRight: boolean, fault: string) => {
     if (!isRight) faults.push(fault);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
+import type { StreamConfig } from "@nats-io/jetstream";
 import { describe, expect, it } from "vitest";
 import { findStreamFaults, PARTITIONS, SHARDS } from "../../../../src/scale/stream/stream-settings.ts";
 
@@ -13,7 +14,7 @@ const WANTED = {
   partitions: 8,
   shards: 4,
 };
-const GOOD = {
+const GOOD: Partial<StreamConfig> = {
   subjects: ["pvo.>"],
   retention: "limits",
   storage: "file",
@@ -30,7 +31,7 @@ describe("findStreamFaults", () => {
     expect(findStreamFaults(GOOD, WANTED)).toEqual([]);
   });
 
-  it.each([
+  it.each<[Partial<StreamConfig>, string]>([
     [{ subjects: ["other.>"] }, "scale.nats.subjectPrefix"],
     [{ retention: "workqueue" }, "retention"],
     [{ storage: "memory" }, "storage"],
