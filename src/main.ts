@@ -11,12 +11,13 @@ import { createFileSource } from "./alerts/file-source.ts";
 import { limitHeapGrowth } from "./app/heap-limits.ts";
 import { runOperator } from "./app/operator.ts";
 import { VERSION } from "./app/version.ts";
-import { EXIT_USAGE, type GivenFlags, parseArguments } from "./cli/arguments.ts";
+import { EXIT_USAGE, parseArguments } from "./cli/arguments.ts";
 import { runDemo } from "./cli/demo.ts";
 import { replay } from "./cli/replay.ts";
 import type { Terminal } from "./cli/terminal.ts";
 import { type Config, type ConfigResult, parseConfig } from "./config/config.ts";
 import { formatProblems } from "./config/config-problem.ts";
+import type { FlagInputs } from "./config/environment.ts";
 import { loadFileText } from "./config/file.ts";
 import { printConfig } from "./config/print.ts";
 import { KubeConfigError, loadKubeConfig } from "./kube/kubeconfig.ts";
@@ -83,7 +84,7 @@ async function replayFile(config: Config, file: string, out: string, stop: Abort
 }
 
 /** Reads the configuration; prints every problem and returns undefined when it is wrong. */
-function readConfig(flags: GivenFlags, path: string | undefined): ConfigInForce | undefined {
+function readConfig(flags: FlagInputs, path: string | undefined): ConfigInForce | undefined {
   const file = path === undefined ? { text: undefined } : loadFileText(path);
   const place = { identity: `${hostname()}-${randomBytes(4).toString("hex")}` };
   const result =

@@ -6,15 +6,13 @@
 
 import { type Command, Option } from "commander";
 import { PRODUCT } from "../api/names.ts";
+import type { FlagInputs } from "../config/environment.ts";
 import { type Setting, settings } from "../config/settings.ts";
 import { parseProgram } from "./program.ts";
 
-/** Flags that were given, by the path of the setting that they set. */
-export type GivenFlags = Readonly<Record<string, string | boolean>>;
-
 /** Parsed command line. */
 export type Invocation =
-  | { command: "run" | "collect"; flags: GivenFlags; configPath?: string; printConfig: boolean }
+  | { command: "run" | "collect"; flags: FlagInputs; configPath?: string; printConfig: boolean }
   | { command: "replay"; file: string; out: string; configPath?: string }
   | { command: "demo"; out?: string }
   /** Nothing to run: help, version (0) or a mistake (2); the texts are to be printed as they are. */

@@ -10,7 +10,7 @@ import { ENV_PREFIX, type Setting, settingByEnv, settingByPath } from "./setting
 /** Environment variables by name. */
 export type Environment = Readonly<Record<string, string | undefined>>;
 
-/** FlagInputs by the path of the setting that they set; text is read like a variable's. */
+/** Flags that were given, by the path of the setting that they set; text is read like a variable's. */
 export type FlagInputs = Readonly<Record<string, string | boolean>>;
 
 /**

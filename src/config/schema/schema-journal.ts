@@ -3,18 +3,16 @@
 
 // The settings of the journal: a part of schema.ts.
 
-import { section, text, wholeNumber } from "./setting.ts";
+import { path, section, wholeNumber } from "./setting.ts";
 
 /** Settings of the storage in which counts outlive the process. */
 export const journal = section(
   "Storage in which counts that are not persisted in a report yet outlive the process. A restart continues them; without it a crash loses them.",
   {
-    path: text({
+    path: path({
       about:
         "The journal's file, on a volume of this replica alone; its directory must exist. Empty: no journal is kept.",
       default: "",
-      expects: "the path of a file, or empty",
-      isValid: (value) => value.length <= 4096 && !value.includes("\0"),
     }),
     maxBytes: wholeNumber({
       about:

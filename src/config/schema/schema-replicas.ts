@@ -5,10 +5,7 @@
 // Invariant: as in schema.ts.
 
 import { MINUTE_MS } from "../../lib/time.ts";
-import { section, text, toggle, wholeNumber } from "./setting.ts";
-
-const DNS_SUBDOMAIN = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*$/;
-const DNS_LABEL = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
+import { namespaceName, objectName, section, toggle, wholeNumber } from "./setting.ts";
 
 export const leaderElection = section("Election of the replica that writes.", {
   enabled: toggle({
@@ -16,17 +13,10 @@ export const leaderElection = section("Election of the replica that writes.", {
     default: true,
     flag: { name: "--no-leader-elect" },
   }),
-  leaseName: text({
-    about: "Name of the Lease.",
-    default: "policy-violation-operator",
-    expects: "the name of a Kubernetes object (lower-case letters, digits, '-' and '.', at most 253)",
-    isValid: (value) => value.length <= 253 && DNS_SUBDOMAIN.test(value),
-  }),
-  leaseNamespace: text({
+  leaseName: objectName({ about: "Name of the Lease.", default: "policy-violation-operator" }),
+  leaseNamespace: namespaceName({
     about: "Namespace of the Lease.",
     defaultText: "`$POD_NAMESPACE`, else the pod's own namespace, else `kubearmor`",
-    expects: "the name of a namespace (lower-case letters, digits and '-', at most 63)",
-    isValid: (value) => DNS_LABEL.test(value),
   }),
   leaseDurationMs: wholeNumber({
     about: "Time for which a silent leader keeps its Lease.",

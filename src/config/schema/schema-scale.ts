@@ -5,7 +5,7 @@
 // Invariant: as in schema.ts.
 
 import { HOUR_MS } from "../../lib/time.ts";
-import { section, text, toggle, wholeNumber } from "./setting.ts";
+import { path, section, text, toggle, wholeNumber } from "./setting.ts";
 
 const SERVER = /^(?:nats|tls):\/\/[^\s,@/]+$/;
 
@@ -45,13 +45,14 @@ export const scale = section(
         expects: "nats://HOST:PORT or tls://HOST:PORT, several separated by commas",
         isValid: (value) => value.split(",").every((one) => SERVER.test(one.trim())),
       }),
-      secretPath: text({
-        about:
-          "Directory of a mounted Secret with any of `nats.creds`, `user` and `password`, `token`, `ca.crt`, `tls.crt` and `tls.key`; read at each connection. Empty: no credentials, and the system's authorities.",
-        default: "",
-        expects: "the path of a directory, or empty",
-        isValid: (value) => value.length <= 4096 && !value.includes("\0"),
-      }),
+      secretPath: path(
+        {
+          about:
+            "Directory of a mounted Secret with any of `nats.creds`, `user` and `password`, `token`, `ca.crt`, `tls.crt` and `tls.key`; read at each connection. Empty: no credentials, and the system's authorities.",
+          default: "",
+        },
+        "directory",
+      ),
       stream: text({
         about: "Name of the stream; created if missing.",
         default: "policy-violations",

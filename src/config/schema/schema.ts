@@ -17,18 +17,16 @@ import { redaction } from "./schema-redaction.ts";
 import { leaderElection, standby } from "./schema-replicas.ts";
 import { reports, severity } from "./schema-reports.ts";
 import { scale } from "./schema-scale.ts";
-import { choice, section, text, wholeNumber } from "./setting.ts";
+import { choice, path, section, text, wholeNumber } from "./setting.ts";
 
 /** Characters of an identity: it ends up in the Lease and in an annotation of every report. */
 export const IDENTITY = /^[A-Za-z0-9]([A-Za-z0-9._-]{0,251}[A-Za-z0-9])?$/;
 
 /** The whole configuration as a tree of sections and settings. */
 export const configSchema = z.object({
-  kubeconfig: text({
+  kubeconfig: path({
     about: "The kubeconfig file. Empty: `$KUBECONFIG`, then the pod's own account, then `~/.kube/config`.",
     default: "",
-    expects: "the path of a file, or empty",
-    isValid: (value) => value.length <= 4096 && !value.includes("\0"),
     flag: { name: "--kubeconfig", argument: "FILE" },
   }),
   identity: text({

@@ -58,6 +58,9 @@ interface Common {
   flag?: SettingFlag;
 }
 
+const DNS_LABEL = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
+const DNS_SUBDOMAIN = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*$/;
+
 /** Writes the bounds of a number as people write them, by its unit. */
 function describeBounds(min: number, max: number, unit: string | undefined): string {
   if (unit === "ms") {
@@ -102,6 +105,33 @@ export function text(
   const schema = z.string().refine(isValid);
   settingFacts.add(schema, { kind: "text", ...rest });
   return schema;
+}
+
+/** The path of a file, or of what `thing` says; it may be empty where the default is. */
+export function path(facts: Common & { default: string }, thing = "file") {
+  const orEmpty = facts.default === "" ? ", or empty" : "";
+  const isFilled = (value: string) => value !== "" && value.length <= 4096 && !value.includes("\0");
+  const isValid = (value: string) => isFilled(value) || value === facts.default;
+  return text({ ...facts, expects: `the path of a ${thing}${orEmpty}`, isValid });
+}
+
+/** The name of a Kubernetes object. */
+export function objectName(facts: Common & { default: string }) {
+  return text({
+    ...facts,
+    expects: "the name of a Kubernetes object (lower-case letters, digits, '-' and '.', at most 253)",
+    isValid: (value) => value.length <= 253 && DNS_SUBDOMAIN.test(value),
+  });
+}
+
+/** The name of a namespace; it may be empty where the default is. */
+export function namespaceName(facts: Common & { default?: string; defaultText?: string }) {
+  const orEmpty = facts.default === "" ? ", or empty" : "";
+  return text({
+    ...facts,
+    expects: `the name of a namespace (lower-case letters, digits and '-', at most 63)${orEmpty}`,
+    isValid: (value) => value === facts.default || DNS_LABEL.test(value),
+  });
 }
 
 /** A list of texts, empty by default; `fault` describes the problem with an item without repeating it. */
