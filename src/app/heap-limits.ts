@@ -4,7 +4,7 @@
 // Bounds the memory of violations and the garbage on the heap.
 // Invariant: violations are evicted at the limit, before V8 runs out of heap and ends the process.
 
-import { setFlagsFromString } from "node:v8";
+import { getHeapStatistics, setFlagsFromString } from "node:v8";
 import type { MemoryLimits } from "../aggregate/memory-budget.ts";
 import type { Logger } from "../lib/logger.ts";
 
@@ -30,7 +30,11 @@ export function limitHeapGrowth(): void {
  * Returns the limits as configured, or with less weight where the heap may not grow so large, and logs that. V8 takes
  * about half of a container's memory for its limit.
  */
-export function limitToHeap(configured: MemoryLimits, heapLimitBytes: number, logger: Logger): MemoryLimits {
+export function limitToHeap(
+  configured: MemoryLimits,
+  logger: Logger,
+  heapLimitBytes = getHeapStatistics().heap_size_limit,
+): MemoryLimits {
   const room = Math.floor(Math.max(0, heapLimitBytes - BASE_BYTES) * VIOLATIONS_SHARE);
   if (configured.limitBytes <= room) return configured;
   logger.info({ configured: configured.limitBytes, limitBytes: room }, "memory limit lowered to fit heap");

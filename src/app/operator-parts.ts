@@ -3,7 +3,6 @@
 
 // Parts of a running operator, built in an order in which each needs only those before it. Each registers its end.
 
-import { getHeapStatistics } from "node:v8";
 import type { Config } from "../config/config.ts";
 import { createEventSink } from "../events/event-sink.ts";
 import { startRecorder } from "../events/recorder.ts";
@@ -155,7 +154,7 @@ function createPipeline(
 ): Pipeline {
   const { passing, client, elector, context, recorder, journaling, source } = before;
   const sink = createClusterSink({ client, logger, clusterName: config.cluster.name });
-  const memory = limitToHeap(config.memory, getHeapStatistics().heap_size_limit, logger);
+  const memory = limitToHeap(config.memory, logger);
   return new Pipeline(toPipelineOptions({ ...config, memory }, writerId), {
     ...{ journaling, clock, logger, ...context.catalogs },
     sink: elector ? guardLeader(sink, elector) : sink,

@@ -4,6 +4,7 @@
 // Reports as `kubectl get` prints them.
 
 import type { Report } from "../api/v1alpha1.ts";
+import { compare } from "../lib/compare.ts";
 import { toObjectKey } from "../lib/object-key.ts";
 import { formatAge } from "../lib/time.ts";
 
@@ -19,22 +20,21 @@ export function table(header: readonly string[], rows: readonly (readonly string
 
 /** The table of `kubectl get pvr -A`, by namespace and name. */
 export function formatReportTable(reports: readonly Report[], nowMs: number): string {
-  const namespaced = reports.filter((report) => report.metadata.namespace !== undefined).sort(compareNames);
   const header = ["NAMESPACE", "NAME", "PREVENTED", "ALLOWED", "PODS", "SEVERITY", "LAST SEEN"];
-  return table(
-    header,
-    namespaced.map((r) => [r.metadata.namespace ?? "", ...toCells(r, r.summary.pods, nowMs)]),
-  );
+  const namespaced = reports.filter((report) => report.metadata.namespace !== undefined);
+  return formatRows(header, namespaced, (r) => [r.metadata.namespace ?? "", ...toCells(r, r.summary.pods, nowMs)]);
 }
 
 /** The table of `kubectl get cpvr`, by name. */
 export function formatClusterReportTable(reports: readonly Report[], nowMs: number): string {
-  const cluster = reports.filter((report) => report.metadata.namespace === undefined).sort(compareNames);
   const header = ["NAME", "PREVENTED", "ALLOWED", "NODES", "SEVERITY", "LAST SEEN"];
-  return table(
-    header,
-    cluster.map((r) => toCells(r, r.summary.nodes, nowMs)),
-  );
+  const cluster = reports.filter((report) => report.metadata.namespace === undefined);
+  return formatRows(header, cluster, (r) => toCells(r, r.summary.nodes, nowMs));
+}
+
+function formatRows(header: readonly string[], reports: Report[], toRow: (report: Report) => string[]): string {
+  const sorted = reports.sort((a, b) => compare(toObjectKey(a.metadata), toObjectKey(b.metadata)));
+  return table(header, sorted.map(toRow));
 }
 
 function toCells({ metadata, summary }: Report, places: number, nowMs: number): string[] {
@@ -46,9 +46,4 @@ function toCells({ metadata, summary }: Report, places: number, nowMs: number): 
     summary.severity,
     formatAge(nowMs - Date.parse(summary.lastSeen)),
   ];
-}
-
-function compareNames(a: Report, b: Report): number {
-  const [x, y] = [a, b].map(({ metadata }) => toObjectKey(metadata));
-  return (x ?? "") < (y ?? "") ? -1 : 1;
 }

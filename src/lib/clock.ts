@@ -50,8 +50,3 @@ export function waitForAbort(signal: AbortSignal): Promise<void> {
   if (signal.aborted) return Promise.resolve();
   return new Promise((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
 }
-
-/** Full jitter (0..cap) for the attempt-th retry, counted from 0: `random * min(maxMs, baseMs * 2^attempt)`. */
-export function fullJitter(attempt: number, baseMs: number, maxMs: number, random: number): number {
-  return random * Math.min(maxMs, baseMs * 2 ** Math.min(attempt, 30));
-}

@@ -8,6 +8,7 @@ import type { AlertSource } from "../../alerts/alert-source.ts";
 import { AutoSource } from "../../alerts/auto-source.ts";
 import { NodeSource } from "../../alerts/node-source.ts";
 import { createRelaySource } from "../../alerts/relay-source.ts";
+import type { ChooseSecurity } from "../../alerts/tls/mode.ts";
 import type { CoveredNodes } from "../../api/v1alpha1.ts";
 import type { Config } from "../../config/config.ts";
 import type { KubeClient } from "../../kube/client.ts";
@@ -30,16 +31,21 @@ export function createConfiguredSource(
   onExpiry: (expiresMs: number | undefined) => void,
 ): ConfiguredSource {
   const { mode, relay } = config.feed;
-  const options = {
-    maxMessageBytes: relay.maxMessageBytes,
-    healthIntervalMs: relay.healthCheckIntervalMs,
-    backoffMaxMs: relay.reconnectMaxMs,
-    security: createRelaySecurity(config, client, clock, logger, onExpiry),
-  };
+  const options = toSourceOptions(config, createRelaySecurity(config, client, clock, logger, onExpiry));
   const toRelay = () =>
     createRelaySource({ ...options, address: relay.address, serverName: relay.tls.serverName }, clock, logger);
   if (mode === "relay") return toRelay();
   const followNodes = followKubeArmorPods({ client, clock }, logger);
   const toNodes = new NodeSource({ ...options, followNodes }, clock, logger);
   return mode === "nodes" ? toNodes : new AutoSource(toNodes, toRelay(), clock, logger);
+}
+
+/** Options of every stream of alerts. */
+export function toSourceOptions({ feed: { relay } }: Config, security: ChooseSecurity) {
+  return {
+    maxMessageBytes: relay.maxMessageBytes,
+    healthIntervalMs: relay.healthCheckIntervalMs,
+    backoffMaxMs: relay.reconnectMaxMs,
+    security,
+  };
 }

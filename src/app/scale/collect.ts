@@ -4,7 +4,6 @@
 // `collect`: a reader, which reads its share of the nodes and publishes the counts.
 
 import { randomBytes } from "node:crypto";
-import { getHeapStatistics } from "node:v8";
 import { NodeSource } from "../../alerts/node-source.ts";
 import { KubeClient } from "../../kube/client.ts";
 import { LeaseGroup } from "../../scale/leases/lease-group.ts";
@@ -13,6 +12,7 @@ import type { Bus } from "../../scale/stream/bus.ts";
 import type { Health } from "../../telemetry/health.ts";
 import { createMetrics } from "../../telemetry/metrics.ts";
 import { monitorEventLoopStalls } from "../event-loop-monitor.ts";
+import { toSourceOptions } from "../feed/configured-source.ts";
 import { followKubeArmorPods } from "../feed/kubearmor-pods.ts";
 import { createRelaySecurity } from "../feed/relay-security.ts";
 import { limitToHeap } from "../heap-limits.ts";
@@ -34,14 +34,8 @@ export async function runCollector(parts: OperatorSettings, stop: AbortSignal): 
   steps.onStop("kubernetes client", () => client.close());
   const bus = await createBus(config, logger, clock);
   steps.onStop("stream", () => bus.close());
-  const relay = config.feed.relay;
-  const sourceOptions = {
-    maxMessageBytes: relay.maxMessageBytes,
-    healthIntervalMs: relay.healthCheckIntervalMs,
-    backoffMaxMs: relay.reconnectMaxMs,
-    security: createRelaySecurity(config, client, clock, logger),
-  };
-  const memory = limitToHeap(config.memory, getHeapStatistics().heap_size_limit, logger);
+  const sourceOptions = toSourceOptions(config, createRelaySecurity(config, client, clock, logger));
+  const memory = limitToHeap(config.memory, logger);
   const graceMs = config.shutdown.graceMs / 2;
   const reader = new Reader(
     {

@@ -3,7 +3,6 @@
 
 // `run` with `scale.enabled`: an owner, which writes the reports of its partitions from what readers publish.
 
-import { getHeapStatistics } from "node:v8";
 import type { Config } from "../../config/config.ts";
 import type { EventRecorder } from "../../events/event-recorder.ts";
 import { createThrottleUpdate, recordEventUpdates } from "../../events/event-updates.ts";
@@ -150,7 +149,7 @@ function toPartNames({ leaderElection: { leaseName }, scale: { shards, partition
 /** Divides the bounds over all reports by the number of partitions: an owner may come to hold all of them. */
 function toOwnerOptions({ config, logger }: OperatorSettings): OwnerOptions {
   const { partitions, shards } = config.scale;
-  const memory = limitToHeap(config.memory, getHeapStatistics().heap_size_limit, logger);
+  const memory = limitToHeap(config.memory, logger);
   const { writesPerSecond, writeBurst, ...options } = toPipelineOptions(config, undefined);
   return {
     ...options,

@@ -15,18 +15,12 @@ import { type Bus, BusError, isBusError, type NatsSecret, SECRET_KEYS } from "..
 /** Creates the connection; it is opened with its first use. */
 export async function createBus(config: Config, logger: Logger, clock: Clock): Promise<Bus> {
   const { NatsBus } = await import("../../scale/stream/nats-bus.ts");
-  const { url, stream, subjectPrefix, replicas, maxAgeMs, maxBytes, secretPath } = config.scale.nats;
+  const { partitions, shards, nats } = config.scale;
+  const { subjectPrefix: prefix, secretPath, ...options } = nats;
   return new NatsBus(
     {
-      url,
+      ...{ ...options, prefix, partitions, shards },
       name: config.identity,
-      stream,
-      prefix: subjectPrefix,
-      replicas,
-      maxAgeMs,
-      maxBytes,
-      partitions: config.scale.partitions,
-      shards: config.scale.shards,
       nowMs: () => clock.nowMs(),
       readSecret: () => readSecretFiles(secretPath),
     },

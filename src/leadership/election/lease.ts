@@ -159,7 +159,7 @@ export function isSameRecord(a: LeaseRecord, b: LeaseRecord): boolean {
 }
 
 /** The version is required: without it two writers could both believe that they have won. */
-function parseLease(answer: unknown): StoredLease {
+export function parseLease(answer: unknown): StoredLease {
   const lease = toObject(answer);
   const metadata = toObject(lease["metadata"]);
   if (typeof metadata["resourceVersion"] !== "string" || metadata["resourceVersion"] === "") {

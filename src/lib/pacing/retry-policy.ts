@@ -3,7 +3,7 @@
 
 // Back-off of everything that is tried again: a fixed pause, and full jitter up to a doubling limit on top of it.
 
-import { type Clock, fullJitter } from "../clock.ts";
+import type { Clock } from "../clock.ts";
 
 export interface RetryTimes {
   /** Shortest pause. Default: 500 ms. */
@@ -32,9 +32,9 @@ export class RetryPolicy {
   /** Counts a failure; returns the pause before the next try in milliseconds, at least `atLeastMs`. */
   nextMs(atLeastMs = 0): number {
     const { minMs, baseMs, maxMs } = this.#times;
-    const jitterMs = fullJitter(this.#failures, baseMs, maxMs, this.#clock.random());
+    const limitMs = Math.min(maxMs, baseMs * 2 ** Math.min(this.#failures, 30));
     this.#failures++;
-    return Math.max(minMs + jitterMs, atLeastMs);
+    return Math.max(minMs + limitMs * this.#clock.random(), atLeastMs);
   }
 
   /** A try has succeeded. */

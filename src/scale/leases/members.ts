@@ -5,13 +5,13 @@
 // Invariant: a replica counts as gone only after its Lease did not change for the whole lease duration while the API
 // server answered.
 
-import { MISSING_SINCE_ANNOTATION } from "../../api/names.ts";
 import { ApiError } from "../../kube/api-error.ts";
 import type { ApiRequester } from "../../kube/client.ts";
 import { listItems } from "../../kube/list.ts";
-import { LeaseStore, type StoredLease } from "../../leadership/election/lease.ts";
+import { type LeaseRecord, LeaseStore, parseLease, type StoredLease } from "../../leadership/election/lease.ts";
 import type { Clock } from "../../lib/clock.ts";
 import { stableHash } from "../../lib/hash.ts";
+import { toText } from "../../lib/json.ts";
 import { formatEpochMs } from "../../lib/time.ts";
 
 export interface MembersOptions {
@@ -26,16 +26,13 @@ export interface MembersOptions {
 /** A Lease that did not change for this many lease durations is deleted. */
 const REMOVE_AFTER_LEASES = 10;
 
-/** A Lease as it was listed; texts are empty where it has none. */
-export interface ListedLease {
+/** A Lease as it was listed. */
+export interface ListedLease extends Pick<LeaseRecord, "holder" | "renewTime" | "missingSince"> {
   name: string;
-  identity: string;
-  renewTime: string;
-  missingSince: string;
 }
 
 interface Seen {
-  identity: string;
+  holder: string;
   renewTime: string;
   sinceMs: number;
 }
@@ -82,8 +79,8 @@ export class Members {
     const nowMs = this.#clock.monotonicMs();
     const others = [...this.#seen]
       .filter(([name, { sinceMs }]) => this.#isMember(name) && nowMs - sinceMs < leaseDurationMs)
-      .map(([, other]) => other);
-    const names = new Set(others.map((other) => other.identity));
+      .map(([, { holder }]) => holder);
+    const names = new Set(others);
     if (isMember) names.add(identity);
     else names.delete(identity);
     return [...names];
@@ -132,15 +129,16 @@ export class Members {
     const seen = new Map<string, Seen>();
     const leases: ListedLease[] = [];
     for await (const item of listItems(this.#client, { path: this.#path, pageSize: 500, signal })) {
-      const lease = readLease(item);
-      leases.push(lease);
-      const { name, identity, renewTime } = lease;
-      if (identity === "") continue;
+      const { metadata, record } = parseLease(item);
+      const name = toText(metadata["name"]);
+      const { holder, renewTime } = record;
+      leases.push({ name, ...record });
+      if (holder === "") continue;
       const known = this.#seen.get(name);
       const sinceMs = known?.renewTime === renewTime ? known.sinceMs : nowMs;
       const isOld = nowMs - sinceMs > REMOVE_AFTER_LEASES * leaseDurationMs;
       if (isOld && this.#isMember(name)) await this.#remove(name, signal);
-      else seen.set(name, { identity, renewTime, sinceMs });
+      else seen.set(name, { holder, renewTime, sinceMs });
     }
     this.#seen = seen;
     this.#onLeases(leases);
@@ -158,17 +156,4 @@ export class Members {
       if (!(error instanceof ApiError)) throw error;
     }
   }
-}
-
-function readLease(item: unknown): ListedLease {
-  const { metadata, spec } = (item ?? {}) as {
-    metadata?: { name?: string; annotations?: Record<string, string> };
-    spec?: { holderIdentity?: string; renewTime?: string };
-  };
-  return {
-    name: metadata?.name ?? "",
-    identity: spec?.holderIdentity ?? "",
-    renewTime: spec?.renewTime ?? "",
-    missingSince: metadata?.annotations?.[MISSING_SINCE_ANNOTATION] ?? "",
-  };
 }

@@ -51,7 +51,7 @@ export class PartLeases {
       const lease = byName.get(name);
       const renewTime = lease?.renewTime ?? "";
       const known = this.#seen.get(name);
-      const isHeld = lease !== undefined && lease.identity !== "";
+      const isHeld = lease !== undefined && lease.holder !== "";
       const isRenewed = isHeld && known?.renewTime !== renewTime;
       const aliveMs = isRenewed ? nowMs : (known?.aliveMs ?? this.#startMonotonicMs);
       seen.set(name, { renewTime, aliveMs });

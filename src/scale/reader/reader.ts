@@ -12,7 +12,7 @@
 
 import type { AlertSource } from "../../alerts/alert-source.ts";
 import type { FollowNodes } from "../../alerts/node-source.ts";
-import { IngestCounters, REJECTIONS, type Rejection } from "../../ingest/ingest-counters.ts";
+import { IngestCounters, REJECTIONS } from "../../ingest/ingest-counters.ts";
 import { type Clock, waitForAbort } from "../../lib/clock.ts";
 import type { Logger } from "../../lib/logger.ts";
 import { runInTurns, type Steps } from "../../lib/pacing/steps.ts";
@@ -47,14 +47,10 @@ export interface ReaderParts {
 }
 
 /** Outcomes of alerts: `received` is the sum of the others. */
-export interface ReaderCounters {
-  received: number;
-  counted: number;
-  duplicates: number;
-  throttleNotices: number;
-  shortened: number;
-  rejected: Record<Rejection, number>;
-}
+export type ReaderCounters = Pick<
+  IngestCounters,
+  "received" | "counted" | "duplicates" | "throttleNotices" | "shortened" | "rejected"
+>;
 
 /** Time between two looks at the stream. */
 const CHECK_MS = 2_000;

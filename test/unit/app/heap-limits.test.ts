@@ -16,6 +16,6 @@ describe("what violations may weigh", () => {
   ])("is %s", (_, heapMib, expectedMib) => {
     const limits = { ...MEMORY, limitBytes: 256 * MIB };
 
-    expect(limitToHeap(limits, heapMib * MIB, silentLogger)).toEqual({ ...limits, limitBytes: expectedMib * MIB });
+    expect(limitToHeap(limits, silentLogger, heapMib * MIB)).toEqual({ ...limits, limitBytes: expectedMib * MIB });
   });
 });

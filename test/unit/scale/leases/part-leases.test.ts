@@ -23,7 +23,7 @@ async function look(seconds: number, changes: Record<string, Partial<ListedLease
     await clock.advance(2000);
     const renewTime = new Date(clock.nowMs()).toISOString();
     const leases = NAMES.filter((name) => !(name in changes) || changes[name] !== undefined);
-    parts.observe(leases.map((name) => ({ name, identity: "pod", renewTime, missingSince: "", ...changes[name] })));
+    parts.observe(leases.map((name) => ({ name, holder: "pod", renewTime, missingSince: "", ...changes[name] })));
   }
   return parts.missingSinceMs === undefined ? undefined : new Date(parts.missingSinceMs).toISOString();
 }
@@ -43,7 +43,7 @@ describe("alerts may be missing", () => {
 
   test("since the release of a part without another holder", async () => {
     await look(10);
-    const released = { "pvo-partition-0": { identity: "", renewTime: "2026-11-23T10:00:09.000Z" } };
+    const released = { "pvo-partition-0": { holder: "", renewTime: "2026-11-23T10:00:09.000Z" } };
     expect(await look(34, released)).toBe("2026-11-23T10:00:09.000Z");
   });
 
