@@ -75,9 +75,11 @@ export function getCode(text: string): string {
 const EXPORTED =
   /^export (?:declare )?(?:abstract )?(?:async )?(?:function\*?|class|const|let|interface|type|enum) ([\w$]+)/gm;
 
+const RENAMED = /^export (?:type )?\{[^}]*?\bas ([\w$]+)/gm;
+
 /** Names that a file declares and exports; overloads count once. */
 export function listExportedNames({ text }: SourceFile): string[] {
-  return [...new Set([...text.matchAll(EXPORTED)].map(([, name = ""]) => name))];
+  return [...new Set([...text.matchAll(EXPORTED), ...text.matchAll(RENAMED)].map(([, name = ""]) => name))];
 }
 
 export interface ClassShape {
@@ -87,15 +89,16 @@ export interface ClassShape {
   constructorLines: number;
 }
 
-const CLASS = /^(?:export )?(?:abstract )?class (\w+)[^\n]*\{\n([\s\S]*?)^\}/gm;
+const CLASS = /^( *)(?:export |return |const \w+ = )?(?:abstract )?class (\w+)[^{]*\{\n([\s\S]*?)^\1\}/gm;
 const MEMBER =
   /^ {2}(?:(?:readonly|get|set|async|static|override|declare|abstract) )*\*?([A-Za-z_$][\w$]*)(?=[(<:=?;!]| =|$)/gm;
 
-/** Classes at the top level of a file, in the layout of the formatter. */
+/** Classes of a file, in the layout of the formatter. */
 export function listClassShapes({ text }: SourceFile): ClassShape[] {
-  return [...text.matchAll(CLASS)].map(([, name = "", body = ""]) => {
+  return [...text.matchAll(CLASS)].map(([, indent = "", name = "", indented = ""]) => {
+    const body = indented.replace(new RegExp(`^${indent}`, "gm"), "");
     const members = [...body.matchAll(MEMBER)].map(([, member = ""]) => member);
-    const built = /^ {2}constructor\([\s\S]*?^ {2}\}/m.exec(body)?.[0] ?? "";
+    const built = /^ {2}(?:private |protected )?constructor\([\s\S]*?^ {2}\}/m.exec(body)?.[0] ?? "";
     return {
       name,
       publicMembers: [...new Set(members)].filter((member) => member !== "constructor"),
