@@ -37,7 +37,8 @@ cache="$caches/${PROGRAM}"
 if [ -n "$caches" ] && { [ -d "$cache" ] || mkdir -p -m 700 "$cache" 2>/dev/null; }; then
   export NODE_COMPILE_CACHE="\${NODE_COMPILE_CACHE:-$cache}"
 fi
-exec node "$(dirname "$(readlink -f "$0")")/${START}" ${firstArgument}"$@"
+self="$(readlink -f "$0")" || exit 2
+exec node "\${self%/*}/${START}" ${firstArgument}"$@"
 `;
 }
 
