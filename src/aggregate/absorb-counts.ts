@@ -9,7 +9,7 @@ import { type CoverageGap, createCoverageGap, mergeCoverageGaps } from "./counts
 import { Pods } from "./counts/pods.ts";
 import { emptyTotals, type Totals } from "./counts/totals.ts";
 import type { Counted } from "./entries/counted.ts";
-import type { MutedSubjects } from "./gaps/muted-subjects.ts";
+import type { ThrottledSubjects } from "./gaps/throttled-subjects.ts";
 import type { Ledger } from "./ledger/ledger.ts";
 import type { MemoryBudget } from "./memory-budget.ts";
 
@@ -27,14 +27,14 @@ export interface DrainedCounts {
 export interface AbsorbingParts {
   memory: MemoryBudget;
   /** Throttle notices, which a report inherits with its first alert of their pod. */
-  muted: MutedSubjects;
+  throttled: ThrottledSubjects;
 }
 
 /** Adds the counts; returns true for `isNew` where a violation is new, and the occurrences without one. */
 export function absorbCounts(
   ledger: Ledger,
   { policy, totals, entries }: DrainedCounts,
-  { memory, muted }: AbsorbingParts,
+  { memory, throttled }: AbsorbingParts,
 ): { isNew: boolean; withoutDetails: number } {
   const kept: Counted[] = [];
   let isNew = false;
@@ -47,7 +47,7 @@ export function absorbCounts(
       continue;
     }
     isNew ||= !isKnown;
-    inheritNotices(ledger, counted, muted);
+    inheritNotices(ledger, counted, throttled);
     kept.push(counted);
   }
   ledger.policy.recover(policy, totals.lastUs);
@@ -72,10 +72,10 @@ function addWithoutDetails(totals: Totals, count: number): Totals {
   };
 }
 
-function inheritNotices(ledger: Ledger, { identity, tally }: Counted, muted: MutedSubjects): void {
+function inheritNotices(ledger: Ledger, { identity, tally }: Counted, throttled: ThrottledSubjects): void {
   const { namespace } = ledger;
-  if (tally.pods.size === 0) muted.inherit(ledger, { namespace, pod: "", node: identity.workload.name });
-  for (const { name: pod, node } of tally.pods.values()) muted.inherit(ledger, { namespace, pod, node });
+  if (tally.pods.size === 0) throttled.inherit(ledger, { namespace, pod: "", node: identity.workload.name });
+  for (const { name: pod, node } of tally.pods.values()) throttled.inherit(ledger, { namespace, pod, node });
 }
 
 /** Counts of a violation of a namespace, as the cluster report has them. */

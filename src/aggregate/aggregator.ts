@@ -14,8 +14,8 @@ import { absorbCounts, type DrainedCounts, moveNamespace } from "./absorb-counts
 import { AggregateStats } from "./aggregate-stats.ts";
 import { SetNumbers } from "./counts/set-numbers.ts";
 import { emptyTotals, mergeTotals } from "./counts/totals.ts";
-import { MutedSubjects } from "./gaps/muted-subjects.ts";
 import { ReportGaps } from "./gaps/report-gaps.ts";
+import { ThrottledSubjects } from "./gaps/throttled-subjects.ts";
 import type { Urgency } from "./gaps/urgency.ts";
 import { ChangeLog } from "./ledger/change-log.ts";
 import { Ledger } from "./ledger/ledger.ts";
@@ -35,7 +35,7 @@ export class Aggregator {
   readonly #cells: CellStore | undefined;
   readonly countsCells = true;
   readonly #onDirty: (key: string, urgency: Urgency) => void;
-  readonly #muted = new MutedSubjects();
+  readonly #throttled = new ThrottledSubjects();
   readonly #numbers: SetNumbers;
   readonly #scheduledSeqs = new WeakMap<Ledger, number>();
 
@@ -50,7 +50,7 @@ export class Aggregator {
     { cells, run = runAtOnce }: { cells?: CellStore | undefined; run?: (steps: Steps) => void } = {},
   ) {
     this.#memory = new MemoryBudget(limits, cells);
-    this.gaps = new ReportGaps(this.#muted, { ledgers: this.ledgers, onDirty, run });
+    this.gaps = new ReportGaps(this.#throttled, { ledgers: this.ledgers, onDirty, run });
     this.stats = new AggregateStats(this.ledgers, this.#memory);
     this.#shares = new ReportShares(limits);
     this.#cells = cells;
@@ -69,7 +69,7 @@ export class Aggregator {
     const isNew = !ledger.entries.has(violation.key);
     const identify = !isNew || this.#memory.tryReserve(ledger, violation.identity, timeUs);
     if (!identify) this.stats.withoutDetails++;
-    this.#muted.inherit(ledger, violation);
+    this.#throttled.inherit(ledger, violation);
     if (identify && cell && this.#cells && !this.#cells.isOwned(cell)) {
       this.#cells.setOwner(cell, ledger.countFor(violation), violation);
       this.#cells.count(cell, timeUs);
@@ -100,14 +100,14 @@ export class Aggregator {
     if (isNewReport && this.#shares.findRefusal(namespace)) return false;
     const { isNew, withoutDetails } = absorbCounts(this.ledger(namespace, policyName), counts, {
       memory: this.#memory,
-      muted: this.#muted,
+      throttled: this.#throttled,
     });
     this.stats.withoutDetails += withoutDetails;
     this.#onDirty(key, isNewReport ? "new_report" : isNew ? "new_violation" : "counters");
     return true;
   }
 
-  /** Marks every report that the muted pod or node concerns as a lower bound; returns their number. */
+  /** Marks every report that the throttled pod or node concerns as a lower bound; returns their number. */
   addThrottleNotice(notice: ThrottleNotice): number {
     return this.gaps.addThrottleNotice(notice);
   }

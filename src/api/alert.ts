@@ -56,7 +56,7 @@ export function emptyAlert() {
     TTY: "",
     /** Set on throttle notices only: alerts per second that tripped the limit. */
     MaxAlertsPerSec: 0,
-    /** Set on throttle notices only: seconds for which KubeArmor mutes the container. */
+    /** Set on throttle notices only: seconds for which KubeArmor throttles the container. */
     DroppingAlertsInterval: 0,
     ExecID: "",
     ExecutableName: "",

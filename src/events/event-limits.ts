@@ -18,20 +18,20 @@ export interface TokenRate {
 const DEFAULT_RATE: TokenRate = { perSecond: 1 / 30, burst: 25 };
 const MAX_OBJECTS = 4096;
 /** Time for which the further occurrences of a series that failed are lost without a request. */
-const MUTE_MS = { pod_gone: 10_000, retries_exhausted: 30_000, refused: 60_000 } as const;
+const PAUSE_MS = { pod_gone: 10_000, retries_exhausted: 30_000, refused: 60_000 } as const;
 
-export type MuteReason = keyof typeof MUTE_MS;
+export type PauseReason = keyof typeof PAUSE_MS;
 
 export class EventLimits {
   readonly #rate: TokenRate;
   readonly #clock: Pick<Clock, "monotonicMs">;
   readonly #buckets = new LRUCache<string, TokenBucket>({ max: MAX_OBJECTS });
-  readonly #muted: LRUCache<string, LossReason>;
+  readonly #paused: LRUCache<string, LossReason>;
 
   constructor(rate: TokenRate | undefined, clock: Pick<Clock, "monotonicMs">) {
     this.#rate = rate ?? DEFAULT_RATE;
     this.#clock = clock;
-    this.#muted = new LRUCache({ max: MAX_OBJECTS, perf: { now: () => clock.monotonicMs() }, ttlResolution: 0 });
+    this.#paused = new LRUCache({ max: MAX_OBJECTS, perf: { now: () => clock.monotonicMs() }, ttlResolution: 0 });
   }
 
   /** Takes one new Event about the object off its budget; false where that is used up. */
@@ -45,12 +45,12 @@ export class EventLimits {
     return bucket.take(this.#clock.monotonicMs());
   }
 
-  mute(series: string, reason: MuteReason): void {
-    this.#muted.set(series, reason, { ttl: MUTE_MS[reason] });
+  pause(series: string, reason: PauseReason): void {
+    this.#paused.set(series, reason, { ttl: PAUSE_MS[reason] });
   }
 
-  /** Returns the reason for which a series is muted now; undefined where it is not. */
-  findMuteReason(series: string): LossReason | undefined {
-    return this.#muted.get(series);
+  /** Returns the reason for which a series is paused now; undefined where it is not. */
+  findPauseReason(series: string): LossReason | undefined {
+    return this.#paused.get(series);
   }
 }

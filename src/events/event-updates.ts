@@ -55,7 +55,7 @@ export function createThrottleUpdate(notice: ThrottleNotice): EventUpdate | unde
     action: "",
     outcome: "Throttled",
     note:
-      `KubeArmor muted the alerts of this ${what} for up to ${notice.intervalSeconds} s: it raised more than ` +
+      `KubeArmor throttled the alerts of this ${what} for up to ${notice.intervalSeconds} s: it raised more than ` +
       `${notice.maxAlertsPerSec} in a second. Violations in that time are not counted.`,
     count: 1,
     firstUs: notice.timeUs,

@@ -12,7 +12,7 @@ import { WorkLoop } from "../lib/pacing/work-loop.ts";
 import { WorkQueue } from "../lib/pacing/work-queue.ts";
 import { createEventCounters, type LossReason, type RecorderStats } from "./event-counters.ts";
 import { type Deliverable, EventDelivery } from "./event-delivery.ts";
-import { EventLimits, type MuteReason } from "./event-limits.ts";
+import { EventLimits, type PauseReason } from "./event-limits.ts";
 import type { EventResult, EventSink, EventUpdate } from "./event-recorder.ts";
 import { FailureLog } from "./failure-log.ts";
 import type { RecorderOptions, RunningRecorder } from "./recorder-options.ts";
@@ -104,9 +104,9 @@ class Recorder implements RunningRecorder {
       return;
     }
     const key = toSeriesKey(occurrence);
-    const muted = this.#limits.findMuteReason(key);
-    if (muted !== undefined) {
-      lost[muted] += count;
+    const paused = this.#limits.findPauseReason(key);
+    if (paused !== undefined) {
+      lost[paused] += count;
       return;
     }
     const entry = this.#entries.get(key) ?? this.#begin(key, occurrence, count);
@@ -208,11 +208,11 @@ class Recorder implements RunningRecorder {
         this.#createAgain(entry);
         break;
       case "namespace_gone":
-        this.#mute(entry, "pod_gone");
+        this.#pause(entry, "pod_gone");
         break;
       case "refused":
         this.#failures.warn(entry.series.occurrence, result.message);
-        this.#mute(entry, "refused");
+        this.#pause(entry, "refused");
         break;
       case "retry":
         this.#retry(entry, result);
@@ -251,15 +251,15 @@ class Recorder implements RunningRecorder {
     const delayMs = entry.retry.nextMs();
     if (entry.retry.failures >= MAX_TRIES) {
       this.#failures.warn(entry.series.occurrence, result.message);
-      this.#mute(entry, "retries_exhausted");
+      this.#pause(entry, "retries_exhausted");
       return;
     }
     this.#counters.retries += 1;
     this.#enqueue(entry, delayMs);
   }
 
-  #mute(entry: Entry, reason: MuteReason): void {
-    this.#limits.mute(entry.series.key, reason);
+  #pause(entry: Entry, reason: PauseReason): void {
+    this.#limits.pause(entry.series.key, reason);
     this.#drop(entry, reason);
   }
 

@@ -14,7 +14,7 @@ export interface AlertTally {
    * no room for its report.
    */
   add(occurrence: Occurrence, isDated: boolean): boolean;
-  /** Marks every report of the muted pod or node as a lower bound. Returns the number of reports. */
+  /** Marks every report of the throttled pod or node as a lower bound. Returns the number of reports. */
   addThrottleNotice(notice: ThrottleNotice): number;
 }
 

@@ -60,7 +60,7 @@ describeReal("run", () => {
       const text = await cluster.kubectl(["get", "events", "-n", "wordpress-mysql"]);
       return text.includes("AlertsThrottled") && text;
     });
-    expect(throttled).toContain("KubeArmor muted the alerts of this container wordpress for up to 30 s");
+    expect(throttled).toContain("KubeArmor throttled the alerts of this container wordpress for up to 30 s");
     expect(await operator.stop()).toBe(0);
   });
 

@@ -230,7 +230,7 @@ describeReal("Events on a real API server", () => {
 
   test("a throttle notice points to no report", async () => {
     await createPod("web-0");
-    const notice = createUpdate({ policy: "", operation: "", action: "", outcome: "Throttled", note: "muted" });
+    const notice = createUpdate({ policy: "", operation: "", action: "", outcome: "Throttled", note: "throttled" });
     delete notice.related;
     await recordAll(notice);
     expect(await listEvents()).toEqual([expect.objectContaining({ reason: "AlertsThrottled", action: "Throttle" })]);

@@ -180,7 +180,7 @@ describe("the 26 sample alerts", () => {
     });
   });
 
-  it("are lower bounds nowhere: the muted pod of line 23 is in no report", () => {
+  it("are lower bounds nowhere: the throttled pod of line 23 is in no report", () => {
     expect(new Set(replayed.reports.map(({ coverage }) => JSON.stringify(coverage)))).toEqual(
       new Set(['{"gaps":0,"throttleNotices":0,"lowerBound":false}']),
     );

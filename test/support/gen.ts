@@ -245,7 +245,7 @@ export function generateWorldAlert(): fc.Arbitrary<Alert> {
     .map(abbreviate);
 }
 
-/** A notice that mutes one of the world's pods or nodes. */
+/** A notice that throttles one of the world's pods or nodes. */
 export function generateWorldNotice(): fc.Arbitrary<Alert> {
   return fc
     .record({

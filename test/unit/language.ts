@@ -7,7 +7,7 @@ import { getCode, type SourceFile } from "./source-code.ts";
 
 /** Words that stand for a term of the field: ARCHITECTURE.md's glossary has the term. */
 export const DIALECT =
-  /\b(?:tells?|told|untold|deeds?|anew|nobody|somebody|whoever|whatever|whose|(?:became|come|came) of|stands? by|mend(?:ed|s)?|in step|for ever|so long|so many|gave way|let go|is no (?:form|time|pattern)|beside|in silence|(?:that|which) (?:is|are) none|none of (?:its|our) business|(?<!here )(?:is|are|was|were) no (?:JSON|YAML|alerts?|violations?|objects?|known|valid|errors?))\b/gi;
+  /\b(?:tells?|told|untold|deeds?|anew|nobody|somebody|whoever|whatever|whose|(?:became|come|came) of|stands? by|mend(?:ed|s)?|in step|for ever|so long|so many|gave way|let go|is no (?:form|time|pattern)|beside|in silence|mute[sd]?|muting|(?:that|which) (?:is|are) none|none of (?:its|our) business|(?<!here )(?:is|are|was|were) no (?:JSON|YAML|alerts?|violations?|objects?|known|valid|errors?))\b/gi;
 
 /** British spellings of words that are used here. */
 export const BRITISH =
@@ -81,7 +81,7 @@ const VERBS: ReadonlySet<string> = new Set(
   forward free freeze gather generate get give go grow guard guess handle has hash hide hold identify ignore import
   increment index infer ingest inherit init insert inspect install interpret invalidate is issue join judge jump keep
   key kill launch lay lead learn leave limit link list listen load locate lock log look lose lower make mark mask
-  match matches may measure merge migrate mix monitor mount move must mutate mute name narrow needs normalize notice
+  match matches may measure merge migrate mix monitor mount move must mutate name narrow needs normalize notice
   notify observe offer omit on open order overwrite own pack pad page parse pass patch pause peek permute persist
   pick pin place plan poll pop prefer prefix prepare print probe process prune publish pull pump push put query queue
   quote raise rank reach read rebase receive reconcile record recover recreate redact reduce refuse regain register

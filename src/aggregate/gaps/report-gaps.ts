@@ -13,8 +13,8 @@ import type { Ledger } from "../ledger/ledger.ts";
 import type { LedgerMap } from "../ledger/ledger-map.ts";
 import { type DeclarationParts, Declarations } from "./declarations.ts";
 import { type EarlyGap, EarlyGaps } from "./early-gaps.ts";
-import type { MutedSubjects } from "./muted-subjects.ts";
 import { getSpan, Rejections } from "./rejections.ts";
+import type { ThrottledSubjects } from "./throttled-subjects.ts";
 import { getGapUrgency, type Urgency } from "./urgency.ts";
 
 /** Stands for the reports of all namespaces; no namespace has this name. */
@@ -22,26 +22,26 @@ const ANY = "*";
 
 export class ReportGaps {
   readonly #ledgers: LedgerMap;
-  readonly #muted: MutedSubjects;
+  readonly #throttled: ThrottledSubjects;
   readonly #onDirty: (key: string, urgency: Urgency) => void;
   readonly #rejections = new Rejections();
   readonly #early = new EarlyGaps();
   readonly #declarations: Declarations;
 
-  constructor(muted: MutedSubjects, parts: DeclarationParts) {
+  constructor(throttled: ThrottledSubjects, parts: DeclarationParts) {
     this.#ledgers = parts.ledgers;
-    this.#muted = muted;
+    this.#throttled = throttled;
     this.#onDirty = parts.onDirty;
     this.#declarations = new Declarations(parts);
   }
 
   get buffers(): Pick<Buffers, "early_gaps" | "rejection_scopes" | "throttled_pods"> {
-    return { early_gaps: this.#early, rejection_scopes: this.#rejections, throttled_pods: this.#muted };
+    return { early_gaps: this.#early, rejection_scopes: this.#rejections, throttled_pods: this.#throttled };
   }
 
-  /** Marks every report that has seen the muted pod (or node) as a lower bound; returns how many there are. */
+  /** Marks every report that has seen the throttled pod (or node) as a lower bound; returns how many there are. */
   addThrottleNotice(notice: ThrottleNotice, isConcerned = (_key: string) => true): number {
-    const coverageGaps = this.#muted.add(notice);
+    const coverageGaps = this.#throttled.add(notice);
     let marked = 0;
     for (const [key, ledger] of this.#ledgers.listOfNamespace(notice.namespace)) {
       if (!ledger.subjects.concerns(notice.pod, notice.node) || !isConcerned(key)) continue;

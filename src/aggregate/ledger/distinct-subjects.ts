@@ -63,7 +63,7 @@ export class SubjectCounts {
   }
 
   /**
-   * Returns true when this report has seen the pod or, without a pod, what a notice for a whole node mutes: in the
+   * Returns true when this report has seen the pod or, without a pod, what a notice for a whole node concerns: in the
    * cluster report the processes outside any pod, in a namespace's all of its pods on the node.
    */
   concerns(pod: string, node: string): boolean {

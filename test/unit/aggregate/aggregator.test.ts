@@ -4,7 +4,7 @@
 import { describe, expect, it } from "vitest";
 import { Aggregator } from "../../../src/aggregate/aggregator.ts";
 import { Distinct } from "../../../src/aggregate/counts/distinct.ts";
-import { MutedSubjects } from "../../../src/aggregate/gaps/muted-subjects.ts";
+import { ThrottledSubjects } from "../../../src/aggregate/gaps/throttled-subjects.ts";
 import type { Urgency } from "../../../src/aggregate/gaps/urgency.ts";
 import type { Ledger } from "../../../src/aggregate/ledger/ledger.ts";
 import { reportKey } from "../../../src/ingest/violation/violation.ts";
@@ -186,7 +186,7 @@ describe("a notice", () => {
 
   it("is remembered for a bounded number of pods, and the oldest is evicted", () => {
     const aggregator = createAggregator();
-    for (let i = 0; i <= MutedSubjects.MAX; i++) add(aggregator, throttleNotice({ PodName: `p-${i}` }));
+    for (let i = 0; i <= ThrottledSubjects.MAX; i++) add(aggregator, throttleNotice({ PodName: `p-${i}` }));
     add(aggregator, alert({ PodName: "p-0" }));
     add(aggregator, alert({ PodName: "p-1", PolicyName: "other" }));
     expect(renderReports(aggregator).map(({ coverage }) => coverage.throttleNotices)).toEqual([0, 1]);

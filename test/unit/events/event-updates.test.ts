@@ -130,7 +130,7 @@ describe("a throttle notice", () => {
       action: "",
       outcome: "Throttled",
       note:
-        "KubeArmor muted the alerts of this container app for up to 30 s: it raised more than 10 in a second. " +
+        "KubeArmor throttled the alerts of this container app for up to 30 s: it raised more than 10 in a second. " +
         "Violations in that time are not counted.",
       count: 1,
       firstUs: START_US,

@@ -6,8 +6,8 @@
 import { expect, it } from "vitest";
 import { emptyTotals } from "../../../src/aggregate/counts/totals.ts";
 import { EarlyGaps } from "../../../src/aggregate/gaps/early-gaps.ts";
-import { MutedSubjects } from "../../../src/aggregate/gaps/muted-subjects.ts";
 import { Rejections } from "../../../src/aggregate/gaps/rejections.ts";
+import { ThrottledSubjects } from "../../../src/aggregate/gaps/throttled-subjects.ts";
 import { Ledger } from "../../../src/aggregate/ledger/ledger.ts";
 import { type BufferUse, emptyBuffers, sumBuffers } from "../../../src/lib/collections/buffer-use.ts";
 import { Deletions } from "../../../src/reconcile/deletions.ts";
@@ -60,7 +60,7 @@ it.each<[string, number, (count: number) => BufferUse]>([
   [
     "throttled pods",
     10_000,
-    (count) => fill(new MutedSubjects(), count, (muted, i) => muted.add({ ...NOTICE, pod: `p-${i}` })),
+    (count) => fill(new ThrottledSubjects(), count, (throttled, i) => throttled.add({ ...NOTICE, pod: `p-${i}` })),
   ],
   ["write intervals", 20_000, fillQueue],
 ])("%s", (_what, bound, fillTo) => {

@@ -13,7 +13,7 @@ interface Notices {
   coverageGaps: readonly CoverageGap[];
 }
 
-export class MutedSubjects {
+export class ThrottledSubjects {
   /** Subjects remembered. */
   static readonly MAX = 10_000;
   readonly #notices = new Map<string, Notices>();
@@ -26,11 +26,11 @@ export class MutedSubjects {
 
   /** Remembers a notice; returns the gap that it declares. */
   add({ namespace, pod, node, container, timeUs, intervalSeconds }: ThrottleNotice): readonly CoverageGap[] {
-    // KubeArmor mutes for whole seconds from its notice on.
+    // KubeArmor throttles for whole seconds from its notice on.
     const seconds = Number.isSafeInteger(intervalSeconds) && intervalSeconds > 0 ? intervalSeconds : 0;
     const toUs = timeUs + seconds * 1_000_000;
     const coverageGaps = [createCoverageGap("Throttled", timeUs, { toUs, container, pod, node })];
-    const key = toMutedKey(namespace, pod, node);
+    const key = toSubjectKey(namespace, pod, node);
     const known = this.#notices.get(key);
     this.#notices.delete(key);
     this.#notices.set(key, {
@@ -38,7 +38,7 @@ export class MutedSubjects {
       coverageGaps: mergeCoverageGaps(known?.coverageGaps ?? [], coverageGaps),
     });
     const oldest = this.#notices.keys().next().value;
-    if (this.#notices.size <= MutedSubjects.MAX || oldest === undefined) return coverageGaps;
+    if (this.#notices.size <= ThrottledSubjects.MAX || oldest === undefined) return coverageGaps;
     this.#notices.delete(oldest);
     this.overflows++;
     return coverageGaps;
@@ -50,13 +50,13 @@ export class MutedSubjects {
     const subjects = pod === "" || namespace === undefined ? [pod] : [pod, ""];
     for (const subject of subjects) {
       if (ledger.subjects.concerns(subject, node)) continue;
-      const notices = this.#notices.get(toMutedKey(namespace, subject, node));
+      const notices = this.#notices.get(toSubjectKey(namespace, subject, node));
       if (notices) ledger.gaps.addMissing("throttleNotices", notices.count, notices.coverageGaps);
     }
   }
 }
 
-function toMutedKey(namespace: string | undefined, pod: string, node: string): string {
+function toSubjectKey(namespace: string | undefined, pod: string, node: string): string {
   const subject = pod === "" ? `\u001f${node}` : podKey(namespace, pod, node);
   return `${namespace ?? ""}\u001f${subject}`;
 }
