@@ -37,7 +37,7 @@ export interface OverlapParts {
   onElapsed: () => void;
 }
 
-/** A report in which nothing is newer can show no alert that is still on its way here. */
+/** A violation without a newer alert is not kept in `shown`: an alert on its way here is newer, by a right clock. */
 const ON_ITS_WAY_US = 10 * 60_000_000;
 const ALERTS_PER_STEP = 2000;
 /** Upper bound, also while alerts that were reported before keep coming. */
@@ -49,6 +49,8 @@ export class Overlap implements AlertTally {
   readonly #parts: OverlapParts;
   /** Times in the reports at the takeover. */
   readonly shown: ReportedUntilIndex;
+  /** Violations without an alert since are not in `shown`. */
+  #shownSinceUs: EpochUs = 0;
   /** Monotonic time of the newest alert that was left to the previous leader. */
   #lastLeftMs = 0;
   #isElapsed = true;
@@ -70,11 +72,20 @@ export class Overlap implements AlertTally {
 
   add(occurrence: Occurrence, isDated: boolean): boolean {
     const { violation, timeUs, source } = occurrence;
-    const shownUs = this.shown.until(violation);
+    const shownUs = this.shown.until(violation) || this.#findBehind(violation, timeUs);
     const marginUs = isDated ? 0 : UNDATED_MARGIN_US;
     if (shownUs === 0 || timeUs > shownUs + marginUs) return this.#parts.aggregator.add({ violation, timeUs, source });
     this.#leave(violation);
     return true;
+  }
+
+  /** As `shown`, for an alert from a node with a clock that is behind. */
+  #findBehind(violation: ViolationFacts, timeUs: EpochUs): EpochUs {
+    if (timeUs >= this.#shownSinceUs) return 0;
+    const { namespace, policyName } = violation;
+    return (
+      this.#parts.aggregator.ledgers.get(reportKey(namespace, policyName))?.counts.findCommittedUntil(violation) ?? 0
+    );
   }
 
   addThrottleNotice(notice: ThrottleNotice): number {
@@ -106,7 +117,8 @@ export class Overlap implements AlertTally {
 
   /** Starts to wait for the end. */
   start(): void {
-    this.shown.forgetBefore(this.#onItsWayUs);
+    this.#shownSinceUs = this.#onItsWayUs;
+    this.shown.forgetBefore(this.#shownSinceUs);
     this.#waitAgain();
   }
 

@@ -4,6 +4,8 @@
 // Totals of one report and the number of its violations: committed (in the stored report), in flight (in a write without a
 // result yet) and pending (in no report yet).
 
+import { isEarlyKey, isUnnamedKey, type ViolationFacts } from "../../ingest/violation/violation.ts";
+import type { EpochUs } from "../../lib/time.ts";
 import { clearExpiry, emptyTotals, mergeTotals, type Totals } from "../counts/totals.ts";
 import type { Unidentified } from "../counts/unidentified.ts";
 import type { ReportEntries } from "./report-entries.ts";
@@ -44,6 +46,21 @@ export class LedgerCounts {
   /** Distinct violations that a report written now would count, listed or not. */
   get violations(): number {
     return Math.max(this.violationsFloor, this.listable + this.written.expired.violations);
+  }
+
+  /** The time of the newest alert like `violation` that the stored report may hold; 0 when it holds none for certain. */
+  findCommittedUntil({ key, podKey }: Pick<ViolationFacts, "key" | "podKey">): EpochUs {
+    const entry = this.#entries.map.get(key);
+    const isUncertain = entry ? entry.lowerBound : this.#unidentified.committed > 0;
+    // It may have been counted once its names were known.
+    if (isUncertain || isEarlyKey(key) || isUnnamedKey(key)) return this.committed.lastUs;
+    const { lastUs = 0, occurrences = 0, pods = [] } = entry?.committed ?? {};
+    let unlisted = occurrences;
+    for (const [listed, pod] of pods) {
+      if (listed === podKey) return pod.lastUs;
+      unlisted -= pod.occurrences;
+    }
+    return unlisted > 0 ? lastUs : 0;
   }
 
   /** Clears what left the stored report's list, of sets that another base follows. */
