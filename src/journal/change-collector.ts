@@ -17,6 +17,7 @@ import type { LayerRow, ReportChange } from "../aggregate/ledger/change-log.ts";
 import type { Ledger } from "../aggregate/ledger/ledger.ts";
 import { reportKey } from "../ingest/violation/violation.ts";
 import type { RecoveredReport } from "./journal.ts";
+import type { UnclaimedReports } from "./unclaimed-reports.ts";
 
 /** Upper bounds of one batch. */
 export interface BatchBudget {
@@ -43,14 +44,13 @@ export interface Collected {
 }
 
 export class ChangeCollector {
-  readonly #unclaimed: ReadonlyMap<string, RecoveredReport>;
+  readonly #unclaimed: Pick<UnclaimedReports, "readChange">;
   #aggregator: Aggregator | undefined;
   /** A pass over the totals of all ledgers that continues in the next batch. */
   #totals: { rest: Iterator<Ledger>; sinceMs: number } | undefined;
   #violations: Iterator<Ledger> | undefined;
 
-  /** `unclaimed`: reports that an earlier process left and that are in no ledger yet. */
-  constructor(unclaimed: ReadonlyMap<string, RecoveredReport>) {
+  constructor(unclaimed: Pick<UnclaimedReports, "readChange">) {
     this.#unclaimed = unclaimed;
   }
 
@@ -140,7 +140,7 @@ export class ChangeCollector {
 
   /** Rows of an earlier process that no ledger holds yet are kept where all rows of the report are removed. */
   #withUnclaimed(change: ReportChange): ReportChange {
-    const unclaimed = change.removesRows && this.#unclaimed.get(reportKey(change.namespace, change.policyName));
+    const unclaimed = change.removesRows && this.#unclaimed.readChange(reportKey(change.namespace, change.policyName));
     return unclaimed ? { ...change, layers: [...unclaimed.layers, ...change.layers] } : change;
   }
 }

@@ -1,60 +1,58 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// Reads a whole journal at the start, before anything else runs. Invariant: a row with a wrong checksum is left out and
-// counted; where totals may be missing, their report is marked.
+// Reads the totals of a journal when it is opened, and the violations of a set when its report is continued. Invariant: a
+// row with a wrong checksum is left out and counted; where totals may be missing, their report is marked.
 
-import type { DatabaseSync } from "node:sqlite";
+import type { DatabaseSync, StatementSync } from "node:sqlite";
 import { crc32 } from "node:zlib";
 import { emptyTotals, type Totals } from "../aggregate/counts/totals.ts";
-import type { ViolationRow } from "../aggregate/entries/change-rows.ts";
-import type { LayerRow } from "../aggregate/ledger/change-log.ts";
+import type { PodRow, ViolationRow } from "../aggregate/entries/change-rows.ts";
 import type { Evidence } from "../api/v1alpha1.ts";
 import { isIdentityKey, type PolicyFacts } from "../ingest/violation/violation.ts";
-import type { Extent, Recovered, RecoveredReport } from "./journal.ts";
+import type { Recovered, RecoveredReport, ViolationPage } from "./journal.ts";
 
 type Value = string | number | null;
 type Row = Readonly<Record<string, Value>>;
 
 const NO_POLICY: PolicyFacts = { kind: "Unknown", severity: 0, tags: [], message: "" };
 
-/** Reads the rows; undefined for a new journal, `damaged` where its writer can't be read. */
-export function readAll(db: DatabaseSync, extent: Extent): Recovered | undefined | "damaged" {
+/** Violations that are read at once: each takes about 10 µs, and each pod some. */
+const PAGE = 64;
+
+/** Reads all but the violations; undefined for a new journal, `damaged` where its writer can't be read. */
+export function readTotals(db: DatabaseSync): Recovered | undefined | "damaged" {
   const [life] = [...readTable(db, "life")];
   if (!life) return undefined;
-  const { sum, one: _, ...values } = life;
-  if (sum !== computeChecksum(...Object.values(values))) return "damaged";
+  const { one: _, ...values } = life;
+  if (!hasRightSum(values)) return "damaged";
   return {
     writerId: String(life["writer_id"]),
     readUntilMs: Number(life["read_until_ms"]),
     reservedSeq: Number(life["reserved_seq"]),
     isComplete: life["is_complete"] === 1,
-    ...new Reader(db).read(Number(life["layers"]), extent),
+    ...new TotalsReader(db).read(Number(life["layers"])),
   };
 }
 
-class Reader {
+class TotalsReader {
   readonly #db: DatabaseSync;
-  readonly #reports = new Map<Value, RecoveredReport>();
-  readonly #layers = new Map<string, LayerRow>();
-  readonly #violations = new Map<string, ViolationRow>();
+  readonly #reports = new Map<number, RecoveredReport>();
+  #layers = 0;
   #damagedRows = 0;
 
   constructor(db: DatabaseSync) {
     this.#db = db;
   }
 
-  read(expectedLayers: number, extent: Extent): Pick<Recovered, "damagedRows" | "isDamaged" | "reports"> {
+  read(expectedLayers: number): Pick<Recovered, "damagedRows" | "isDamaged" | "reports"> {
     for (const { id, namespace, policy } of this.#readRows("report")) {
       const place = { namespace: namespace === null ? undefined : String(namespace), policyName: String(policy) };
-      this.#reports.set(id as Value, { ...place, layers: [], isDamaged: false });
+      this.#reports.set(Number(id), { ...place, layers: [], isDamaged: false });
     }
     for (const row of this.#readRows("layer")) this.#readLayer(row);
-    const isDamaged = this.#layers.size !== expectedLayers;
-    if (extent === "all") {
-      for (const row of this.#readRows("violation")) this.#readViolation(row);
-      for (const row of this.#readRows("pod")) this.#readPod(row);
-    }
+    const isDamaged = this.#layers !== expectedLayers;
+    if (isDamaged) this.#restoreLayers();
     const reports = [...this.#reports.values()].filter(({ layers }) => layers.length > 0);
     for (const { layers } of reports) layers.sort((a, b) => a.seq - b.seq);
     return { damagedRows: this.#damagedRows, isDamaged, reports };
@@ -63,76 +61,103 @@ class Reader {
   /** Yields the rows of a table that have the right checksum. */
   *#readRows(table: string): Iterable<Row> {
     for (const row of readTable(this.#db, table)) {
-      const { sum, evidence: _, evidence_sum: __, ...values } = row;
-      if (sum === computeChecksum(...Object.values(values))) yield row;
+      if (hasRightSum(row)) yield row;
       else this.#damagedRows++;
     }
   }
 
   #readLayer({ report, seq, totals, policy }: Row): void {
-    this.#addLayer(report as Value, {
-      seq: Number(seq),
-      totals: parseTotals(String(totals)),
-      policy: JSON.parse(String(policy)) as PolicyFacts,
-      violations: [],
-    });
+    const found = this.#reports.get(Number(report));
+    if (!found) return;
+    const facts = JSON.parse(String(policy)) as PolicyFacts;
+    found.layers.push({ seq: Number(seq), totals: parseTotals(String(totals)), policy: facts });
+    this.#layers++;
   }
 
-  #addLayer(report: Value, layer: LayerRow): LayerRow | undefined {
-    const found = this.#reports.get(report);
-    if (!found) return undefined;
-    this.#layers.set(`${report} ${layer.seq}`, layer);
-    found.layers.push(layer);
-    return layer;
-  }
-
-  #readViolation(row: Row): void {
-    const { report = null, seq = null, key = null, evidence = null, evidence_sum: sum } = row;
-    const layer = this.#layers.get(`${report} ${seq}`) ?? this.#restoreLayer(report, Number(seq));
-    if (!layer) return;
-    const isGood = sum === (evidence === null ? null : computeChecksum(report, seq, key, evidence));
-    if (!isGood || !isIdentityKey(String(key))) this.#damagedRows++;
-    if (!isIdentityKey(String(key))) return;
-    const violation: ViolationRow = {
-      key: String(key),
-      occurrences: Number(row["occurrences"]),
-      firstUs: Number(row["first_us"]),
-      lastUs: Number(row["last_us"]),
-      rule: String(row["rule"]),
-      evidence: isGood && evidence !== null ? (JSON.parse(String(evidence)) as Evidence) : undefined,
-      pods: [],
-    };
-    this.#violations.set(`${report} ${seq} ${key}`, violation);
-    layer.violations.push(violation);
-  }
-
-  /** Replaces a damaged set row: the set's violations are a lower bound of it. */
-  #restoreLayer(report: Value, seq: number): LayerRow | undefined {
-    const layer = this.#addLayer(report, { seq, totals: emptyTotals(), policy: NO_POLICY, violations: [] });
-    const found = this.#reports.get(report);
-    if (found) found.isDamaged = true;
-    return layer;
-  }
-
-  #readPod({ report, seq, violation, key, name, node, occurrences, last_us: lastUs }: Row): void {
-    this.#violations
-      .get(`${report} ${seq} ${violation}`)
-      ?.pods.push({
-        key: String(key),
-        name: String(name),
-        node: String(node),
-        occurrences: Number(occurrences),
-        lastUs: Number(lastUs),
-      });
+  /** Replaces damaged rows of sets that have violations: these are a lower bound of the set. */
+  #restoreLayers(): void {
+    const violations = new ViolationReader(this.#db);
+    for (const { report, seq } of readAll(this.#db.prepare("SELECT DISTINCT report, seq FROM violation"))) {
+      const found = this.#reports.get(Number(report));
+      if (!found || found.layers.some((layer) => layer.seq === seq)) continue;
+      const { violations: first, last } = violations.readPage(Number(report), Number(seq), "");
+      if (first.length === 0 && last === undefined) continue;
+      found.layers.push({ seq: Number(seq), totals: emptyTotals(), policy: NO_POLICY });
+      found.isDamaged = true;
+    }
   }
 }
 
-/** Yields all rows of a table; a number that is too large in a damaged row is yielded as another number. */
-export function* readTable(db: DatabaseSync, table: string): Iterable<Row> {
-  const select = db.prepare(`SELECT * FROM ${table}`);
+/** Reads the violations of one set, some at a time. */
+export class ViolationReader {
+  readonly #violations: StatementSync;
+  readonly #pods: StatementSync;
+
+  constructor(db: DatabaseSync) {
+    this.#violations = db.prepare(
+      "SELECT * FROM violation WHERE report = ? AND seq = ? AND key > ? ORDER BY key LIMIT ?",
+    );
+    this.#pods = db.prepare("SELECT * FROM pod WHERE report = ? AND seq = ? AND violation > ? AND violation <= ?");
+  }
+
+  readPage(report: number, seq: number, after: string): ViolationPage {
+    const rows = [...readAll(this.#violations, report, seq, after, PAGE)];
+    const page: ViolationPage = { violations: [], last: undefined, damagedRows: 0 };
+    const byKey = new Map<Value, ViolationRow>();
+    for (const row of rows) readViolation(page, row);
+    for (const violation of page.violations) byKey.set(violation.key, violation);
+    const last = String(rows.at(-1)?.["key"] ?? after);
+    for (const row of readAll(this.#pods, report, seq, after, last)) {
+      if (hasRightSum(row)) byKey.get(row["violation"] ?? null)?.pods.push(toPod(row));
+      else page.damagedRows++;
+    }
+    if (rows.length === PAGE) page.last = last;
+    return page;
+  }
+}
+
+function readViolation(page: ViolationPage, row: Row): void {
+  const { evidence = null, evidence_sum: evidenceSum, ...values } = row;
+  const { report = null, seq = null, key = null } = row;
+  const isGood = hasRightSum(values) && isIdentityKey(String(key));
+  const isEvidenceGood = evidenceSum === (evidence === null ? null : computeChecksum(report, seq, key, evidence));
+  if (!isGood || !isEvidenceGood) page.damagedRows++;
+  if (!isGood) return;
+  page.violations.push({
+    key: String(key),
+    occurrences: Number(row["occurrences"]),
+    firstUs: Number(row["first_us"]),
+    lastUs: Number(row["last_us"]),
+    rule: String(row["rule"]),
+    evidence: isEvidenceGood && evidence !== null ? (JSON.parse(String(evidence)) as Evidence) : undefined,
+    pods: [],
+  });
+}
+
+function toPod({ key, name, node, occurrences, last_us: lastUs }: Row): PodRow {
+  return {
+    key: String(key),
+    name: String(name),
+    node: String(node),
+    occurrences: Number(occurrences),
+    lastUs: Number(lastUs),
+  };
+}
+
+function hasRightSum({ sum, ...values }: Row): boolean {
+  return sum === computeChecksum(...Object.values(values));
+}
+
+/** Yields all rows of a table. */
+export function readTable(db: DatabaseSync, table: string): Iterable<Row> {
+  return readAll(db.prepare(`SELECT * FROM ${table}`));
+}
+
+/** Yields all rows; a number that is too large in a damaged row is yielded as another number. */
+function* readAll(select: StatementSync, ...values: Value[]): Iterable<Row> {
   select.setReadBigInts(true);
-  for (const row of select.iterate()) {
-    // A journal has hundreds of thousands of rows: no copy of each.
+  for (const row of select.iterate(...values)) {
+    // No copy of each row: there are many.
     for (const name in row) if (typeof row[name] === "bigint") row[name] = Number(row[name]);
     yield row as Row;
   }

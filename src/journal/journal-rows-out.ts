@@ -82,6 +82,11 @@ export class BatchWriter {
     }
   }
 
+  /** The number of a report's rows; undefined where it has none. `key` is a reportKey. */
+  findId(key: string): number | undefined {
+    return this.#reports.get(key);
+  }
+
   write({ removed, changes, readUntilMs, reservedSeq, isLast }: Batch): void {
     for (const key of removed) {
       const id = this.#reports.get(key);

@@ -12,9 +12,10 @@ import type { ReportChange } from "../aggregate/ledger/change-log.ts";
 import type { Ledger } from "../aggregate/ledger/ledger.ts";
 import { RetryPolicy } from "../lib/pacing/retry-policy.ts";
 import { ALL, BATCH, type BatchBudget, ChangeCollector, countRows } from "./change-collector.ts";
-import { type Batch, type Extent, type Journal, JournalError, type RecoveredReport } from "./journal.ts";
-import { JournalOutage, markLost, type PastOutage, toOutageKey } from "./journal-outage.ts";
+import { type Batch, type Journal, JournalError, type Recovered } from "./journal.ts";
+import { JournalOutage, markLost, type PastOutage } from "./journal-outage.ts";
 import type { JournaledProcess, JournalingParts, JournalStats } from "./journaling-parts.ts";
+import { UnclaimedReports } from "./unclaimed-reports.ts";
 
 /** Removed reports remembered while the journal can't be written; beyond this the journal begins again. */
 const MAX_REMOVED = 10_000;
@@ -33,11 +34,11 @@ export class Journaling {
   /** Numbers of this process's sets of counts. */
   readonly numbers: SetNumbers;
   readonly previous: JournaledProcess;
+  readonly unclaimed: UnclaimedReports;
   readonly stats: JournalStats = { batches: 0, rows: 0, failures: 0, recovered: 0 };
   /** Why counts are not protected now; undefined while they are. */
   problem: string | undefined;
   readonly #parts: JournalingParts;
-  readonly #unclaimed = new Map<string, RecoveredReport>();
   readonly #changes: ChangeCollector;
   /** Alerts that were read until then are in the journal or in reports. Milliseconds since the epoch. */
   #protectedUntilMs: number;
@@ -64,7 +65,7 @@ export class Journaling {
     this.#retry = new RetryPolicy(parts.clock, RETRY);
     this.#lastBatchMs = parts.clock.monotonicMs();
     this.#startMs = parts.clock.nowMs();
-    const journal = this.#open("all");
+    const journal = this.#open();
     const before = journal?.recovered;
     this.writerId = before?.writerId ?? parts.freshWriterId;
     const isDamaged = before?.isDamaged ?? journal?.lost !== undefined;
@@ -72,9 +73,9 @@ export class Journaling {
     this.previous = { readUntilMs: before?.readUntilMs, mayHaveLost, isDamaged };
     this.#protectedUntilMs = before?.readUntilMs ?? this.#startMs;
     this.#isGapRecorded = !mayHaveLost && before === undefined;
-    this.#changes = new ChangeCollector(this.#unclaimed);
+    this.unclaimed = this.#keepUnclaimed(before);
+    this.#changes = new ChangeCollector(this.unclaimed);
     this.numbers = new SetNumbers(before?.reservedSeq);
-    for (const report of before?.reports ?? []) this.#unclaimed.set(toOutageKey(report), report);
     if (journal && !before) this.#begin(journal);
     else {
       this.#journal = journal;
@@ -95,22 +96,10 @@ export class Journaling {
     if (this.#aggregator && this.problem === undefined && this.#timerMs > this.#soonMs) this.#arm(this.#soonMs);
   }
 
-  /** Returns, once, the sets of a report that an earlier process left. */
-  claim(key: string): Pick<RecoveredReport, "layers" | "isDamaged"> {
-    const { layers = [], isDamaged = false } = this.#unclaimed.get(key) ?? {};
-    this.#unclaimed.delete(key);
-    return { layers, isDamaged: isDamaged || this.previous.isDamaged };
-  }
-
   /** Records that the gap before this process is in the ledgers. */
   markGapRecorded(): void {
     this.#changes.restartPass();
     this.#isGapRecorded = true;
-  }
-
-  /** Reports with rows of an earlier process that no ledger has taken. */
-  get unclaimed(): Pick<RecoveredReport, "namespace" | "policyName">[] {
-    return [...this.#unclaimed.values()];
   }
 
   /** Entries with changes that the journal lacks. */
@@ -170,27 +159,38 @@ export class Journaling {
     this.#delayRetry();
     if (this.#journal && this.#resume(this.#journal)) return;
     // Its counts are lost in any case, and alerts wait meanwhile.
-    const journal = this.#open("totals");
+    const journal = this.#open();
     if (!journal) return;
     const own = { writerId: this.writerId, startMs: this.#startMs, logger: this.#parts.logger };
     if (this.#aggregator) markLost(this.#aggregator, journal, own);
     if (this.#begin(journal)) this.#write(journal, BATCH);
   }
 
-  #open(extent: Extent): Journal | undefined {
+  #open(): Journal | undefined {
     try {
-      const journal = this.#parts.open(extent);
+      const journal = this.#parts.open();
       if (journal.lost !== undefined) {
         this.stats.failures++;
         this.#parts.logger.error({ answer: journal.lost }, "journal damaged, its counts are lost");
       }
-      const damaged = journal.recovered?.damagedRows ?? 0;
-      if (damaged > 0) this.#parts.logger.error({ rows: damaged }, "journal rows damaged and left out");
+      this.#logDamagedRows(journal.recovered?.damagedRows ?? 0);
       return journal;
     } catch (error) {
       this.#handleFailure(error);
       return undefined;
     }
+  }
+
+  #logDamagedRows(rows: number): void {
+    if (rows > 0) this.#parts.logger.error({ rows }, "journal rows damaged and left out");
+  }
+
+  #keepUnclaimed(before: Recovered | undefined): UnclaimedReports {
+    return new UnclaimedReports(before?.reports ?? [], {
+      journal: () => this.#journal,
+      onDamagedRows: (rows) => this.#logDamagedRows(rows),
+      onFailure: (error) => this.#handleFailure(error),
+    });
   }
 
   /** Starts an empty journal and makes everything pending for it. */
@@ -205,8 +205,7 @@ export class Journaling {
     }
     this.#journal = journal;
     for (const ledger of this.#aggregator?.ledgers.values() ?? []) ledger.sets.resetLog();
-    const toChange = (report: RecoveredReport) => ({ ...report, removesRows: false, persistedSeq: 0 });
-    this.#carried = [...this.#unclaimed.values()].map(toChange);
+    this.#carried = this.unclaimed.listTotals();
     this.#aggregator?.removed.clear();
     return true;
   }
@@ -217,11 +216,12 @@ export class Journaling {
     const removed = this.#aggregator?.removed ?? NONE_REMOVED;
     // Counts that were moved from one report to another must be in one batch.
     const first = [...removed.values()].filter((ledger) => ledger !== undefined);
+    const kept = [...removed.keys()].map((key) => this.unclaimed.readChange(key)).filter((each) => each !== undefined);
     const { changes, totalsUntilMs, isAll } = this.#changes.collect(budget, nowMs, first);
     const isQuiet = removed.size + changes.length + this.#carried.length === 0;
     if (isQuiet && this.problem === undefined && this.ageMs < HEARTBEAT_MS) return true;
     const readUntilMs = (this.#isGapRecorded && totalsUntilMs) || this.#protectedUntilMs;
-    const batch = { removed: [...removed.keys()], changes: [...this.#carried, ...changes], readUntilMs };
+    const batch = { removed: [...removed.keys()], changes: [...this.#carried, ...kept, ...changes], readUntilMs };
     if (!this.#send(journal, batch, budget === ALL)) {
       this.#changes.undo(changes);
       return false;

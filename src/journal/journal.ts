@@ -4,6 +4,7 @@
 // PORT: keeps counts over the process's death, until a stored report holds them.
 // Invariant: a batch is taken whole or not at all. A batch that was taken survives the death of the process.
 
+import type { ViolationRow } from "../aggregate/entries/change-rows.ts";
 import type { LayerRow, ReportChange } from "../aggregate/ledger/change-log.ts";
 
 /** Reasons why a journal can't be used. */
@@ -42,11 +43,11 @@ export interface Batch {
   isLast: boolean;
 }
 
-/** The open sets of one report, oldest first. */
+/** The open sets of one report, oldest first; `readViolations` reads their violations. */
 export interface RecoveredReport {
   namespace: string | undefined;
   policyName: string;
-  layers: LayerRow[];
+  layers: Omit<LayerRow, "violations">[];
   /** Totals of a set were damaged, so that counts may be lost. */
   isDamaged: boolean;
 }
@@ -60,16 +61,25 @@ export interface Recovered {
   reservedSeq: number;
   /** The process has ended in order; otherwise counts may have been lost with it. */
   isComplete: boolean;
-  /** Rows with a wrong checksum; they are left out. */
+  /** Rows with a wrong checksum, except those of violations; they are left out. */
   damagedRows: number;
   /** Totals of an unknown report are damaged or gone. */
   isDamaged: boolean;
   reports: RecoveredReport[];
 }
 
+/** Some violations of one set, in the order of their keys. */
+export interface ViolationPage {
+  violations: ViolationRow[];
+  /** The key after which the next page begins; undefined with the last one. */
+  last: string | undefined;
+  /** Rows with a wrong checksum; they are left out. */
+  damagedRows: number;
+}
+
 /** An open journal. After an error other than `full` it is to be closed and opened again. */
 export interface Journal {
-  /** Its rows when it was opened; undefined for a new one. */
+  /** Its rows when it was opened, except those of violations; undefined for a new one. */
   readonly recovered: Recovered | undefined;
   /** Set when an unreadable file was put aside; its counts are lost. */
   readonly lost: string | undefined;
@@ -81,13 +91,12 @@ export interface Journal {
   reserve(seq: number): void;
   /** Throws JournalError. */
   write(batch: Batch): void;
+  /** Reads the violations after the key `after` of a set; `report` is a reportKey. Throws JournalError. */
+  readViolations(report: string, seq: number, after: string): ViolationPage;
   close(): void;
   /** Closes it and deletes its contents as far as possible. */
   discard(): void;
 }
 
-/** Rows that are read when a journal is opened: all (default), or of each set its totals alone, which is quick. */
-export type Extent = "all" | "totals";
-
 /** Opens the journal; throws JournalError. */
-export type OpenJournal = (extent?: Extent) => Journal;
+export type OpenJournal = () => Journal;

@@ -8,8 +8,15 @@
 import { renameSync, rmSync, statSync } from "node:fs";
 import { DatabaseSync } from "node:sqlite";
 import { getErrorMessage } from "../lib/error-message.ts";
-import { type Batch, type Extent, type Journal, JournalError, type OpenJournal, type Recovered } from "./journal.ts";
-import { readAll } from "./journal-rows-in.ts";
+import {
+  type Batch,
+  type Journal,
+  JournalError,
+  type OpenJournal,
+  type Recovered,
+  type ViolationPage,
+} from "./journal.ts";
+import { readTotals, ViolationReader } from "./journal-rows-in.ts";
 import { BatchWriter } from "./journal-rows-out.ts";
 import { isOfAccount } from "./writer-id.ts";
 
@@ -48,9 +55,9 @@ PRAGMA user_version = ${VERSION};
  * aside, as `….broken`.
  */
 export function createSqliteJournal(options: SqliteOptions): OpenJournal {
-  return (extent = "all") => {
+  return () => {
     try {
-      return new SqliteJournal(options, extent, undefined);
+      return new SqliteJournal(options, undefined);
     } catch (error) {
       if (!isBroken(error)) throw toJournalError(error, options.path);
       return reopen(options, getErrorMessage(error));
@@ -63,11 +70,7 @@ function reopen(options: SqliteOptions, why: string): Journal {
   try {
     renameSync(path, `${path}.broken`);
     for (const part of FILES) rmSync(path + part, { force: true });
-    return new SqliteJournal(
-      options,
-      "all",
-      `${path} cannot be continued (${why}) and was put aside as ${path}.broken`,
-    );
+    return new SqliteJournal(options, `${path} cannot be continued (${why}) and was put aside as ${path}.broken`);
   } catch (error) {
     throw toJournalError(error, path);
   }
@@ -80,14 +83,15 @@ class SqliteJournal implements Journal {
   readonly #db: DatabaseSync;
   readonly #inode: number;
   readonly #writer: BatchWriter;
+  readonly #violations: ViolationReader;
 
-  constructor({ path, maxBytes, account }: SqliteOptions, extent: Extent, lost: string | undefined) {
+  constructor({ path, maxBytes, account }: SqliteOptions, lost: string | undefined) {
     this.#path = path;
     const isOld = this.bytes > 0;
     this.#db = new DatabaseSync(path, { timeout: 0 });
     try {
       prepare(this.#db, maxBytes, path);
-      const recovered = readAll(this.#db, extent);
+      const recovered = readTotals(this.#db);
       if (recovered === "damaged") throw new BrokenFile("its first row is damaged");
       const isForeign = recovered !== undefined && !isOfAccount(recovered.writerId, account);
       if (isForeign && mayHoldCounts(recovered)) throw new BrokenFile("its writer had another ServiceAccount");
@@ -95,6 +99,7 @@ class SqliteJournal implements Journal {
       // SQLite ignores a log with a damaged beginning, and the first rows may be nowhere else.
       this.lost = recovered === undefined && isOld ? `${path} has lost its rows` : lost;
       this.#writer = new BatchWriter(this.#db);
+      this.#violations = new ViolationReader(this.#db);
       this.#inode = statSync(path).ino;
     } catch (error) {
       this.close();
@@ -136,6 +141,12 @@ class SqliteJournal implements Journal {
     });
   }
 
+  readViolations(report: string, seq: number, after: string): ViolationPage {
+    const id = this.#writer.findId(report);
+    if (id === undefined) return { violations: [], last: undefined, damagedRows: 0 };
+    return this.#guard(() => this.#violations.readPage(id, seq, after));
+  }
+
   close(): void {
     try {
       this.#db.close();
@@ -167,9 +178,9 @@ class SqliteJournal implements Journal {
     }
   }
 
-  #guard(work: () => void): void {
+  #guard<T>(work: () => T): T {
     try {
-      work();
+      return work();
     } catch (error) {
       throw toJournalError(error, this.#path);
     }

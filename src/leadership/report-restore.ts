@@ -65,7 +65,7 @@ export class ReportRestore {
 
   /** Continues journaled counts of reports that are not stored. */
   async adoptUnclaimed(slices: Slices, entriesPerReport: number): Promise<void> {
-    for (const { namespace, policyName } of this.#parts.journaling?.unclaimed ?? []) {
+    for (const { namespace, policyName } of this.#parts.journaling?.unclaimed.all ?? []) {
       await this.#restore([namespace, policyName], undefined);
       await slices.spend(entriesPerReport);
     }
@@ -103,10 +103,13 @@ export class ReportRestore {
     const isFirst = !this.#restored.has(ledger);
     const lastSeenMs = report && getLastSeenMs(report);
     this.#restored.set(ledger, lastSeenMs);
-    const { layers, isDamaged } = journaling?.claim(key) ?? { layers: [], isDamaged: false };
+    const left = journaling?.unclaimed;
+    const isDamaged = left?.get(key)?.isDamaged || journaling?.previous.isDamaged;
+    const layers = left ? await runInTurns(left.readLayers(key), clock) : [];
     // Another replica that wrote the report since has read for itself what this one did not come to write.
     const isLeft = layers.length > 0 && this.overtaken.has(key);
     const recovered = await runInTurns(controller.adopt(ledger, report, isLeft ? [] : layers), clock);
+    left?.claim(key);
     if (isLeft) {
       ledger.sets.advance(Math.max(...layers.map(({ seq }) => seq)));
       this.leftToOther.push(name);

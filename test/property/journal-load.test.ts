@@ -80,6 +80,7 @@ it("a full journal holds back nothing, and its gap begins where it held everythi
       bytes: 0,
       begin: (life) => journal.begin(life),
       reserve: (seq) => journal.reserve(seq),
+      readViolations: (report, seq, after) => journal.readViolations(report, seq, after),
       close: () => journal.close(),
       discard: () => journal.discard(),
       write: (batch) => {

@@ -47,6 +47,10 @@ function createFaultyJournal(name: string): () => Journal {
         fail();
         journal.write(batch);
       },
+      readViolations: (report, seq, after) => {
+        fail();
+        return journal.readViolations(report, seq, after);
+      },
       close: () => journal.close(),
       discard: () => journal.discard(),
     };
@@ -166,6 +170,42 @@ describe.each<JournalFault>(["failed", "full", "locked", "gone"])("a journal tha
   });
 });
 
+it.each<[JournalFault, "before" | "while"]>([
+  ["failed", "before"],
+  ["failed", "while"],
+  ["full", "while"],
+  ["gone", "before"],
+])("a journal that is %s %s its violations are read leaves their counts in the totals, once", async (kind, when) => {
+  const first = await startLife("a.db");
+  await first.pipeline.controller.pause();
+  first.send(...[1, 2, 3].map((i) => alert({ HostPID: i, UpdatedTime: formatTimeAt(i) })));
+  await first.clock.advance(1000);
+  copyJournal("a.db", "b.db");
+  const journal = createFaultyJournal("b.db");
+  const second = new Simulation({ store, clock: new FakeClock(START_MS + 60_000), journal });
+  second.pipeline.onConnected();
+  fault = kind;
+  // With an alert of its own it notices before the stored reports are read.
+  if (when === "before") second.send(alert({ UpdatedTime: formatTimeAt(60_000), PolicyName: "other" }));
+  if (when === "before") await second.clock.advance(10_000);
+  await second.start();
+  fault = undefined;
+  await second.clock.advance(20_000);
+  const { summary, violations } = store.get("shop/no-package-managers") ?? {};
+  expect(summary?.occurrences).toBe(3);
+  expect(violations).toEqual([]);
+  second.send(alert({ HostPID: 4, UpdatedTime: formatTimeAt(80_000) }));
+  await second.clock.advance(20_000);
+  expect(store.get("shop/no-package-managers")).toMatchObject({
+    summary: { occurrences: 4 },
+    violations: [{ occurrences: 1, lowerBound: true }],
+  });
+  copyJournal("b.db", "c.db");
+  const third = await startLife("c.db", START_MS + 600_000);
+  await third.clock.advance(20_000);
+  expect(store.get("shop/no-package-managers")?.summary.occurrences).toBe(4);
+});
+
 describe("a report that goes", () => {
   it("with its namespace leaves its counts to the cluster report, in the journal too", async () => {
     const simulation = await startLife("a.db");
@@ -251,7 +291,7 @@ describe("a start", () => {
     await simulation.stop();
     simulation.journaling?.close();
     const next = await startLife("a.db", START_MS + 600_000);
-    expect(next.journaling?.unclaimed).toEqual([]);
+    expect(next.journaling?.unclaimed.all).toEqual([]);
     expect(next.journaling?.writerId).toBe(simulation.journaling?.writerId);
     expect(store.occurrences).toBe(1);
   });

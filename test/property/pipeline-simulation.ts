@@ -92,6 +92,7 @@ export class Simulation {
       begin: (life) => journal.begin(life),
       reserve: (seq) => journal.reserve(seq),
       write,
+      readViolations: (report, seq, after) => journal.readViolations(report, seq, after),
       close: () => journal.close(),
       discard: () => journal.discard(),
     };

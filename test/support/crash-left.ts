@@ -6,11 +6,11 @@
 import { copyFileSync, existsSync } from "node:fs";
 import { recoverSet } from "../../src/aggregate/ledger/recovered-counts.ts";
 import type { Report } from "../../src/api/v1alpha1.ts";
-import type { Recovered } from "../../src/journal/journal.ts";
 import { createSqliteJournal } from "../../src/journal/sqlite-journal.ts";
 import { runAtOnce } from "../../src/lib/pacing/steps.ts";
 import { parseMicroTime } from "../../src/lib/time.ts";
 import { findPersistedSeq } from "../../src/reconcile/watermark.ts";
+import { type FoundJournal, readAll } from "./journal-rows.ts";
 
 /** Counts of one report in the API server and in the journal. */
 export interface Held {
@@ -19,17 +19,18 @@ export interface Held {
 }
 
 /** The journal as the killed process left it; the original stays untouched. */
-export function readJournal(path: string, copy: string): Recovered | undefined {
+export function readJournal(path: string, copy: string): FoundJournal | undefined {
   for (const part of ["", "-wal"]) {
     if (existsSync(path + part)) copyFileSync(path + part, copy + part);
   }
   const journal = createSqliteJournal({ path: copy, maxBytes: 2 ** 30 })();
+  const found = readAll(journal);
   journal.close();
-  return journal.recovered;
+  return found;
 }
 
 /** Counts in the reports, and in the journal beyond them. */
-export function countHeld(left: Recovered | undefined, reports: readonly Report[]): Map<string, Held> {
+export function countHeld(left: FoundJournal | undefined, reports: readonly Report[]): Map<string, Held> {
   const held = new Map<string, Held>();
   const add = (key: string, occurrences: number, lastUs: number) => {
     const before = held.get(key) ?? { occurrences: 0, lastUs: 0 };

@@ -8,7 +8,6 @@
 import { mkdtempSync } from "node:fs";
 import { join } from "node:path";
 import type { Report } from "../../src/api/v1alpha1.ts";
-import type { Recovered } from "../../src/journal/journal.ts";
 import type { Cluster } from "../../tools/cluster/cluster.ts";
 import { makeAlert, restamp, spread, type WireAlert } from "../../tools/kubearmor-node/alerts.ts";
 import type { KubeArmorNode } from "../../tools/kubearmor-node/node.ts";
@@ -16,6 +15,7 @@ import { startNode } from "../../tools/kubearmor-node/server.ts";
 import { countHeld, type Held, readJournal } from "./crash-left.ts";
 import { eventually } from "./eventually.ts";
 import { readImageEnv } from "./image-env.ts";
+import type { FoundJournal } from "./journal-rows.ts";
 import { OperatorProcess } from "./operator.ts";
 import { createRandom } from "./random.ts";
 import { listReports, sumOccurrences } from "./reports.ts";
@@ -48,7 +48,7 @@ export interface Outcome {
 /** State after a kill. */
 interface Look {
   sent: number;
-  left: Recovered | undefined;
+  left: FoundJournal | undefined;
   /** The alerts that the node offered to this life, as numbers of its list. */
   first: number;
   end: number;

@@ -11,6 +11,7 @@ import { beforeEach, expect, it } from "vitest";
 import type { Journal, Recovered } from "../../../src/journal/journal.ts";
 import { createSqliteJournal } from "../../../src/journal/sqlite-journal.ts";
 import { createFolder } from "../../support/folder.ts";
+import { type FoundJournal, readAll } from "../../support/journal-rows.ts";
 import { begin, createBatch, createChange, createLayerRow, createViolationRow, reopen } from "./rows.ts";
 
 let dir: string;
@@ -24,15 +25,16 @@ const open = (): Journal => createSqliteJournal({ path, maxBytes: 2 ** 24 })();
 
 const openJournal = (): Journal => begin(open());
 
-const reopenJournal = (journal: Journal): Recovered | undefined => reopen(journal, open);
+const reopenJournal = (journal: Journal): FoundJournal | undefined => reopen(journal, open);
 
 /** The next process's reading of a file. */
-function read(bytes: Buffer): { what: string; recovered: Recovered | undefined } {
+function read(bytes: Buffer): { what: string; recovered: FoundJournal | undefined } {
   for (const suffix of ["", "-wal", "-shm", ".broken"]) rmSync(path + suffix, { force: true });
   writeFileSync(path, bytes);
   const journal = open();
+  const recovered = readAll(journal);
+  const { lost } = journal;
   journal.close();
-  const { recovered, lost } = journal;
   if (lost !== undefined) return { what: "put aside", recovered };
   const isMarked = recovered === undefined || recovered.damagedRows > 0 || recovered.isDamaged;
   return { what: isMarked ? "marked" : "unmarked", recovered };
@@ -104,7 +106,7 @@ it("with a changed bit in the log of a killed process is read up to it, and says
   }
 });
 
-const getTotals = (recovered: Recovered | undefined) =>
+const getTotals = (recovered: Pick<Recovered, "reports"> | undefined) =>
   recovered?.reports.map(({ policyName, layers }) => [policyName, layers.map(({ seq, totals }) => [seq, totals])]);
 
 it.each([
@@ -123,7 +125,7 @@ it.each([
   db.exec(sql);
   db.close();
   const found = open();
+  const { damagedRows = 0, isDamaged = false } = readAll(found) ?? {};
   found.close();
-  const { damagedRows = 0, isDamaged = false } = found.recovered ?? {};
   expect(damagedRows > 0 || isDamaged).toBe(true);
 });

@@ -8,9 +8,10 @@ import type { ViolationRow } from "../../../src/aggregate/entries/change-rows.ts
 import type { LayerRow, ReportChange } from "../../../src/aggregate/ledger/change-log.ts";
 import { getRule } from "../../../src/ingest/violation/rule.ts";
 import { identityKey } from "../../../src/ingest/violation/violation.ts";
-import type { Batch, Journal, Recovered } from "../../../src/journal/journal.ts";
+import type { Batch, Journal } from "../../../src/journal/journal.ts";
 import { START_US } from "../../support/gen.ts";
 import { createIdentity } from "../../support/identity.ts";
+import { type FoundJournal, readAll } from "../../support/journal-rows.ts";
 
 export function createViolationRow(resource: string, mods: Partial<ViolationRow> = {}): ViolationRow {
   return {
@@ -49,10 +50,11 @@ export function begin(journal: Journal): Journal {
   return journal;
 }
 
-/** Closes the journal and gives what the next process finds. */
-export function reopen(journal: Journal, open: () => Journal): Recovered | undefined {
+/** Closes the journal and reads what the next process finds. */
+export function reopen(journal: Journal, open: () => Journal): FoundJournal | undefined {
   journal.close();
   const next = open();
+  const found = readAll(next);
   next.close();
-  return next.recovered;
+  return found;
 }

@@ -7,13 +7,14 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { chmodSync, existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { DatabaseSync } from "node:sqlite";
+import { DatabaseSync, StatementSync } from "node:sqlite";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { reportKey } from "../../../src/ingest/violation/violation.ts";
-import { type Journal, JournalError, type Recovered } from "../../../src/journal/journal.ts";
+import { type Journal, JournalError } from "../../../src/journal/journal.ts";
 import { createSqliteJournal } from "../../../src/journal/sqlite-journal.ts";
 import { createWriterId } from "../../../src/journal/writer-id.ts";
 import { createFolder } from "../../support/folder.ts";
+import { type FoundJournal, readAll } from "../../support/journal-rows.ts";
 import { begin, createBatch, createChange, createLayerRow, createViolationRow, reopen } from "./rows.ts";
 
 let dir: string;
@@ -36,7 +37,7 @@ function open(maxBytes = 2 ** 24): Journal {
 
 const openJournal = (): Journal => begin(open());
 
-const reopenJournal = (journal: Journal): Recovered | undefined => reopen(journal, open);
+const reopenJournal = (journal: Journal): FoundJournal | undefined => reopen(journal, open);
 
 function catchFault(work: () => unknown): string {
   try {
@@ -85,17 +86,30 @@ describe("what a journal took", () => {
     });
   });
 
-  it("is read without a look at its violations where only totals are asked for", () => {
+  it("is opened without a look at its violations", () => {
     const journal = openJournal();
     journal.write(createBatch([createChange([createLayerRow(4, createViolationRow("/a"), createViolationRow("/b"))])]));
     journal.close();
-    const prepared = vi.spyOn(DatabaseSync.prototype, "prepare");
-    const again = createSqliteJournal({ path, maxBytes: 2 ** 24 })("totals");
-    opened.push(again);
-    const read = prepared.mock.calls.map(([sql]) => sql).filter((sql) => sql.startsWith("SELECT"));
-    prepared.mockRestore();
-    expect(again.recovered?.reports[0]?.layers).toMatchObject([{ seq: 4, totals: { occurrences: 6 }, violations: [] }]);
+    const iterated = vi.spyOn(StatementSync.prototype, "iterate");
+    const again = open();
+    const read = (iterated.mock.contexts as StatementSync[]).map(({ sourceSQL }) => sourceSQL);
+    iterated.mockRestore();
+    expect(again.recovered?.reports[0]?.layers).toMatchObject([{ seq: 4, totals: { occurrences: 6 } }]);
     expect(new Set(read)).toEqual(new Set(["SELECT * FROM life", "SELECT * FROM report", "SELECT * FROM layer"]));
+  });
+
+  it("is read in pages of 64 violations", () => {
+    const journal = openJournal();
+    const rows = Array.from({ length: 150 }, (_, i) => createViolationRow(`/f${i}`));
+    const others = createChange([createLayerRow(4, createViolationRow("/other"))], { policyName: "q" });
+    journal.write(createBatch([createChange([createLayerRow(4, ...rows), createLayerRow(5, ...rows)]), others]));
+    const pages = [journal.readViolations(reportKey("shop", "p"), 4, "")];
+    for (let last = pages[0]?.last; last !== undefined; last = pages.at(-1)?.last) {
+      pages.push(journal.readViolations(reportKey("shop", "p"), 4, last));
+    }
+    expect(pages.map(({ violations }) => violations.length)).toEqual([64, 64, 22]);
+    const byKey = (a: { key: string }, b: { key: string }) => (a.key < b.key ? -1 : 1);
+    expect(pages.flatMap(({ violations }) => violations)).toEqual(rows.toSorted(byKey));
   });
 
   it("holds the newest row of each violation and pod", () => {
@@ -177,7 +191,7 @@ describe("what a journal took", () => {
     });
     await once(child, "close");
     const writtenMs = Number(out.trimEnd().split("\n").at(-1));
-    const recovered = open().recovered;
+    const recovered = readAll(open());
     // One more may have been taken than it could report.
     expect([writtenMs, writtenMs + 1]).toContain(recovered?.readUntilMs);
     const violations = recovered?.reports[0]?.layers[0]?.violations ?? [];

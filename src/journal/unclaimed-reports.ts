@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// Reports with sets that an earlier process left and that no ledger holds yet: their totals are in memory, their violations
+// in the journal alone. Invariant: a report's rows stay in the journal until it is claimed. Where they can't be read, its
+// totals are all there, and violations are missing from its list.
+
+import type { LayerRow, ReportChange } from "../aggregate/ledger/change-log.ts";
+import { runAtOnce, type Steps } from "../lib/pacing/steps.ts";
+import type { Journal, RecoveredReport } from "./journal.ts";
+import { toOutageKey } from "./journal-outage.ts";
+
+/** What reading needs of the journal's owner. */
+export interface JournalAccess {
+  /** Undefined while the journal is closed. */
+  journal: () => Journal | undefined;
+  onDamagedRows: (rows: number) => void;
+  onFailure: (error: unknown) => void;
+}
+
+export class UnclaimedReports {
+  readonly #reports: Map<string, RecoveredReport>;
+  readonly #access: JournalAccess;
+
+  constructor(reports: readonly RecoveredReport[], access: JournalAccess) {
+    this.#reports = new Map(reports.map((report) => [toOutageKey(report), report]));
+    this.#access = access;
+  }
+
+  get all(): readonly RecoveredReport[] {
+    return [...this.#reports.values()];
+  }
+
+  get(key: string): RecoveredReport | undefined {
+    return this.#reports.get(key);
+  }
+
+  /** Forgets a report whose ledger holds its sets. */
+  claim(key: string): void {
+    this.#reports.delete(key);
+  }
+
+  /** Reads the sets of a report with their violations. */
+  *readLayers(key: string): Steps<LayerRow[]> {
+    const layers: LayerRow[] = [];
+    for (const layer of this.get(key)?.layers ?? []) {
+      const violations: LayerRow["violations"] = [];
+      for (let after: string | undefined = ""; after !== undefined; ) {
+        const page = this.#readPage(key, layer.seq, after);
+        violations.push(...page.violations);
+        after = page.last;
+        yield;
+      }
+      layers.push({ ...layer, violations });
+    }
+    return layers;
+  }
+
+  /** Returns the rows of a report for a batch that removes them; undefined where there are none. */
+  readChange(key: string): ReportChange | undefined {
+    const report = this.get(key);
+    if (!report) return undefined;
+    return { ...toPlace(report), removesRows: false, persistedSeq: 0, layers: runAtOnce(this.readLayers(key)) };
+  }
+
+  /** Returns the totals of all, for an emptied journal. */
+  listTotals(): ReportChange[] {
+    const addNone = (layer: RecoveredReport["layers"][number]): LayerRow => ({ ...layer, violations: [] });
+    const toChange = (report: RecoveredReport): ReportChange => ({
+      ...toPlace(report),
+      ...{ removesRows: false, persistedSeq: 0, layers: report.layers.map(addNone) },
+    });
+    return this.all.map(toChange);
+  }
+
+  #readPage(key: string, seq: number, after: string): { violations: LayerRow["violations"]; last: string | undefined } {
+    const { journal, onDamagedRows, onFailure } = this.#access;
+    try {
+      const page = journal()?.readViolations(key, seq, after);
+      if (page && page.damagedRows > 0) onDamagedRows(page.damagedRows);
+      return page ?? { violations: [], last: undefined };
+    } catch (error) {
+      onFailure(error);
+      return { violations: [], last: undefined };
+    }
+  }
+}
+
+function toPlace({ namespace, policyName }: RecoveredReport): Pick<ReportChange, "namespace" | "policyName"> {
+  return { namespace, policyName };
+}

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// Everything that a process finds in a journal.
+
+import type { LayerRow } from "../../src/aggregate/ledger/change-log.ts";
+import { reportKey } from "../../src/ingest/violation/violation.ts";
+import type { Journal, Recovered, RecoveredReport } from "../../src/journal/journal.ts";
+import { UnclaimedReports } from "../../src/journal/unclaimed-reports.ts";
+import { runAtOnce } from "../../src/lib/pacing/steps.ts";
+
+/** What a process finds in a journal once it has read all of it; `damagedRows` includes those of violations. */
+export type FoundJournal = Omit<Recovered, "reports"> & {
+  reports: (Omit<RecoveredReport, "layers"> & { layers: LayerRow[] })[];
+};
+
+/** Reads the rows of all reports, with their violations. */
+export function readAll(journal: Journal): FoundJournal | undefined {
+  const { recovered } = journal;
+  if (!recovered) return undefined;
+  let { damagedRows } = recovered;
+  const unclaimed = new UnclaimedReports(recovered.reports, {
+    journal: () => journal,
+    onDamagedRows: (rows) => {
+      damagedRows += rows;
+    },
+    onFailure: (error) => {
+      throw error;
+    },
+  });
+  const reports = recovered.reports.map((report) => ({
+    ...report,
+    layers: runAtOnce(unclaimed.readLayers(reportKey(report.namespace, report.policyName))),
+  }));
+  return { ...recovered, damagedRows, reports };
+}
