@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+import { join } from "node:path";
+import { beforeEach, expect, it } from "vitest";
+import { Aggregator } from "../../../src/aggregate/aggregator.ts";
+import { reportKey } from "../../../src/ingest/violation/violation.ts";
+import { Journaling } from "../../../src/journal/journal-writer.ts";
+import { createSqliteJournal } from "../../../src/journal/sqlite-journal.ts";
+import { silentLogger } from "../../../src/lib/logger.ts";
+import { FakeClock } from "../../support/fake-clock.ts";
+import { createFolder } from "../../support/folder.ts";
+import { alert, MEMORY, violation } from "../../support/gen.ts";
+import { type FoundJournal, readAll } from "../../support/journal-rows.ts";
+import { begin, createBatch, createChange, createLayerRow, createViolationRow } from "./rows.ts";
+
+const LEFT = createLayerRow(4, createViolationRow("/a"), createViolationRow("/b"));
+const KEY = reportKey("shop", "p");
+
+let path: string;
+let clock: FakeClock;
+beforeEach(() => {
+  path = join(createFolder(), "journal.db");
+  clock = new FakeClock(0);
+  const journal = begin(open());
+  journal.write(createBatch([createChange([LEFT])]));
+  journal.close();
+});
+
+function open() {
+  return createSqliteJournal({ path, maxBytes: 2 ** 24 })();
+}
+
+function start(): { aggregator: Aggregator; journaling: Journaling } {
+  const journaling = new Journaling({ open, batchIntervalMs: 50, freshWriterId: "x", clock, logger: silentLogger });
+  const aggregator = new Aggregator(MEMORY, () => {}, journaling);
+  journaling.attach(aggregator, () => {});
+  return { aggregator, journaling };
+}
+
+async function findAfterBatch({ journaling }: { journaling: Journaling }): Promise<FoundJournal | undefined> {
+  journaling.wake();
+  await clock.advance(1000);
+  journaling.close();
+  const journal = open();
+  const found = readAll(journal);
+  journal.close();
+  return found;
+}
+
+it("rows of an earlier process stay where all rows of their report are removed", async () => {
+  const next = start();
+  next.aggregator.add(violation(alert({ PolicyName: "p" })));
+  next.aggregator.ledger("shop", "p").sets.resetLog();
+  const found = await findAfterBatch(next);
+  expect(found?.reports).toMatchObject([{ policyName: "p", layers: [LEFT, { totals: { occurrences: 1 } }] }]);
+});
+
+it("rows of an earlier process stay where the report that began meanwhile is gone", async () => {
+  const next = start();
+  next.aggregator.add(violation(alert({ PolicyName: "p" })));
+  next.aggregator.detach(KEY);
+  expect((await findAfterBatch(next))?.reports).toMatchObject([{ policyName: "p", layers: [LEFT] }]);
+});
+
+it("rows that a ledger has claimed go with it", async () => {
+  const next = start();
+  next.aggregator.add(violation(alert({ PolicyName: "p" })));
+  next.journaling.unclaimed.claim(KEY);
+  next.aggregator.detach(KEY);
+  expect((await findAfterBatch(next))?.reports).toEqual([]);
+});
