@@ -8,7 +8,7 @@
 export const MAX_TEXT_BYTES = 512;
 
 /** Stands for the cut text; three bytes. */
-const ELLIPSIS = "…";
+export const ELLIPSIS = "…";
 
 const PLAIN = /^[\x20-\x7e]*$/;
 /** Line breaks and tabs, and every space that is not the common one. */

@@ -6,10 +6,12 @@
 
 import type { AcceptanceMatch } from "../api/acceptance.ts";
 import type { AcceptedSum, Open, SeverityLevel, Summary, Violation } from "../api/v1alpha1.ts";
+import { MASK } from "../ingest/evidence/secrets/marks.ts";
 import { parseEndpoint } from "../ingest/violation/network.ts";
 import type { Identity } from "../ingest/violation/violation.ts";
 import { type Glob, parseGlob, type Work } from "../lib/glob.ts";
 import { hasDotSegments, resolveDotSegments } from "../lib/path.ts";
+import { ELLIPSIS } from "../lib/sanitize.ts";
 
 /** A valid acceptance. */
 export interface Acceptance {
@@ -46,14 +48,25 @@ export function compileAcceptance(name: string, match: AcceptanceMatch): Accepta
   };
 }
 
-/** A glob is matched with the resolved path: `/usr/../etc/shadow` is not under `/usr`. */
+/**
+ * A glob is matched with the resolved path: `/usr/../etc/shadow` is not under `/usr`. A part that was cut off or masked
+ * may have had a `..`, too: it matches only `**`, or a glob in which it is written.
+ */
 function toGlob(field: string, pattern: string | undefined): Glob | { problem: string } {
   if (pattern === undefined) return { matches: () => true, isAny: true };
   if (pattern === "") return { matches: (text) => text === "", isAny: false };
   const glob = parseGlob(pattern);
   if ("problem" in glob) return { problem: `spec.match.${field}: ${glob.problem}` };
   if (hasDotSegments(pattern)) return { problem: `spec.match.${field}: write the path without . and .. in it` };
-  return { isAny: glob.isAny, matches: (text, work) => glob.matches(resolveDotSegments(text), work) };
+  const written = pattern.replaceAll("\\", "");
+  const matches = (text: string, work?: Work) =>
+    (glob.isAny || hasPartsOf(text, written)) && glob.matches(resolveDotSegments(text), work);
+  return { isAny: glob.isAny, matches };
+}
+
+/** True where what was cut off or masked in `text` is in `written`, too. */
+function hasPartsOf(text: string, written: string): boolean {
+  return (!text.endsWith(ELLIPSIS) || written.endsWith(ELLIPSIS)) && (!text.includes(MASK) || written.includes(MASK));
 }
 
 function isOr(wanted: string | undefined, found: string): boolean {

@@ -103,6 +103,20 @@ describe("a set of acceptances", () => {
       problem: "spec.match.resource: write the path without . and .. in it",
     });
   });
+
+  it.each([
+    ["cut off", "/data/aaaa…", "/data/a*…"],
+    ["masked", "/data/token=[REDACTED]", "/data/token=\\[REDACTED\\]"],
+  ])("does not match a path of which a part was %s, and may have been ..", (_what, resource, exact) => {
+    const set = createSet();
+    set.put(createAcceptance("data", { resource: "/data/**" }), undefined);
+    expect(set.acceptedBy(createSubject(resource))).toBeUndefined();
+    set.put(createAcceptance("exact", { resource: exact }), undefined);
+    expect(set.acceptedBy(createSubject(resource))).toEqual({ by: "exact" });
+    set.remove("exact");
+    set.put(createAcceptance("any", { resource: "**" }), undefined);
+    expect(set.acceptedBy(createSubject(resource))).toEqual({ by: "any" });
+  });
 });
 
 function countMatches(set: AcceptanceSet, subjects: readonly Subject[]): object {
