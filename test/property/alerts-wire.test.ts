@@ -94,6 +94,36 @@ describe("broken bytes", () => {
   });
 });
 
+/** Numbers at the bounds of int32, of int64 and of what a JavaScript number holds exactly. */
+const BOUNDS = [31n, 32n, 35n, 40n, 53n, 63n, 64n].flatMap((bits) => [2n ** bits - 1n, 2n ** bits, 2n ** bits + 1n]);
+const VARINTS: readonly Uint8Array[] = [
+  ...[0n, 1n, ...BOUNDS, ...BOUNDS.map((n) => -n)].map((n) => encodeVarint(BigInt.asUintN(64, n))),
+  // Longer than needed, of eleven bytes, beyond 64 bits, cut off.
+  Uint8Array.of(0x85, 0x80, 0x00),
+  Uint8Array.from([...Array(10).fill(0x80), 0]),
+  Uint8Array.from([...Array(9).fill(0x80), 2]),
+  Uint8Array.of(0x80, 0x80),
+];
+
+describe("numbers at their bounds", () => {
+  const varint = fc.constantFrom(...VARINTS);
+
+  it("are read by the rules as the value of a field", () => {
+    const field = fc.constantFrom(1, 9, 12, 13, 30, 31, 36, 1000);
+    checkAll(3_000, [field, fc.nat(7), varint, fc.uint8Array({ maxLength: 3 })], (number, type, value, rest) => {
+      expectByTheRules(Buffer.concat([encodeVarint(BigInt((number << 3) | type)), value, rest]));
+    });
+  });
+
+  it("are read by the rules as a tag, also within an owner", () => {
+    checkAll(1_000, [varint, varint, fc.uint8Array({ maxLength: 3 })], (tag, value, rest) => {
+      const fields = Buffer.concat([tag, value, rest]);
+      expectByTheRules(fields);
+      expectByTheRules(Buffer.concat([encodeVarint((31n << 3n) | 2n), Buffer.of(fields.length), fields]));
+    });
+  });
+});
+
 function expectByTheRules(bytes: Buffer): void {
   expect(readAlert(bytes)).toEqual(decodeAsOracle(bytes));
   expect(describeBytes(bytes)).toMatch(/^\d+ bytes( that begin with (no field number|field \d+ of wire type [0-7]))?$/);
