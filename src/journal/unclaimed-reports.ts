@@ -6,9 +6,9 @@
 // totals are all there, and violations are missing from its list.
 
 import type { LayerRow, ReportChange } from "../aggregate/ledger/change-log.ts";
+import { reportKey } from "../ingest/violation/violation.ts";
 import { runAtOnce, type Steps } from "../lib/pacing/steps.ts";
 import type { Journal, RecoveredReport } from "./journal.ts";
-import { toOutageKey } from "./journal-outage.ts";
 
 /** What reading needs of the journal's owner. */
 export interface JournalAccess {
@@ -22,8 +22,8 @@ export class UnclaimedReports {
   readonly #reports: Map<string, RecoveredReport>;
   readonly #access: JournalAccess;
 
-  constructor(reports: readonly RecoveredReport[], access: JournalAccess) {
-    this.#reports = new Map(reports.map((report) => [toOutageKey(report), report]));
+  constructor(reports: RecoveredReport[], access: JournalAccess) {
+    this.#reports = new Map(reports.map((report) => [reportKey(report.namespace, report.policyName), report]));
     this.#access = access;
   }
 
