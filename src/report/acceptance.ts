@@ -60,12 +60,12 @@ function toGlob(field: string, pattern: string | undefined): Glob | { problem: s
   if (hasDotSegments(pattern)) return { problem: `spec.match.${field}: write the path without . and .. in it` };
   const written = pattern.replaceAll("\\", "");
   const matches = (text: string, work?: Work) =>
-    (glob.isAny || hasPartsOf(text, written)) && glob.matches(resolveDotSegments(text), work);
+    (glob.isAny || holdsWrittenParts(text, written)) && glob.matches(resolveDotSegments(text), work);
   return { isAny: glob.isAny, matches };
 }
 
 /** True where what was cut off or masked in `text` is in `written`, too. */
-function hasPartsOf(text: string, written: string): boolean {
+function holdsWrittenParts(text: string, written: string): boolean {
   return (!text.endsWith(ELLIPSIS) || written.endsWith(ELLIPSIS)) && (!text.includes(MASK) || written.includes(MASK));
 }
 
