@@ -67,7 +67,7 @@ async function renderPage(
 }
 
 async function respond(request: IncomingMessage, response: ServerResponse, options: HttpServerOptions): Promise<void> {
-  stopReading(request.socket);
+  request.socket.pause();
   const { status, body, contentType, allow } = await renderPage(request, options).catch(
     (err: unknown): HttpPage & { allow?: string } => {
       options.log.error({ err, path: request.url }, "http request failed");
@@ -114,12 +114,23 @@ function listen(server: Server, { address, section }: HttpServerOptions): Promis
 }
 
 /**
- * Parses one request's headers at most from now on. Node would parse, and answer with 503, all of the chunk that it has
- * read, up to 1,700 requests in 64 KiB; it declares no type for its parser.
+ * Parses one request's headers and nothing after them. Node would parse all of the chunk that it has read: up to 1,700
+ * requests in 64 KiB, each answered with 503, or a body of 10,900 parts. It declares no type for its parser.
  */
-function stopReading(socket: Socket & { parser?: { onIncoming: () => number } }): void {
-  if (socket.parser) socket.parser.onIncoming = () => SKIP_ALL;
-  socket.pause();
+function parseOneHeader(socket: Socket & { parser?: Parser }): void {
+  const { parser } = socket;
+  if (!parser) return;
+  const { onIncoming } = parser;
+  parser.onIncoming = (...request) => {
+    parser.onIncoming = () => SKIP_ALL;
+    onIncoming(...request);
+    return SKIP_ALL;
+  };
+}
+
+/** Node's parser of a connection; the result of its callback decides how it continues. */
+interface Parser {
+  onIncoming: (...request: unknown[]) => number;
 }
 
 /** Closes a connection that lives for too long, however slowly its client reads. */
@@ -146,7 +157,10 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
     (request, response) => void respond(request, response, options),
   );
   limitConnections(server, MAX_CONNECTIONS);
-  server.on("connection", (socket) => limitLife(socket, options.clock));
+  server.on("connection", (socket) => {
+    parseOneHeader(socket);
+    limitLife(socket, options.clock);
+  });
   await listen(server, options);
   server.on("error", (err) => options.log.error({ err }, "http server failed"));
   return {

@@ -21,6 +21,8 @@ import { createMetricsPage } from "../../../src/telemetry/metrics-page.ts";
 import { FakeClock } from "../../support/fake-clock.ts";
 
 const GOOD: Health = { ok: true, checks: { stream: { ok: true } } };
+/** Where Node's parser keeps its callback for a part of a body (node_http_parser.cc: kOnBody). */
+const ON_BODY = 3;
 const METRICS_TEXT = "text/plain; version=0.0.4; charset=utf-8";
 
 const open: HttpServer[] = [];
@@ -196,6 +198,21 @@ test("of requests that arrive with the first one none is parsed", async () => {
     ["HTTP/1.1 404"],
   ]);
   expect(parsed).toBe(3);
+});
+
+test("of a body no part is parsed", async () => {
+  const { server } = await start();
+  let parts = 0;
+  const count = (message: unknown) => {
+    const { parser } = (message as { socket: { parser: Record<number, () => void> } }).socket;
+    parser[ON_BODY] = () => parts++;
+  };
+  subscribe("http.server.request.start", count);
+  const head = "GET /healthz HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n";
+  const answer = await sendRaw(server.port, `${head}${"1\r\na\r\n".repeat(1000)}0\r\n\r\n`);
+  unsubscribe("http.server.request.start", count);
+  expect(answer).toMatch(/^HTTP\/1\.1 200 /);
+  expect(parts).toBe(0);
 });
 
 test("a connection with a client that reads nothing is closed in the end", async () => {
