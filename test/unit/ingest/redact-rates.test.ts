@@ -30,6 +30,7 @@ const FORMS: [name: string, forms: [line: string, secret: string][], atMost: num
   ["the first list", readForms("secrets-common.jsonl"), 0],
   ["the list from manuals", readForms("secrets-manuals.jsonl"), 3],
   ["the list of 295 programs", readForms("secrets-programs.jsonl"), 8],
+  ["the list of variants", readForms("secrets-variants.jsonl"), 9],
 ];
 
 /** Secrets in the lines of a list, or parts of them, of which none may be left. */

@@ -120,8 +120,8 @@ deluge-console: connect * * $
 fly flyctl rancher: after login -t
 gitlab-runner: after register -r
 drone: after secret --data
-jenkins-cli: -auth:
-http https xh xhs: after bearer -a --auth
+jenkins-cli jenkins-cli.jar: -auth:
+http https xh xhs: after bearer -a --auth after --auth-type=bearer -a --auth
 chamber: write * * $
 conjur: after set -v after login -p
 radtest: * $
@@ -129,6 +129,7 @@ knife: -P
 zerotier-cli: -T+
 frpc: -t
 powershell pwsh: convertto-securestring $
+ConvertTo-SecureString: ^$
 elasticsearch-reset-password: -p
 flyctl: -t
 cf: auth * $
@@ -149,11 +150,13 @@ oathtool: ...$
 steamcmd: +login * $
 vsql: -w
 bteq: .logon $
+signtool: /p $
+salt: user.setpassword * $ | shadow.set_password * $
 `;
 
 /** Programs that read a secret from standard input; a shell's command line may show it. */
 export const STDIN_READERS = new Set(
-  "su pass passwd chpasswd cryptsetup kinit gpg openssl docker podman nerdctl helm skopeo buildah crane oras gh glab gcloud vault npm kadmin cf fly flyctl wrangler htpasswd restic borg sudo smbpasswd pdbedit vncpasswd elasticsearch-reset-password realm adcli openvpn openconnect saslpasswd2 minisign bao etcdctl ssh-add".split(
+  "su pass passwd chpasswd cryptsetup kinit gpg openssl docker podman nerdctl helm skopeo buildah crane oras gh glab gcloud vault npm kadmin cf fly flyctl wrangler htpasswd restic borg sudo smbpasswd pdbedit vncpasswd elasticsearch-reset-password realm adcli openvpn openconnect saslpasswd2 minisign kubeseal bao etcdctl ssh-add".split(
     " ",
   ),
 );
@@ -170,6 +173,7 @@ export const READS_WITH: ReadonlyMap<string, RegExp> = new Map([
   ["npm", /^login$/],
   ["pass", /^insert$/],
   ["saslpasswd2", /^-\w*p$/],
+  ["kubeseal", /^--raw$/],
   ["openssl", /^(?:passwd|-pass|-passin|-kfile|enc|rsa|pkcs12|stdin)$/],
 ]);
 /** Files that hold secrets: text written into one is secret. */

@@ -54,7 +54,7 @@ const SECRET_WORDS = new Set([
 const NO_SECRET_WORDS = new Set(["bypass", "compass", "trespass", "surpass", "encompass", "askpass", "oldpwd"]);
 /** Words that make a key a secret; other keys are names of entries. */
 const KEY_KINDS = new Set(
-  "access account api apikey app application auth authentication certificate client crypt customer data decryption deploy enc encrypt encryption encryptor fernet hmac ingest jwt license licence master meili private rails registration root secret server service session setup shared sharing sign signing ssh storage subscription symmetric validation wallet webhook write admin".split(
+  "access account api apikey app application auth authentication certificate client crypt customer data decryption deploy enc encrypt encryption encryptor fernet functions hmac ingest jwt license licence master meili private rails registration root secret server service session setup shared sharing sign signing ssh storage subscription symmetric validation wallet webhook write admin".split(
     " ",
   ),
 );

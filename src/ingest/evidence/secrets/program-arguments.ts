@@ -5,7 +5,7 @@
 
 import { PROGRAMS } from "./commands.ts";
 import { isHarmless, type Marks } from "./marks.ts";
-import { baseName, hideBare, type Word } from "./words.ts";
+import { baseName, hideBare, programName, type Word } from "./words.ts";
 
 /** Bounds of the search: programs in one command line, and arguments of each. */
 const MAX_PROGRAMS = 8;
@@ -14,7 +14,7 @@ const MAX_ARGUMENTS = 128;
 export function markPrograms(marks: Marks, words: readonly Word[]): void {
   let programs = 0;
   for (const [at, word] of words.entries()) {
-    const program = PROGRAMS.get(baseName(word.text));
+    const program = PROGRAMS.get(programName(word.text));
     if (!program || programs++ === MAX_PROGRAMS) continue;
     const args = getArguments(marks, words, at + 1);
     marks.spend(args.length * (program.options.size + 2 * program.commands.length));

@@ -5,7 +5,7 @@
 
 import { READS_WITH, SECRET_FILES, STDIN_READERS } from "./commands.ts";
 import { isHarmless, looksRandom, type Marks } from "./marks.ts";
-import { baseName, type Word } from "./words.ts";
+import { baseName, programName, type Word } from "./words.ts";
 
 /** Bound on here-documents and here-strings that are searched. */
 const MAX_HERES = 4;
@@ -30,6 +30,10 @@ export function markInput(marks: Marks, words: readonly Word[]): void {
       pipe = at + 1;
     } else if (/^>>?$/.test(word.text) && SECRET_FILES.test(baseName(words[at + 1]?.text ?? ""))) {
       hideEchoes(marks, words, segment, at);
+    }
+    if (/<\((?:echo|printf)$/.test(raw) && TAKES_SECRET.test(raw.startsWith("<") ? (words[at - 1]?.text ?? "") : raw)) {
+      const end = words.findIndex(({ end }, i) => i > at && marks.text[end - 1] === ")");
+      hideEchoes(marks, words, at, end < 0 ? words.length : end + 1);
     }
     if (word.isSeparator) segment = at + 1;
   }
@@ -75,10 +79,12 @@ function hideEchoes(marks: Marks, words: readonly Word[], from: number, to: numb
       hideWithin(marks, start, word.isSeparator ? (words[at - 1] as Word).end : word.end);
       start = -1;
     }
-    isEcho = !isLast && (isEcho || /^(?:echo|printf|yes)$/.test(baseName(word.text)));
+    isEcho = !isLast && (isEcho || /^(?:echo|printf|yes)$/.test(programName(word.text)));
   }
 }
 
+/** Options with a file of secrets, which may be `<(echo x)`. */
+const TAKES_SECRET = /^(?:-y$|--?[\w-]*(?:pass|secret|token|key|cred|netrc))/;
 /** Options, and a format without text of its own. */
 const ECHO_OPTION = /^(?:-[neE]{1,3}|--|%s(?:\\n)?)$/;
 

@@ -42,6 +42,11 @@ export function baseName(text: string): string {
   return text.slice(text.lastIndexOf("/") + 1);
 }
 
+/** The program that a word names: also in `--rsh=sshpass` and `(ConvertTo-SecureString`. */
+export function programName(text: string): string {
+  return /[^/=(]*$/.exec(text)?.[0] ?? "";
+}
+
 /** Hides a word without the quotes and semicolons around it. */
 export function hideBare(marks: Marks, { start, end, text }: Word): void {
   const quoted = marks.valueEnd(start, "");
