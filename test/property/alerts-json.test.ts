@@ -9,6 +9,7 @@ import { parseJsonAlert } from "../../src/alerts/decoding/json-decoder.ts";
 import { readAlert } from "../../src/alerts/decoding/protobuf-decoder.ts";
 import { emptyAlert } from "../../src/api/alert.ts";
 import { checkAll } from "../support/gen.ts";
+import { decodeJsonAsOracle } from "./json-oracle.ts";
 import { type WireAlert, wireAlert } from "./wire-alert.ts";
 
 const root = loadSync(fileURLToPath(new URL("../../proto/kubearmor.proto", import.meta.url)));
@@ -33,6 +34,41 @@ it("gives for any alert what the wire gives, with keys in any order and case", (
     const record = Object.fromEntries(keys.map((key) => [respell(key), spellValue(alert[key], asText)]));
     const onTheWire = readAlert(Buffer.from(type.encode(type.fromObject(known)).finish()));
     expect(parseJsonAlert(JSON.parse(JSON.stringify(record)))).toEqual(onTheWire);
+  });
+});
+
+/** Values at the bounds of what a field takes, and those that KubeArmor's daemon converts. */
+const ODD_VALUES: readonly unknown[] = [
+  ...[0, -0, 5, -2, 1.5, 1e3, 2 ** 31 - 1, 2 ** 31, -(2 ** 31), -(2 ** 31) - 1, 2 ** 53, Number.POSITIVE_INFINITY],
+  ...["", "x", "0", "-0", "+7", "-2", "1.5", "1e3", "2147483648", "9007199254740993", "-9007199254740991"],
+  ...["a\ud800b", "\udc00", "NIST,SI-4", null, true, ["a", null, 1, ["b"], "\udc00"], ["x"]],
+];
+
+it("is read by the rules whatever its keys and values are", () => {
+  const inner = fc.constantFrom(
+    "Ref",
+    "Name",
+    "Namespace",
+    "ExecID",
+    "ExecutableName",
+    "ref",
+    "NAME",
+    "__proto__",
+    "Fd",
+  );
+  const odd = fc.constantFrom(...ODD_VALUES);
+  const value = fc.oneof({ weight: 3, arbitrary: odd }, fc.dictionary(inner, odd, { noNullPrototype: false }));
+  const spelled = [...fieldNames, ...nestedNames, "EventData"];
+  const key = fc.constantFrom(
+    ...spelled.flatMap((name) => [name, name.charAt(0).toLowerCase() + name.slice(1), name.toLowerCase()]),
+    // Those that decide how the others are read come more often.
+    ...["Operation", "Severity", "Tags", "ATags", "Owner", "EventData", "eventData", "updatedTime", "cluster_id"],
+    ...["updatedTime", "operation", "severity", "tags", "PID", "Timestamp"],
+  );
+  const firewall = fc.constantFrom({}, { updatedTime: "2025", operation: "NetworkFirewall" });
+  checkAll(5_000, [fc.dictionary(key, value, { maxKeys: 8, noNullPrototype: false }), firewall], (drawn, more) => {
+    const record = { ...drawn, ...more };
+    expect(parseJsonAlert(record)).toEqual(decodeJsonAsOracle(record));
   });
 });
 

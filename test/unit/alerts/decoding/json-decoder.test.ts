@@ -20,15 +20,6 @@ describe("karmor's and the relay's spelling", () => {
     expect(samples).toHaveLength(26);
     for (const sample of samples) expect(parseJsonAlert(sample)).toEqual(readAlert(encodeAlert(parseAlert(sample))));
   });
-
-  it("reads the same from numbers as texts", () => {
-    for (const sample of samples) {
-      const texts = Object.fromEntries(
-        Object.entries(sample).map(([key, value]) => [key, typeof value === "number" ? String(value) : value]),
-      );
-      expect(parseJsonAlert(texts)).toEqual(parseJsonAlert(sample));
-    }
-  });
 });
 
 describe("the spelling of the daemon's own log", () => {
@@ -68,66 +59,11 @@ describe("the spelling of the daemon's own log", () => {
     expect(alert).toEqual({ ...others, ...owner, ...event, ATags: ["NIST", "SI-4"] });
     expect(Object.keys(alert ?? {}).sort()).toEqual(Object.keys(emptyAlert()).sort());
   });
-
-  it("is finished as the daemon does before it sends", () => {
-    const firewall = { ...line, operation: "NetworkFirewall", severity: "0", tags: undefined, atags: ["x"] };
-    expect(parseJsonAlert(firewall)).toMatchObject({ Type: "MatchedNetworkPolicy", Severity: "", ATags: [] });
-    const sent = { UpdatedTime: "x", Operation: "NetworkFirewall", Type: "T", Severity: "0", Tags: "a", ATags: ["b"] };
-    expect(parseJsonAlert(sent)).toEqual({ ...emptyAlert(), ...sent });
-  });
 });
 
-describe("odd values", () => {
-  it.each<[string, unknown, object]>([
-    ["null for a list", { PID: 1, ATags: null }, { PID: 1 }],
-    ["a list with other things in it", { ATags: ["a", null, 1, ["b"], "c"] }, { ATags: ["a", "c"] }],
-    ["an owner of null", { Owner: null }, {}],
-    ["an owner that is a text", { Owner: "web" }, {}],
-    ["an owner that is a list", { Owner: ["Deployment"] }, {}],
-    ["an owner with odd parts", { Owner: { Ref: 5, Namespace: "n" } }, { OwnerRef: "5", OwnerNamespace: "n" }],
-    ["an owner with a name of null", { Owner: { Ref: "x", Name: null } }, { OwnerRef: "x" }],
-    ["nested objects for texts and numbers", { PodName: { a: 1 }, PID: [4], Message: true }, {}],
-    ["a number for a text", { Severity: 5 }, { Severity: "5" }],
-    ["infinity for a text", { Severity: Number.POSITIVE_INFINITY }, {}],
-    ["a broken number", { PID: 1.5, PPID: "1.5", UID: "x", HostPID: "" }, {}],
-    ["an exponent for a number", { PID: 1e3, PPID: "1e3" }, { PID: 1000 }],
-    ["a negative number", { UID: "-2" }, { UID: -2 }],
-    ["numbers beyond 32 bits", { PID: 2 ** 31, PPID: -(2 ** 31) - 1, UID: 2 ** 31 - 1 }, { UID: 2 ** 31 - 1 }],
-    ["a time beyond 53 bits", { Timestamp: "9007199254740993" }, {}],
-    ["a time of 53 bits", { Timestamp: "-9007199254740991" }, { Timestamp: -9007199254740991 }],
-    ["half a surrogate pair", { PodName: "a\ud800b", ATags: ["\udc00"] }, { PodName: "a\ufffdb", ATags: ["\ufffd"] }],
-    ["two spellings: that of the proto", { PodName: "a", podName: "b" }, { PodName: "a" }],
-    ["two spellings that are not the proto's: the last one", { podName: "a", podname: "b" }, { PodName: "b" }],
-    ["two spellings, the last one useless", { PodName: "a", podName: null }, { PodName: "a" }],
-  ])("%s", (_, value, expected) => {
-    expect(parseJsonAlert(value)).toEqual({ ...emptyAlert(), ...expected });
-  });
+const inherited = { __proto__: { PodName: "inherited" } };
+const others = [{}, { pod: "a", cluster_id: "5", HashID: "f1" }, inherited];
 
-  it("takes Data from EventData where a copy has no other", () => {
-    const event = { Syscall: "SYS_UNLINKAT", Flags: "AT_REMOVEDIR", Fd: 3 };
-    const data = "syscall=SYS_UNLINKAT flags=AT_REMOVEDIR";
-    expect(parseJsonAlert({ Operation: "File", EventData: event })).toMatchObject({ Data: data });
-    expect(parseJsonAlert({ operation: "File", eventData: event })).toMatchObject({ Data: data });
-    expect(parseJsonAlert({ EventData: event, Data: "lsm=FILE_OPEN" })).toMatchObject({ Data: "lsm=FILE_OPEN" });
-    expect(parseJsonAlert({ Operation: "File", EventData: ["x"] })).toMatchObject({ Data: "" });
-  });
-
-  it("has no negative zero, which the wire can't have", () => {
-    const alert = parseJsonAlert({ PID: -0, Timestamp: -0 });
-    expect([alert?.PID, alert?.Timestamp].map((n) => Object.is(n, 0))).toEqual([true, true]);
-  });
-
-  it("takes keys of a prototype for unknown ones", () => {
-    const text = '{"__proto__":{"PodName":"evil"},"constructor":1,"toString":2,"hasOwnProperty":3,"PID":4}';
-    expect(parseJsonAlert(JSON.parse(text))).toEqual({ ...emptyAlert(), PID: 4 });
-    expect(parseJsonAlert(JSON.parse('{"Owner":{"__proto__":{"Name":"evil"}}}'))).toEqual(emptyAlert());
-    expect(Object.hasOwn(Object.prototype, "PodName")).toBe(false);
-  });
-
-  const inherited = { __proto__: { PodName: "inherited" } };
-  const others = [{}, { pod: "a", cluster_id: "5", HashID: "f1" }, inherited];
-
-  it.each([null, undefined, true, 5, "PodName", [], [{ PodName: "a" }], ...others])("is not an alert: %j", (value) => {
-    expect(parseJsonAlert(value)).toBeNull();
-  });
+it.each([null, undefined, true, 5, "PodName", [], [{ PodName: "a" }], ...others])("is not an alert: %j", (value) => {
+  expect(parseJsonAlert(value)).toBeNull();
 });
