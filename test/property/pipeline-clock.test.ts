@@ -16,13 +16,10 @@ const HOUR_MS = 3_600_000;
 describe.each([-HOUR_MS, HOUR_MS, -400 * 24 * HOUR_MS])("a wall clock that is set by %d ms", (byMs) => {
   it("stops no report", async () => {
     const s = await startSimulation();
-    s.pipeline.onAlert(alert({ HostPID: 1 }), 0);
-    await s.clock.advance(10_000);
+    await s.sendAndWait(10_000, alert({ HostPID: 1 }));
     expect(s.store.get(KEY)?.summary.occurrences).toBe(1);
     s.clock.stepWall(byMs);
-    s.pipeline.onAlert(alert({ HostPID: 2 }), 0);
-    s.pipeline.onAlert(alert(FILE, { HostPID: 3 }), 0);
-    await s.clock.advance(60_000);
+    await s.sendAndWait(60_000, alert({ HostPID: 2 }), alert(FILE, { HostPID: 3 }));
     expect(s.store.get(KEY)?.summary.occurrences).toBe(3);
     expect(s.results.length).toBeLessThanOrEqual(3);
     expect(findProblems(s)).toEqual([]);
@@ -38,8 +35,7 @@ describe.each([-HOUR_MS, HOUR_MS, -400 * 24 * HOUR_MS])("a wall clock that is se
 
   it("changes no retry", async () => {
     const s = await startSimulation({ faults: new Map([[1, "retry_before"]]) });
-    s.pipeline.onAlert(alert(), 0);
-    await s.clock.advance(300);
+    await s.sendAndWait(300, alert());
     s.clock.stepWall(byMs);
     await s.clock.advance(5000);
     expect(s.results.map(({ kind }) => kind)).toEqual(["retry", "written"]);
@@ -54,8 +50,7 @@ describe("retention", () => {
   /** A report from an earlier process. */
   async function storeReport(): Promise<MemorySink> {
     const s = await startSimulation();
-    s.pipeline.onAlert(alert(), 0);
-    await s.clock.advance(10_000);
+    await s.sendAndWait(10_000, alert());
     return s.store;
   }
 
@@ -89,8 +84,7 @@ describe("retention", () => {
   it("keeps an active report on a node with a clock 31 days behind", async () => {
     const s = await startSimulation({ options: OPTIONS });
     for (let n = 0; n < 30; n++) {
-      s.pipeline.onAlert(alert({ HostPID: n + 1, UpdatedTime: formatTimeAt(n * 600_000 - 31 * DAY_MS) }), 0);
-      await s.clock.advance(600_000);
+      await s.sendAndWait(600_000, alert({ HostPID: n + 1, UpdatedTime: formatTimeAt(n * 600_000 - 31 * DAY_MS) }));
     }
     await s.clock.advance(120_000);
     expect(s.store.get(KEY)?.summary.occurrences).toBe(30);
@@ -99,8 +93,7 @@ describe("retention", () => {
 
   it("keeps a report of a node with a clock 31 days behind after a restart until it is old itself", async () => {
     const first = await startSimulation();
-    first.pipeline.onAlert(alert({ UpdatedTime: formatTimeAt(-31 * DAY_MS) }), 0);
-    await first.clock.advance(10_000);
+    await first.sendAndWait(10_000, alert({ UpdatedTime: formatTimeAt(-31 * DAY_MS) }));
     await first.stop();
     const s = await startSimulation({ store: first.store, clock: first.clock, options: OPTIONS });
     await s.clock.advance(29 * DAY_MS);
@@ -112,8 +105,7 @@ describe("retention", () => {
 
   it("counts the age of what this process wrote by monotonic time", async () => {
     const s = await startSimulation({ options: { retention: { retentionMs: 5 * HOUR_MS, sweepMs: HOUR_MS } } });
-    s.pipeline.onAlert(alert({ UpdatedTime: formatTimeAt(-31 * DAY_MS) }), 0);
-    await s.clock.advance(5 * HOUR_MS + 60_000);
+    await s.sendAndWait(5 * HOUR_MS + 60_000, alert({ UpdatedTime: formatTimeAt(-31 * DAY_MS) }));
     expect(s.store.reports).toHaveLength(1);
     await s.clock.advance(HOUR_MS);
     expect(s.store.reports).toEqual([]);

@@ -25,8 +25,7 @@ function formatTime(ms: number): string {
 describe("the stream", () => {
   it("that was never lost is continuous since it was opened", async () => {
     const s = await startSimulation();
-    s.send(alert());
-    await s.clock.advance(1000);
+    await s.sendAndWait(1000, alert());
     expect(getCoverage(s)).toEqual({
       continuousSince: "2026-11-23T10:00:00.000000Z",
       gaps: 0,
@@ -37,8 +36,7 @@ describe("the stream", () => {
 
   it("that is lost and found is one gap, however many tries it took, and continuous since it was found", async () => {
     const s = await startSimulation();
-    s.send(alert());
-    await s.clock.advance(10_000);
+    await s.sendAndWait(10_000, alert());
     s.disconnect("ok_end");
     // Half of maxIntervalMs later no report claims that it is read.
     await s.clock.advance(31_000);
@@ -77,8 +75,7 @@ describe("the stream", () => {
     s.send(alert());
     s.disconnect();
     s.pipeline.onConnected();
-    s.send(hostAlert());
-    await s.clock.advance(1000);
+    await s.sendAndWait(1000, hostAlert());
     expect(getCoverage(s)).toMatchObject({ gaps: 1, lowerBound: true });
     expect(getCoverage(s, "/host-files")).toMatchObject({ gaps: 0, lowerBound: false });
   });
@@ -88,8 +85,7 @@ describe("the stream", () => {
     const s = new Simulation({ nodes: () => nodes });
     const startMs = s.clock.nowMs();
     await s.start();
-    s.send(alert());
-    await s.clock.advance(1000);
+    await s.sendAndWait(1000, alert());
     expect(getCoverage(s)).toMatchObject({ gaps: 0, nodes: { desired: 3, connected: 3 } });
     nodes.connected = 1;
     const fromMs = s.clock.nowMs();
@@ -102,8 +98,7 @@ describe("the stream", () => {
     });
     await s.clock.advance(1000);
     // Other nodes are still read.
-    s.send(hostAlert());
-    await s.clock.advance(60_000);
+    await s.sendAndWait(60_000, hostAlert());
     for (const key of [KEY, "/host-files"]) {
       expect(getCoverage(s, key)).toMatchObject({
         nodes: { desired: 3, connected: 1 },
@@ -116,8 +111,7 @@ describe("the stream", () => {
     nodes.connected = 3;
     s.pipeline.onConnected({ nodes: 2 });
     const toMs = s.clock.nowMs();
-    s.send(alert({ PolicyName: "later" }));
-    await s.clock.advance(60_000);
+    await s.sendAndWait(60_000, alert({ PolicyName: "later" }));
     const gap = { kind: "NodeDown", from: formatTime(fromMs), to: formatTime(toMs), seconds: 61, nodes: 2 };
     for (const key of [KEY, "/host-files"]) {
       expect(getCoverage(s, key)).toMatchObject({ gaps: 1, recent: [gap], continuousSince: formatTime(toMs) });
@@ -131,12 +125,10 @@ describe("the stream", () => {
     const fromMs = s.clock.nowMs();
     await s.pipeline.load(new AbortController().signal);
     s.pipeline.controller.start();
-    s.send(alert());
-    await s.clock.advance(5_000);
+    await s.sendAndWait(5_000, alert());
     s.pipeline.onConnected();
     const toMs = s.clock.nowMs();
-    s.send(hostAlert());
-    await s.clock.advance(60_000);
+    await s.sendAndWait(60_000, hostAlert());
     expect(getCoverage(s)).toMatchObject({
       gaps: 1,
       recent: [{ kind: "NodeDown", from: formatTime(fromMs), to: formatTime(toMs) }],
@@ -167,8 +159,7 @@ describe("the stream", () => {
 describe("each way to lose alerts", () => {
   it("is distinguished, with its time, and read back by the next process", async () => {
     const s = await startSimulation({ options: { memory: { ...MEMORY, maxViolations: 1 } } });
-    s.send(alert());
-    await s.clock.advance(10_000);
+    await s.sendAndWait(10_000, alert());
     s.disconnect();
     await s.clock.advance(10_000);
     s.pipeline.onConnected();
@@ -194,8 +185,7 @@ describe("each way to lose alerts", () => {
 
   it("is declared where the operator itself stalled on an open stream", async () => {
     const s = await startSimulation();
-    s.send(alert());
-    await s.clock.advance(10_000);
+    await s.sendAndWait(10_000, alert());
     s.pipeline.onEventLoopStall(6000);
     await s.stop();
     const { recent, ...rest } = getCoverage(s) ?? {};
@@ -206,8 +196,7 @@ describe("each way to lose alerts", () => {
   it("is declared only in reports that may be short of something", async () => {
     const s = await startSimulation();
     s.send(alert(), alert({ NamespaceName: "bank", OwnerNamespace: "bank", HostPID: 1 }), hostAlert());
-    s.send(alert({ PolicyName: "" }), hostAlert({ PolicyName: "", Type: "HostLog" }));
-    await s.clock.advance(6000);
+    await s.sendAndWait(6000, alert({ PolicyName: "" }), hostAlert({ PolicyName: "", Type: "HostLog" }));
     const rejectedIn = (key: string) => getCoverage(s, key)?.rejected ?? 0;
     expect([KEY, "bank/no-package-managers", "/host-files"].map(rejectedIn)).toEqual([1, 0, 0]);
     s.pipeline.onRejected("message_too_large", "5 MB", 0);
@@ -238,8 +227,7 @@ describe("a throttle notice", () => {
 
   it.each(orders)("%s marks the report", async (_name, alerts) => {
     const s = await startSimulation();
-    s.send(...alerts);
-    await s.clock.advance(6000);
+    await s.sendAndWait(6000, ...alerts);
     expect(getCoverage(s)).toMatchObject({ gaps: 0, throttleNotices: 1, lowerBound: true });
     expect(s.pipeline.counters).toMatchObject({ received: 2, counted: 1, throttleNotices: 1 });
   });
@@ -250,8 +238,7 @@ describe("a throttle notice", () => {
     ["of a host", { NamespaceName: "", PodName: "", ContainerName: "" }],
   ])("%s leaves the report alone", async (_name, mods) => {
     const s = await startSimulation();
-    s.send(alert(), throttleNotice(mods));
-    await s.clock.advance(6000);
+    await s.sendAndWait(6000, alert(), throttleNotice(mods));
     expect(getCoverage(s)).toMatchObject({ throttleNotices: 0, lowerBound: false });
   });
 
@@ -259,8 +246,7 @@ describe("a throttle notice", () => {
     const s = await startSimulation();
     const container = { NamespaceName: "container_namespace", OwnerNamespace: "", PodName: "box", PolicyName: "box" };
     const notice = throttleNotice({ NamespaceName: "", PodName: "", ContainerName: "" });
-    s.send(hostAlert({ PolicyName: "p" }), alert(container), notice);
-    await s.clock.advance(6000);
+    await s.sendAndWait(6000, hostAlert({ PolicyName: "p" }), alert(container), notice);
     expect(getCoverage(s, "/p")).toMatchObject({ throttleNotices: 1, lowerBound: true });
     expect(getCoverage(s, "/box")).toMatchObject({ throttleNotices: 0, lowerBound: false });
   });

@@ -146,8 +146,7 @@ describe.each(Object.entries(CASES))("early alerts %s", (_, { alerts, rows }) =>
     for (const order of permute(alerts)) {
       const run = await startSimulation();
       for (const each of order) {
-        run.pipeline.onAlert(each, 0);
-        await run.clock.advance(120_000);
+        await run.sendAndWait(120_000, each);
       }
       await run.stop();
       expect(toRows(run.store.reports)).toEqual([...rows].sort());

@@ -77,8 +77,7 @@ async function startNextLife(): Promise<Simulation> {
 
 it("a full journal, which can't reserve set numbers, lets no later process use the same ones", async () => {
   const first = await startLife("a.db");
-  first.send(alert());
-  await first.clock.advance(10_000);
+  await first.sendAndWait(10_000, alert());
   copyJournal("a.db", "b.db");
   const openFull = () => {
     const journal = createFaultyJournal("b.db")();
@@ -105,8 +104,7 @@ describe.each<JournalFault>(["failed", "full", "locked", "gone"])("a journal tha
   it("is tried again, and takes batches, while the wall clock is set back", async () => {
     const simulation = await startLife("a.db");
     fault = kind;
-    simulation.pipeline.onAlert(alert(), 0);
-    await simulation.clock.advance(10_000);
+    await simulation.sendAndWait(10_000, alert());
     expect(simulation.journaling?.problem).toBeDefined();
     simulation.clock.stepWall(-3_600_000);
     fault = undefined;
@@ -122,8 +120,7 @@ describe.each<JournalFault>(["failed", "full", "locked", "gone"])("a journal tha
     fault = kind;
     const simulation = await startLife("a.db");
     await simulation.pipeline.controller.pause();
-    simulation.pipeline.onAlert(alert(), 0);
-    await simulation.clock.advance(2000);
+    await simulation.sendAndWait(2000, alert());
     simulation.pipeline.controller.start();
     await simulation.clock.advance(8000);
     expect(simulation.journaling?.problem).toBe(`injected: ${kind}`);
@@ -140,8 +137,7 @@ describe.each<JournalFault>(["failed", "full", "locked", "gone"])("a journal tha
     ]);
     expect(simulation.pipeline.coverage.gaps.JournalUnavailable).toBe(1);
 
-    simulation.pipeline.onAlert(alert({ UpdatedTime: formatTimeAt(20_000), PolicyName: "later" }), 0);
-    await simulation.clock.advance(100);
+    await simulation.sendAndWait(100, alert({ UpdatedTime: formatTimeAt(20_000), PolicyName: "later" }));
     expect(store.get("shop/later")).toBeUndefined();
     const next = await startNextLife();
     expect(next.journaling?.stats.recovered).toBe(1);
@@ -152,12 +148,10 @@ describe.each<JournalFault>(["failed", "full", "locked", "gone"])("a journal tha
   it("in the middle, with counts that it had and counts that it never got", async () => {
     const simulation = await startLife("a.db");
     await simulation.pipeline.controller.pause();
-    simulation.pipeline.onAlert(alert(), 0);
-    await simulation.clock.advance(100);
+    await simulation.sendAndWait(100, alert());
     fault = kind;
     simulation.pipeline.onAlert(alert({ UpdatedTime: formatTimeAt(100) }), 0);
-    simulation.pipeline.onAlert(alert({ UpdatedTime: formatTimeAt(101), PolicyName: "other" }), 0);
-    await simulation.clock.advance(3000);
+    await simulation.sendAndWait(3000, alert({ UpdatedTime: formatTimeAt(101), PolicyName: "other" }));
     expect(simulation.journaling?.problem).toBe(`injected: ${kind}`);
     fault = undefined;
     await simulation.clock.advance(10_000);
@@ -178,8 +172,7 @@ it.each<[JournalFault, "before" | "while"]>([
 ])("a journal that is %s %s its violations are read leaves their counts in the totals, once", async (kind, when) => {
   const first = await startLife("a.db");
   await first.pipeline.controller.pause();
-  first.send(...[1, 2, 3].map((i) => alert({ HostPID: i, UpdatedTime: formatTimeAt(i) })));
-  await first.clock.advance(1000);
+  await first.sendAndWait(1000, ...[1, 2, 3].map((i) => alert({ HostPID: i, UpdatedTime: formatTimeAt(i) })));
   copyJournal("a.db", "b.db");
   const journal = createFaultyJournal("b.db");
   const second = new Simulation({ store, clock: new FakeClock(START_MS + 60_000), journal });
@@ -194,8 +187,7 @@ it.each<[JournalFault, "before" | "while"]>([
   const { summary, violations } = store.get("shop/no-package-managers") ?? {};
   expect(summary?.occurrences).toBe(3);
   expect(violations).toEqual([]);
-  second.send(alert({ HostPID: 4, UpdatedTime: formatTimeAt(80_000) }));
-  await second.clock.advance(20_000);
+  await second.sendAndWait(20_000, alert({ HostPID: 4, UpdatedTime: formatTimeAt(80_000) }));
   expect(store.get("shop/no-package-managers")).toMatchObject({
     summary: { occurrences: 4 },
     violations: [{ occurrences: 1, lowerBound: true }],
@@ -210,10 +202,8 @@ describe("a report that goes", () => {
   it("with its namespace leaves its counts to the cluster report, in the journal too", async () => {
     const simulation = await startLife("a.db");
     store.removeNamespace("shop");
-    simulation.pipeline.onAlert(alert(), 0);
-    await simulation.clock.advance(1000);
-    simulation.pipeline.onAlert(alert({ UpdatedTime: formatTimeAt(1000) }), 0);
-    await simulation.clock.advance(100);
+    await simulation.sendAndWait(1000, alert());
+    await simulation.sendAndWait(100, alert({ UpdatedTime: formatTimeAt(1000) }));
     await startNextLife();
     expect(store.reports.map(({ kind, summary }) => [kind, summary.occurrences])).toEqual([
       ["ClusterPolicyViolationReport", 2],
@@ -222,8 +212,7 @@ describe("a report that goes", () => {
 
   it("by a person's hand does not come back", async () => {
     const simulation = await startLife("a.db");
-    simulation.pipeline.onAlert(alert(), 0);
-    await simulation.clock.advance(10_000);
+    await simulation.sendAndWait(10_000, alert());
     expect(store.removeAsUser("shop/no-package-managers")).toBe(true);
     simulation.disconnect();
     await simulation.clock.advance(120_000);
@@ -236,8 +225,7 @@ describe("a report that goes", () => {
 describe("a start", () => {
   it("states until when the one before had read", async () => {
     const simulation = await startLife("a.db");
-    simulation.pipeline.onAlert(alert(), 0);
-    await simulation.clock.advance(90_000);
+    await simulation.sendAndWait(90_000, alert());
     await startNextLife();
     const [gap] = store.reports[0]?.coverage.recent ?? [];
     expect(gap).toMatchObject({ kind: "NotRunning", from: expect.stringMatching(/T10:01:29/), seconds: 511 });
@@ -245,8 +233,7 @@ describe("a start", () => {
 
   it("with a journal of which nothing can be read says so in each report, since its last write, and in later ones", async () => {
     const simulation = await startLife("a.db");
-    simulation.pipeline.onAlert(alert(), 0);
-    await simulation.clock.advance(10_000);
+    await simulation.sendAndWait(10_000, alert());
     await simulation.pipeline.controller.pause();
     for (const PolicyName of ["no-package-managers", "unwritten"])
       simulation.pipeline.onAlert(alert({ UpdatedTime: formatTimeAt(20_000), PolicyName }), 0);
@@ -256,8 +243,7 @@ describe("a start", () => {
     log[11] = (log[11] as number) ^ 1;
     writeFileSync(join(dir, "b.db-wal"), log);
     const next = await startLife("b.db", START_MS + 600_000);
-    next.pipeline.onAlert(alert({ UpdatedTime: formatTimeAt(600_000), PolicyName: "unwritten" }), 0);
-    await next.clock.advance(120_000);
+    await next.sendAndWait(120_000, alert({ UpdatedTime: formatTimeAt(600_000), PolicyName: "unwritten" }));
     expect(next.journaling?.stats.recovered).toBe(0);
     for (const name of ["no-package-managers", "unwritten"]) {
       expect(store.get(`shop/${name}`)?.coverage.lowerBound, name).toBe(true);
@@ -269,8 +255,7 @@ describe("a start", () => {
 
   it("that was killed before it could list the reports leaves its gap to the next", async () => {
     const simulation = await startLife("a.db");
-    simulation.pipeline.onAlert(alert(), 0);
-    await simulation.clock.advance(90_000);
+    await simulation.sendAndWait(90_000, alert());
     copyJournal("a.db", "b.db");
     const second = new Simulation({
       store,
@@ -299,11 +284,9 @@ describe("a start", () => {
 
 it("a journal that has lost the totals of a report that was never stored says since when they may be gone", async () => {
   const simulation = await startLife("a.db");
-  simulation.pipeline.onAlert(alert(), 0);
-  await simulation.clock.advance(10_000);
+  await simulation.sendAndWait(10_000, alert());
   await simulation.pipeline.controller.pause();
-  simulation.pipeline.onAlert(alert({ UpdatedTime: formatTimeAt(10_000), PolicyName: "unwritten" }), 0);
-  await simulation.clock.advance(60_000);
+  await simulation.sendAndWait(60_000, alert({ UpdatedTime: formatTimeAt(10_000), PolicyName: "unwritten" }));
   copyJournal("a.db", "b.db");
   const db = new DatabaseSync(join(dir, "b.db"));
   db.exec("UPDATE layer SET sum = sum + 1");
@@ -317,12 +300,9 @@ it("a journal that has lost the totals of a report that was never stored says si
 describe("a journal that can be opened only after the start", () => {
   it("is not continued: the reports of which it held something say so", async () => {
     const first = await startLife("a.db");
-    first.pipeline.onAlert(alert(), 0);
-    first.pipeline.onAlert(alert({ PolicyName: "other" }), 0);
-    await first.clock.advance(60_000);
+    await first.sendAndWait(60_000, alert(), alert({ PolicyName: "other" }));
     await first.pipeline.controller.pause();
-    first.pipeline.onAlert(alert({ UpdatedTime: formatTimeAt(59_500), HostPID: 2 }), 0);
-    await first.clock.advance(1000);
+    await first.sendAndWait(1000, alert({ UpdatedTime: formatTimeAt(59_500), HostPID: 2 }));
     copyJournal("a.db", "b.db");
     fault = "locked";
     const second = await startLife("b.db", START_MS + 600_000, "writer-k");
@@ -338,17 +318,14 @@ describe("a journal that can be opened only after the start", () => {
 
   it("marks every report that says nothing of the kill before: a process without a journal may have counted there", async () => {
     const first = await startLife("a.db");
-    first.pipeline.onAlert(alert(), 0);
-    await first.clock.advance(60_000);
+    await first.sendAndWait(60_000, alert());
     copyJournal("a.db", "b.db");
     fault = "locked";
     const second = await startLife("b.db", START_MS + 600_000, "writer-k");
-    second.pipeline.onAlert(alert({ UpdatedTime: formatTimeAt(600_000), PolicyName: "meanwhile" }), 0);
-    await second.clock.advance(20_000);
+    await second.sendAndWait(20_000, alert({ UpdatedTime: formatTimeAt(600_000), PolicyName: "meanwhile" }));
     fault = undefined;
     await second.clock.advance(20_000);
-    second.pipeline.onAlert(alert({ UpdatedTime: formatTimeAt(640_000), PolicyName: "later" }), 0);
-    await second.clock.advance(60_000);
+    await second.sendAndWait(60_000, alert({ UpdatedTime: formatTimeAt(640_000), PolicyName: "later" }));
     for (const name of ["meanwhile", "later"]) {
       const gap = getOutages(name)?.at(-1);
       expect(Date.parse(gap?.from ?? ""), name).toBeLessThanOrEqual(first.clock.nowMs());

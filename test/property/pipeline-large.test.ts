@@ -59,8 +59,7 @@ it("a report that a person deletes begins again from zero", async () => {
   const s = await startLarge();
   const most = watchWork(s);
   s.store.removeAsUser(KEY);
-  s.send(newFile(0, 60_001));
-  await s.clock.advance(60_000);
+  await s.sendAndWait(60_000, newFile(0, 60_001));
   expect(most()).toBeLessThanOrEqual(300);
   const report = s.store.get(KEY);
   expect(report?.summary).toMatchObject({ occurrences: 11, violations: 10 });
@@ -73,8 +72,7 @@ it("a report of a deleted namespace leaves its new counts to the cluster report"
   const most = watchWork(s);
   s.store.goneNamespaces.add("shop");
   s.store.removeAsUser(KEY);
-  s.send(newFile(0, 60_001));
-  await s.clock.advance(60_000);
+  await s.sendAndWait(60_000, newFile(0, 60_001));
   expect(most()).toBeLessThanOrEqual(300);
   expect(s.store.reports.map(({ summary }) => summary)).toMatchObject([{ occurrences: 11, violations: 10 }]);
   expect(findProblems(s)).toEqual([]);

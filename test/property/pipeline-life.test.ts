@@ -111,8 +111,7 @@ describe("a start", () => {
       metadata: { name: "mine", namespace: "shop" },
     });
     const s = await startSimulation({ store });
-    s.send(alert({ PolicyName: "mine" }));
-    await s.clock.advance(5000);
+    await s.sendAndWait(5000, alert({ PolicyName: "mine" }));
     expect(s.pipeline.controller.refusals).toEqual([
       "the stored object is a report of another policy, Other; delete it to have it recreated",
     ]);
@@ -132,8 +131,7 @@ describe("a start", () => {
     for (let life = 0; life < 12; life++) {
       const s = await startSimulation({ store, options: { writerId: `life-${life}` } });
       for (let i = 0; i < 5; i++) {
-        s.send(alert({ HostPID: life * 100 + i, UpdatedTime: formatTimeAt(life * 1000 + i) }));
-        await s.clock.advance(life * 37);
+        await s.sendAndWait(life * 37, alert({ HostPID: life * 100 + i, UpdatedTime: formatTimeAt(life * 1000 + i) }));
       }
       counted += s.pipeline.counters.counted;
       // The process ends here, without a word.

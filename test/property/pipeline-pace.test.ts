@@ -39,8 +39,7 @@ describe("a storm of one violation", () => {
   it("is written within a second of its first sight, however long it lasts", async () => {
     const s = await startSimulation();
     for (let i = 0; i < 20; i++) {
-      s.send(alert({ HostPID: i }));
-      await s.clock.advance(50);
+      await s.sendAndWait(50, alert({ HostPID: i }));
     }
     expect(s.results).toEqual([{ kind: "written", atMs: 200 }]);
     expect(s.store.get("shop/no-package-managers")?.summary.occurrences).toBe(4);
@@ -49,8 +48,7 @@ describe("a storm of one violation", () => {
   it("that goes on is written ever more rarely, up to once a minute", async () => {
     const s = await startSimulation();
     for (let second = 0; second < 600; second++) {
-      s.send(alert({ HostPID: second, UpdatedTime: formatTimeAt(second * 1000) }));
-      await s.clock.advance(1000);
+      await s.sendAndWait(1000, alert({ HostPID: second, UpdatedTime: formatTimeAt(second * 1000) }));
     }
     expect(s.results.map(({ atMs }) => atMs)).toEqual([
       200, 5200, 15_200, 35_200, 75_200, 135_200, 195_200, 255_200, 315_200, 375_200, 435_200, 495_200, 555_200,
@@ -60,8 +58,7 @@ describe("a storm of one violation", () => {
   it("after a quiet time is written at once again", async () => {
     const s = await startSimulation();
     for (let i = 0; i < 5; i++) {
-      s.send(alert({ HostPID: i }));
-      await s.clock.advance(10 * MINUTE_MS);
+      await s.sendAndWait(10 * MINUTE_MS, alert({ HostPID: i }));
     }
     expect(s.results.map(({ atMs }) => atMs % (10 * MINUTE_MS))).toEqual([200, 200, 200, 200, 200]);
   });
@@ -141,12 +138,10 @@ describe("many reports", () => {
   it("that are new go first when writes are scarce", async () => {
     const s = await startSimulation({ options: { writesPerSecond: 1, writeBurst: 1 } });
     const old = Array.from({ length: 5 }, (_, i) => `old-${i}`);
-    s.send(...old.map((PolicyName) => alert({ PolicyName })));
-    await s.clock.advance(20_000);
+    await s.sendAndWait(20_000, ...old.map((PolicyName) => alert({ PolicyName })));
     expect(s.store.reports).toHaveLength(5);
     // Counters of the old come first, the new a moment later.
-    s.send(...old.map((PolicyName) => alert({ PolicyName, HostPID: 7 })));
-    await s.clock.advance(50);
+    await s.sendAndWait(50, ...old.map((PolicyName) => alert({ PolicyName, HostPID: 7 })));
     s.send(...["new-0", "new-1", "new-2"].map((PolicyName) => alert({ PolicyName })));
     const written = s.store.history.length;
     await s.clock.advance(30_000);
@@ -194,8 +189,7 @@ describe("an API server that wants to be left alone", () => {
 
 it("nothing to do makes no request and keeps no timer", async () => {
   const s = await startSimulation();
-  s.send(alert());
-  await s.clock.advance(MINUTE_MS);
+  await s.sendAndWait(MINUTE_MS, alert());
   const calls = s.sink.calls;
   await s.clock.advance(60 * MINUTE_MS);
   expect(s.sink.calls).toBe(calls);
@@ -220,8 +214,7 @@ it("alerts of more reports than may be written set no timer each: what an alert 
 describe("many reports", () => {
   it("with moving counters are written although new violations take the whole budget", async () => {
     const s = await startSimulation({ options: { writesPerSecond: 2, writeBurst: 4 } });
-    s.send(alert({ HostPID: 1 }));
-    await s.clock.advance(10_000);
+    await s.sendAndWait(10_000, alert({ HostPID: 1 }));
     s.send(alert({ HostPID: 2, UpdatedTime: formatTimeAt(10_000) }));
     // 12 reports with something new every 2 s: 2.4 writes a second are wanted, 2 allowed.
     for (let second = 0, n = 0; second < 60; second += 2) {
@@ -244,8 +237,7 @@ describe("many reports", () => {
     const large = s.store.get("shop/large") as Report;
     const writes = JSON.stringify(large.violations).length / 32_768;
     expect(writes).toBeGreaterThan(5);
-    s.send(alert({ PolicyName: "small" }));
-    await s.clock.advance(writes * 1000 - 600);
+    await s.sendAndWait(writes * 1000 - 600, alert({ PolicyName: "small" }));
     expect(s.store.get("shop/small")).toBeUndefined();
     await s.clock.advance(600);
     expect(s.store.get("shop/small")?.summary.occurrences).toBe(1);
@@ -255,8 +247,7 @@ describe("many reports", () => {
     const s = await startSimulation({ options: { writesPerSecond: 2, writeBurst: 4 } });
     for (let n = 0; n < 1000; n++) s.send(alert({ PolicyName: `flood-${n}` }));
     await s.clock.advance(10_000);
-    s.send(alert({ NamespaceName: "bank", OwnerNamespace: "bank" }));
-    await s.clock.advance(2000);
+    await s.sendAndWait(2000, alert({ NamespaceName: "bank", OwnerNamespace: "bank" }));
     expect(s.store.get("bank/no-package-managers")?.summary.occurrences).toBe(1);
   });
 
@@ -273,8 +264,7 @@ describe("many reports", () => {
     }
     expect(s.store.writes).toBe(before);
     // A report that is written for another reason carries the gaps.
-    s.send(alert({ PolicyName: "p0", UpdatedTime: formatTimeAt(150_000) }));
-    await s.clock.advance(1000);
+    await s.sendAndWait(1000, alert({ PolicyName: "p0", UpdatedTime: formatTimeAt(150_000) }));
     expect(s.store.get("shop/p0")?.coverage).toMatchObject({ gaps: 5, lowerBound: true });
     expect(s.store.writes).toBe(before + 1);
     await s.clock.advance(300_000);
@@ -290,8 +280,7 @@ describe("a namespace that does not exist", () => {
     await s.start();
     const place = { NamespaceName: "nowhere", OwnerNamespace: "nowhere" };
     for (let second = 0; second < 3600; second++) {
-      s.send(alert({ ...place, HostPID: second + 1, UpdatedTime: formatTimeAt(second * 1000) }));
-      await s.clock.advance(1000);
+      await s.sendAndWait(1000, alert({ ...place, HostPID: second + 1, UpdatedTime: formatTimeAt(second * 1000) }));
     }
     const tries = s.results.filter(({ kind }) => kind === "namespace_gone");
     // 5 s, doubling up to 10 min.
@@ -313,8 +302,7 @@ describe("a namespace that does not exist", () => {
     const sendFor = async (seconds: number) => {
       for (let second = 0; second < seconds; second += 10) {
         const ms = s.clock.elapsedMs;
-        s.send(alert({ ...place, HostPID: ms + 1, UpdatedTime: formatTimeAt(ms) }));
-        await s.clock.advance(10_000);
+        await s.sendAndWait(10_000, alert({ ...place, HostPID: ms + 1, UpdatedTime: formatTimeAt(ms) }));
       }
     };
     await sendFor(3600);
@@ -327,8 +315,7 @@ describe("a namespace that does not exist", () => {
   it("takes no memory once it is forgotten: neither ledgers nor paces", async () => {
     const s = await startSimulation();
     for (let n = 0; n < 40; n++) {
-      s.send(alert({ NamespaceName: `ci-${n}`, OwnerNamespace: `ci-${n}`, ContainerID: `c${n}` }));
-      await s.clock.advance(1000);
+      await s.sendAndWait(1000, alert({ NamespaceName: `ci-${n}`, OwnerNamespace: `ci-${n}`, ContainerID: `c${n}` }));
       s.store.removeNamespace(`ci-${n}`);
       s.pipeline.aggregator.gaps.touchAll();
       await s.clock.advance(60_000);

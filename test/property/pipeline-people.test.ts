@@ -18,8 +18,7 @@ async function waitForWrite(s: Simulation, count: number): Promise<void> {
 describe("people", () => {
   it("who delete a report see it start again from zero, and a gap alone does not bring it back", async () => {
     const s = await startSimulation();
-    s.send(alert({ HostPID: 1 }), alert({ HostPID: 2 }));
-    await s.clock.advance(10_000);
+    await s.sendAndWait(10_000, alert({ HostPID: 1 }), alert({ HostPID: 2 }));
     s.store.removeAsUser(KEY);
     s.disconnect();
     await s.clock.advance(20_000);
@@ -28,8 +27,7 @@ describe("people", () => {
     expect(s.store.reports).toEqual([]);
     expect(s.pipeline.aggregator.ledgers.size).toBe(0);
     expect(s.pipeline.aggregator.stats.violations).toBe(0);
-    s.send(alert({ HostPID: 3, UpdatedTime: formatTimeAt(90_000) }));
-    await s.clock.advance(1000);
+    await s.sendAndWait(1000, alert({ HostPID: 3, UpdatedTime: formatTimeAt(90_000) }));
     expect(s.store.get(KEY)?.summary).toMatchObject({ occurrences: 1, firstSeen: "2026-11-23T10:01:30.000000Z" });
     expect(s.store.get(KEY)?.coverage).toMatchObject({ gaps: 0, lowerBound: true });
     expect(findProblems(s)).toEqual([]);
@@ -40,11 +38,9 @@ describe("people", () => {
 
   it("who delete a report find that in the next one: from when, until when, and how many occurrences", async () => {
     const s = await startSimulation();
-    s.send(alert({ HostPID: 1 }), alert({ HostPID: 2 }), alert({ HostPID: 3 }));
-    await s.clock.advance(60_000);
+    await s.sendAndWait(60_000, alert({ HostPID: 1 }), alert({ HostPID: 2 }), alert({ HostPID: 3 }));
     s.store.removeAsUser(KEY);
-    s.send(alert({ HostPID: 4, UpdatedTime: formatTimeAt(60_000) }));
-    await s.clock.advance(30_000);
+    await s.sendAndWait(30_000, alert({ HostPID: 4, UpdatedTime: formatTimeAt(60_000) }));
     const report = s.store.get(KEY);
     expect(report?.summary.occurrences).toBe(1);
     expect(report?.coverage).toMatchObject({
@@ -57,14 +53,11 @@ describe("people", () => {
 
   it("who delete a report twice, with many gaps in between, do not hide the deletions", async () => {
     const s = await startSimulation();
-    s.send(alert({ HostPID: 1 }), alert({ HostPID: 2 }));
-    await s.clock.advance(60_000);
+    await s.sendAndWait(60_000, alert({ HostPID: 1 }), alert({ HostPID: 2 }));
     s.store.removeAsUser(KEY);
-    s.send(alert({ HostPID: 3, UpdatedTime: formatTimeAt(60_000) }));
-    await s.clock.advance(60_000);
+    await s.sendAndWait(60_000, alert({ HostPID: 3, UpdatedTime: formatTimeAt(60_000) }));
     s.store.removeAsUser(KEY);
-    s.send(alert({ HostPID: 4, UpdatedTime: formatTimeAt(120_000) }));
-    await s.clock.advance(60_000);
+    await s.sendAndWait(60_000, alert({ HostPID: 4, UpdatedTime: formatTimeAt(120_000) }));
     const deletions = () => s.store.get(KEY)?.coverage.recent?.filter(({ kind }) => kind === "Deleted");
     expect(deletions()?.map(({ count }) => count)).toEqual([1, 2]);
     for (let i = 0; i < 12; i++) {
@@ -80,11 +73,9 @@ describe("people", () => {
 
   it("who delete a report that is beyond retention are not needed: its removal is not a deletion", async () => {
     const s = await startSimulation({ options: { retention: { retentionMs: 600_000, sweepMs: 60_000 } } });
-    s.send(alert({ HostPID: 1 }));
-    await s.clock.advance(1_200_000);
+    await s.sendAndWait(1_200_000, alert({ HostPID: 1 }));
     expect(s.store.reports).toEqual([]);
-    s.send(alert({ HostPID: 2, UpdatedTime: formatTimeAt(1_200_000) }));
-    await s.clock.advance(60_000);
+    await s.sendAndWait(60_000, alert({ HostPID: 2, UpdatedTime: formatTimeAt(1_200_000) }));
     expect(s.store.get(KEY)?.coverage.recent).toBeUndefined();
   });
 
@@ -92,15 +83,13 @@ describe("people", () => {
     "who delete a report after a write with an unknown result (%s) find every occurrence once in the next one or in its gap",
     async (fault) => {
       const s = await startSimulation({ faults: new Map([[2, fault]]) });
-      s.send(alert({ HostPID: 1 }), alert({ HostPID: 2 }), alert({ HostPID: 3 }));
-      await s.clock.advance(60_000);
+      await s.sendAndWait(60_000, alert({ HostPID: 1 }), alert({ HostPID: 2 }), alert({ HostPID: 3 }));
       s.send(alert({ HostPID: 4, UpdatedTime: formatTimeAt(60_000) }));
       await waitForWrite(s, 2);
       expect(s.store.get(KEY)?.summary.occurrences).toBe(4);
       s.store.removeAsUser(KEY);
       await s.clock.advance(60_000);
-      s.send(alert({ HostPID: 5, UpdatedTime: formatTimeAt(120_000) }));
-      await s.clock.advance(60_000);
+      await s.sendAndWait(60_000, alert({ HostPID: 5, UpdatedTime: formatTimeAt(120_000) }));
       expect(s.store.get(KEY)?.summary.occurrences).toBe(2);
       expect(s.store.get(KEY)?.coverage).toMatchObject({ lowerBound: true, recent: [{ kind: "Deleted", count: 3 }] });
     },
@@ -121,8 +110,7 @@ describe("people", () => {
     "who delete a report just before an alert comes lose nothing, %d steps after the answer",
     async (steps) => {
       const s = await startSimulation();
-      s.send(alert({ HostPID: 1 }));
-      await s.clock.advance(10_000);
+      await s.sendAndWait(10_000, alert({ HostPID: 1 }));
       s.store.removeAsUser(KEY);
       const write = s.sink.write.bind(s.sink);
       s.sink.write = async (report, signal) => {
@@ -142,16 +130,14 @@ describe("people", () => {
 
   it("who put labels, annotations, finalizers and owners on a report find them there after the next write", async () => {
     const s = await startSimulation();
-    s.send(alert({ HostPID: 1 }));
-    await s.clock.advance(1000);
+    await s.sendAndWait(1000, alert({ HostPID: 1 }));
     s.store.edit(KEY, ({ metadata }) => {
       metadata.labels = { ...metadata.labels, team: "blue" };
       metadata.annotations = { ...metadata.annotations, note: "seen" };
       metadata["finalizers"] = ["example.com/keep"];
       metadata["ownerReferences"] = [{ kind: "Thing", name: "x" }];
     });
-    s.send(alert({ HostPID: 2 }));
-    await s.clock.advance(60_000);
+    await s.sendAndWait(60_000, alert({ HostPID: 2 }));
     const report = s.store.get(KEY);
     expect(report?.summary.occurrences).toBe(2);
     expect(report?.metadata).toMatchObject({
@@ -164,22 +150,19 @@ describe("people", () => {
 
   it("who take our label or annotations off get them back", async () => {
     const s = await startSimulation();
-    s.send(alert({ HostPID: 1 }));
-    await s.clock.advance(1000);
+    await s.sendAndWait(1000, alert({ HostPID: 1 }));
     s.store.edit(KEY, ({ metadata }) => {
       metadata.labels = {};
       metadata.annotations = {};
     });
-    s.send(alert({ HostPID: 2 }));
-    await s.clock.advance(60_000);
+    await s.sendAndWait(60_000, alert({ HostPID: 2 }));
     expect(s.store.get(KEY)?.summary.occurrences).toBe(2);
     expect(s.store.get(KEY)?.metadata.labels).toEqual({ [MANAGED_BY_LABEL]: "policy-violation-operator" });
   });
 
   it("who delete a namespace find what came too late in the cluster report", async () => {
     const s = await startSimulation();
-    s.send(alert({ HostPID: 1 }));
-    await s.clock.advance(10_000);
+    await s.sendAndWait(10_000, alert({ HostPID: 1 }));
     s.disconnect();
     s.pipeline.onConnected();
     s.store.removeNamespace("shop");
@@ -207,8 +190,7 @@ describe("people", () => {
     const s = await startSimulation();
     s.store.removeNamespace("shop");
     for (let i = 0; i < 600; i++) {
-      s.send(alert({ HostPID: i, UpdatedTime: formatTimeAt(i * 100) }));
-      await s.clock.advance(100);
+      await s.sendAndWait(100, alert({ HostPID: i, UpdatedTime: formatTimeAt(i * 100) }));
     }
     await s.stop();
     expect(s.store.occurrences).toBe(600);
@@ -220,12 +202,10 @@ describe("people", () => {
 
 it("refusals are reported while they last, and nothing is lost", async () => {
   const s = await startSimulation({ faults: new Map([[1, "refused"]]) });
-  s.send(alert({ HostPID: 1 }));
-  await s.clock.advance(1000);
+  await s.sendAndWait(1000, alert({ HostPID: 1 }));
   expect(s.pipeline.controller.refusals).toEqual(["injected"]);
   expect(s.pipeline.aggregator.stats.unwritten).toBe(1);
-  s.send(hostAlert(), alert({ HostPID: 2 }));
-  await s.clock.advance(1000);
+  await s.sendAndWait(1000, hostAlert(), alert({ HostPID: 2 }));
   // Another report that is written says nothing about this one.
   expect(s.store.get("/host-files")).toBeDefined();
   expect(s.pipeline.controller.refusals).toEqual(["injected"]);

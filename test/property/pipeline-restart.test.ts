@@ -134,8 +134,7 @@ describe("after a kill", () => {
     const first = begin();
     await first.start();
     await first.clock.advance(1000);
-    first.send(alert({ UpdatedTime: formatTimeAt(300) }));
-    await first.clock.advance(100);
+    await first.sendAndWait(100, alert({ UpdatedTime: formatTimeAt(300) }));
     const second = begin(first);
     await second.start();
     await second.clock.advance(60_000);

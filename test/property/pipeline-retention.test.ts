@@ -24,8 +24,7 @@ function readReport(s: Simulation): Pick<Report, "summary" | "expired" | "omitte
 
 /** One violation at the start, another one 50 minutes later. */
 async function sendTwo(s: Simulation): Promise<void> {
-  s.send(alert());
-  await s.clock.advance(50 * MINUTE);
+  await s.sendAndWait(50 * MINUTE, alert());
   s.send(alert(FILE, { UpdatedTime: formatTimeAt(50 * MINUTE) }));
 }
 
@@ -36,10 +35,8 @@ function startSweeping(faults?: ReadonlyMap<number, Fault>): Promise<Simulation>
 describe("a violation that is not seen for long", () => {
   it("leaves the list and the memory, and its counts stay", async () => {
     const s = await startSweeping();
-    s.send(alert({ HostPID: 1 }), alert({ HostPID: 2 }));
-    await s.clock.advance(50 * MINUTE);
-    s.send(alert(FILE, { UpdatedTime: formatTimeAt(50 * MINUTE) }));
-    await s.clock.advance(11 * MINUTE);
+    await s.sendAndWait(50 * MINUTE, alert({ HostPID: 1 }), alert({ HostPID: 2 }));
+    await s.sendAndWait(11 * MINUTE, alert(FILE, { UpdatedTime: formatTimeAt(50 * MINUTE) }));
     expect(readReport(s)).toMatchObject({ ids: 2, summary: { occurrences: 3, violations: 2 } });
     expect(readReport(s).expired).toBeUndefined();
     await s.clock.advance(10 * MINUTE);
@@ -58,8 +55,7 @@ describe("a violation that is not seen for long", () => {
     const s = await startSweeping();
     await sendTwo(s);
     await s.clock.advance(21 * MINUTE);
-    s.send(alert({ UpdatedTime: formatTimeAt(71 * MINUTE) }));
-    await s.clock.advance(MINUTE);
+    await s.sendAndWait(MINUTE, alert({ UpdatedTime: formatTimeAt(71 * MINUTE) }));
     const [again] = s.store.get(KEY)?.violations ?? [];
     expect(again).toMatchObject({ occurrences: 1, lowerBound: true, firstSeen: formatTimeAt(71 * MINUTE) });
     expect(readReport(s)).toMatchObject({ expired: { violations: 1, occurrences: 1 }, summary: { occurrences: 3 } });
@@ -71,8 +67,7 @@ describe("a violation that is not seen for long", () => {
     await sendTwo(s);
     await s.clock.advance(MINUTE);
     void s.pipeline.controller.suspend();
-    s.send(alert({ UpdatedTime: formatTimeAt(1) }));
-    await s.clock.advance(80 * MINUTE);
+    await s.sendAndWait(80 * MINUTE, alert({ UpdatedTime: formatTimeAt(1) }));
     // A replica that does not write does not sweep.
     expect(s.pipeline.aggregator.stats.expired).toBe(0);
     runAtOnce(s.pipeline.aggregator.expire(Number.MAX_SAFE_INTEGER, 0));
@@ -82,8 +77,7 @@ describe("a violation that is not seen for long", () => {
     expect(readReport(s)).toMatchObject({ ids: 1, expired: { violations: 1, occurrences: 1 } });
     expect(findProblems(s)).toEqual([]);
     const keptForGood = await startSimulation();
-    keptForGood.send(alert());
-    await keptForGood.clock.advance(1000 * 24 * 60 * MINUTE);
+    await keptForGood.sendAndWait(1000 * 24 * 60 * MINUTE, alert());
     expect(keptForGood.store.get(KEY)?.violations).toHaveLength(1);
   });
 
@@ -95,8 +89,7 @@ describe("a violation that is not seen for long", () => {
     const next = await startSimulation({ store: s.store, clock: s.clock, options: OPTIONS });
     // Not at once: first a person may look at what the new process found.
     expect(next.store.get(KEY)?.violations).toHaveLength(1);
-    next.send(alert({ UpdatedTime: formatTimeAt(71 * MINUTE) }));
-    await next.clock.advance(61 * MINUTE);
+    await next.sendAndWait(61 * MINUTE, alert({ UpdatedTime: formatTimeAt(71 * MINUTE) }));
     expect(readReport(next)).toMatchObject({
       ids: 1,
       expired: { violations: 2, occurrences: 2 },
@@ -109,16 +102,13 @@ describe("a violation that is not seen for long", () => {
 describe("a report with nothing left", () => {
   it("is deleted, and another begins at zero", async () => {
     const s = await startSweeping();
-    s.send(alert());
-    await s.clock.advance(65 * MINUTE);
-    s.send(hostAlert({ UpdatedTime: formatTimeAt(65 * MINUTE) }));
-    await s.clock.advance(6 * MINUTE);
+    await s.sendAndWait(65 * MINUTE, alert());
+    await s.sendAndWait(6 * MINUTE, hostAlert({ UpdatedTime: formatTimeAt(65 * MINUTE) }));
     expect(s.store.get(KEY)).toBeUndefined();
     expect(s.store.get("/host-files")).toBeDefined();
     expect(s.pipeline.aggregator.ledgers.size).toBe(1);
     expect(s.pipeline.controller.removed).toBe(1);
-    s.send(alert({ UpdatedTime: formatTimeAt(72 * MINUTE) }));
-    await s.clock.advance(MINUTE);
+    await s.sendAndWait(MINUTE, alert({ UpdatedTime: formatTimeAt(72 * MINUTE) }));
     expect(readReport(s)).toMatchObject({ ids: 1, summary: { occurrences: 1, firstSeen: formatTimeAt(72 * MINUTE) } });
     expect(s.store.get(KEY)?.violations[0]?.lowerBound).toBeUndefined();
     expect(findProblems(s)).toEqual([]);
@@ -126,8 +116,7 @@ describe("a report with nothing left", () => {
 
   it("stays when a person edits it at that moment, until the next sweep", async () => {
     const s = await startSweeping(new Map([[2, "foreign_counts"]]));
-    s.send(alert());
-    await s.clock.advance(61 * MINUTE);
+    await s.sendAndWait(61 * MINUTE, alert());
     expect(s.sink.calls).toBe(1);
     await s.clock.advance(10 * MINUTE);
     expect(s.sink.hit).toEqual(["foreign_counts"]);
@@ -139,8 +128,7 @@ describe("a report with nothing left", () => {
   it.each(FAULTS)("(%s while it is deleted) loses and doubles nothing", async (fault) => {
     for (const call of [2, 3, 4]) {
       const s = await startSweeping(new Map([[call, fault]]));
-      s.send(alert());
-      await s.clock.advance(70 * MINUTE - 1);
+      await s.sendAndWait(70 * MINUTE - 1, alert());
       // The alert comes while the deletion is under way.
       const late = alert({ UpdatedTime: formatTimeAt(70 * MINUTE) });
       const { store } = s;

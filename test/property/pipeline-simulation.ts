@@ -108,6 +108,12 @@ export class Simulation {
     for (const each of alerts) this.pipeline.onAlert(each, 0);
   }
 
+  /** Hands alerts to the pipeline, and lets `ms` pass. */
+  async sendAndWait(ms: number, ...alerts: Parameters<Pipeline["onAlert"]>[0][]): Promise<void> {
+    this.send(...alerts);
+    await this.clock.advance(ms);
+  }
+
   /** Lists, connects and begins to write. */
   async start(): Promise<void> {
     await this.settleWhile(this.pipeline.load(new AbortController().signal));
