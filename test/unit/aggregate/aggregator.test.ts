@@ -48,10 +48,7 @@ describe("a change", () => {
       [KEY, "stream"],
       [reportKey(undefined, "host-files"), "stream"],
     ]);
-    expect(aggregator.stats.violations).toBe(2);
-    expect(aggregator.stats.evicted).toBe(2);
-    expect(aggregator.stats.withoutDetails).toBe(0);
-    expect(aggregator.stats.unwritten).toBe(5);
+    expect(aggregator.stats).toMatchObject({ violations: 2, evicted: 2, withoutDetails: 0, unwritten: 5 });
   });
 
   it("of counters alone is reported once, and again after they were taken", () => {

@@ -126,7 +126,6 @@ describe("the counters", () => {
     counters.rejected.invalid_json = 1;
     expect(counters.isReconciled).toBe(false);
     counters.rejected.no_policy = 1;
-    expect(counters.rejectedTotal).toBe(2);
-    expect(counters.isReconciled).toBe(true);
+    expect(counters).toMatchObject({ rejectedTotal: 2, isReconciled: true });
   });
 });

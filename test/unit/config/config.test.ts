@@ -97,8 +97,7 @@ describe("precedence", () => {
         PVO_KUBECONFIG: "/k",
       },
     });
-    expect(config.reports.maxBytes).toBe(65_536);
-    expect(config.reports.maxPodsPerViolation).toBe(3);
+    expect(config.reports).toMatchObject({ maxBytes: 65_536, maxPodsPerViolation: 3 });
     expect(config.leaderElection.enabled).toBe(false);
     expect(config.severity.thresholds.low).toBe(2);
     expect(config.redaction.patterns).toEqual(["a{1,2}", "b"]);

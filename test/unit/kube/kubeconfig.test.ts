@@ -62,8 +62,7 @@ describe("which one", () => {
       serviceAccountDir: createServiceAccount(),
     });
     expect(loaded.server).toBe("https://one.example:6443");
-    expect(loaded.source).toBe(`--kubeconfig ${path}`);
-    expect(loaded.namespace).toBe("shop");
+    expect(loaded).toMatchObject({ source: `--kubeconfig ${path}`, namespace: "shop" });
   });
 
   test("$KUBECONFIG goes before the pod's ServiceAccount", () => {

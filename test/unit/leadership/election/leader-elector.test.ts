@@ -61,8 +61,7 @@ describe("a candidate", () => {
       election.server.set({ ...lease, spec: { ...lease.spec, renewTime } });
       const a = election.startCandidate("a");
       await election.world.advance(60_001);
-      expect(a.elector.isLeader).toBe(false);
-      expect(a.elector.holder).toBe("z");
+      expect(a.elector).toMatchObject({ isLeader: false, holder: "z" });
       expect(election.server.methods).not.toContain("PUT");
       // Its next try is 1 + 1.2 / 2 retry periods after the last.
       await election.world.advance(3210);
