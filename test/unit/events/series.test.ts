@@ -56,13 +56,6 @@ describe("a series is one pod or node, policy, operation, action and outcome", (
 });
 
 describe("the next word is due", () => {
-  test("at once for the first occurrence", () => {
-    const series = createSeries("k", createOccurrence(), T_MS);
-    expect(isDue(series, T_MS)).toBe(false);
-    add(series, 1);
-    expect(isDue(series, T_MS)).toBe(true);
-  });
-
   test.each([
     [1, 2, true],
     [2, 3, false],
@@ -79,10 +72,6 @@ describe("the next word is due", () => {
     expect(isDue(series, T_MS)).toBe(expected);
     expect(isDue(series, T_MS + 59_999)).toBe(expected);
     expect(isDue(series, T_MS + 60_000)).toBe(true);
-  });
-
-  test("never while there is nothing new", () => {
-    expect(isDue(startSeries(1), T_MS + 3_600_000)).toBe(false);
   });
 });
 
@@ -111,17 +100,6 @@ describe("the request", () => {
         related: { kind: "PolicyViolationReport", namespace: "shop", name: "p", uid: "r" },
         eventTimeUs: T_US - 5,
       },
-    });
-  });
-
-  test("for several has the series at once; times are the first and last, in any order", () => {
-    const series = createSeries("k", createOccurrence(), T_MS);
-    add(series, 3, { firstUs: T_US, lastUs: T_US + 9 });
-    add(series, 4, { firstUs: T_US - 9, lastUs: T_US + 1 });
-    expect(createAttempt(series, "u1", T_MS, 0)).toMatchObject({
-      kind: "create",
-      upTo: 7,
-      event: { eventTimeUs: T_US - 9, series: { count: 7, lastObservedUs: T_US + 9 } },
     });
   });
 

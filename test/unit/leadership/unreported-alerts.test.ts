@@ -7,6 +7,7 @@ import { UnreportedAlerts } from "../../../src/leadership/unreported-alerts.ts";
 import { formatMicroTime } from "../../../src/lib/time.ts";
 import { ReportedUntilIndex } from "../../../src/report/reported-until.ts";
 import { alert, formatTimeAt, START_US, violation } from "../../support/gen.ts";
+import { SMALL_BODY } from "../api/full-report.ts";
 
 /** A report of one violation with the time that it was last seen, in milliseconds after the start. */
 function report(occurrences: number, lastMs: number): Report {
@@ -17,22 +18,11 @@ function report(occurrences: number, lastMs: number): Report {
   return {
     apiVersion: "reports.kubearmor.com/v1alpha1",
     kind: "PolicyViolationReport",
+    ...SMALL_BODY,
     metadata: { name: "no-package-managers", namespace: "shop", uid: "u" },
     policy: { name: "no-package-managers", kind: "KubeArmorPolicy" },
-    summary: {
-      occurrences,
-      prevented: occurrences,
-      allowed: 0,
-      unknown: 0,
-      violations: 1,
-      workloads: 1,
-      pods: 1,
-      nodes: 1,
-      severity: "medium",
-      ...times,
-    },
+    summary: { ...SMALL_BODY.summary, occurrences, prevented: occurrences, ...times },
     violations: [{ id: "x", ...identity, occurrences, ...times, pods }],
-    coverage: { gaps: 0, throttleNotices: 0, lowerBound: false },
   } as unknown as Report;
 }
 
