@@ -10,7 +10,7 @@ import type { Ledger } from "../../../src/aggregate/ledger/ledger.ts";
 import { reportKey } from "../../../src/ingest/violation/violation.ts";
 import { runAtOnce } from "../../../src/lib/pacing/steps.ts";
 import { alert, formatTimeAt, hostAlert, MEMORY, START_US, throttleNotice, violation } from "../../support/gen.ts";
-import { add, createAggregator, renderReports } from "../ingest/fold-alerts.ts";
+import { add, createAggregator, persist, renderReports } from "../ingest/fold-alerts.ts";
 
 const FILE = { Operation: "File", Resource: "/etc/shadow" };
 const KEY = reportKey("shop", "no-package-managers");
@@ -26,8 +26,7 @@ function setUpWritten(): { aggregator: Aggregator; ledger: Ledger } {
   const { aggregator } = setUpWithChanges();
   aggregator.add(violation(alert()));
   const ledger = aggregator.ledger("shop", "no-package-managers");
-  ledger.write.take();
-  ledger.write.commit();
+  persist(ledger);
   return { aggregator, ledger };
 }
 

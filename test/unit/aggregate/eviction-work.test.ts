@@ -8,7 +8,7 @@ import { Distinct } from "../../../src/aggregate/counts/distinct.ts";
 import { addPod, emptyTally, MAX_PODS } from "../../../src/aggregate/counts/tally.ts";
 import { WorkloadShare } from "../../../src/aggregate/entries/workload-share.ts";
 import { alert, formatTimeAt, toLetters } from "../../support/gen.ts";
-import { add, createAggregator } from "../ingest/fold-alerts.ts";
+import { add, createAggregator, persist } from "../ingest/fold-alerts.ts";
 
 /** Runs `act` and returns the number of violations that it has visited for eviction. */
 function countVisits(act: () => void): number {
@@ -89,8 +89,7 @@ it("sets of subjects are metered, as long as their reports exist", () => {
   const [key] = aggregator.ledgers.keys();
   const ledger = aggregator.ledgers.get(key as string);
   expect(aggregator.stats.bytes - before - (ledger?.entries.size ?? 0)).toBeGreaterThan(2 * 2000 * 8);
-  ledger?.write.take();
-  ledger?.write.commit();
+  if (ledger) persist(ledger);
   expect(aggregator.drop(key as string)).toBe(true);
   expect(aggregator.stats.bytes).toBe(before);
 });

@@ -26,7 +26,7 @@ import { renderInSteps, renderReport } from "../../../src/report/render.ts";
 import { ReportedUntil } from "../../../src/report/reported-until.ts";
 import { alert, formatTimeAt, MEMORY, renderOptions, throttleNotice, toLetters, violation } from "../../support/gen.ts";
 import { createBed } from "../ingest/cell-bed.ts";
-import { add } from "../ingest/fold-alerts.ts";
+import { add, persist } from "../ingest/fold-alerts.ts";
 
 const HELD = 6000;
 /** Of one step: an entry is read a few times where it is visited once. */
@@ -177,8 +177,7 @@ it("rows of a journal become counts in steps", () => {
 /** Occurrences that a report written now lists and leaves out. */
 function renderSum(ledger: Ledger): number {
   if (ledger.write.isInFlight) ledger.write.commit();
-  ledger.write.take();
-  ledger.write.commit();
+  persist(ledger);
   const { violations, omitted } = renderReport(ledger, renderOptions());
   return violations.reduce((sum, { occurrences }) => sum + occurrences, omitted?.occurrences ?? 0);
 }
@@ -199,8 +198,7 @@ it("what is added between the steps of a commit is pending, and nothing is count
   }
   expect(added).toBeGreaterThan(HELD / 256 - 2);
   expect([ledger.counts.written.occurrences, ledger.counts.unwritten]).toEqual([HELD, 3 * added]);
-  ledger.write.take();
-  ledger.write.commit();
+  persist(ledger);
   const { summary } = renderReport(ledger, renderOptions());
   expect(summary.occurrences).toBe(HELD + 3 * added);
 });
@@ -208,10 +206,7 @@ it("what is added between the steps of a commit is pending, and nothing is count
 it("retention visits a bounded number of violations in a step, of large reports and of many", () => {
   const { aggregator, ledger } = fill(3);
   for (let i = 0; i < 1000; i++) add(aggregator, alert({ PolicyName: `p-${toLetters(i)}` }));
-  for (const each of aggregator.ledgers.values()) {
-    each.write.take();
-    each.write.commit();
-  }
+  for (const each of aggregator.ledgers.values()) persist(each);
   const reads = countReads();
   const old = Number.MAX_SAFE_INTEGER;
   const { most, steps } = measure(aggregator.expire(old, 0), reads);
@@ -226,10 +221,7 @@ it.each([
   ["is forgotten", "committed"],
 ])("what the report of a namespace that is gone holds %s in steps", (_what, where) => {
   const { aggregator, ledger } = fill(HELD);
-  if (where === "committed") {
-    ledger.write.take();
-    ledger.write.commit();
-  }
+  if (where === "committed") persist(ledger);
   const removed = vi.spyOn(ReportEntries.prototype, "remove");
   const key = reportKey(ledger.namespace, ledger.policyName);
   const { most } = measure(aggregator.moveToCluster(key), () => removed.mock.calls.length);
@@ -245,8 +237,7 @@ it("an alert of a kind that a stored report of a gone namespace has counts betwe
   const kinds = 100;
   for (let i = 0; i < kinds; i++) send(toAlert(i, 3));
   const [[key, ledger]] = [...aggregator.ledgers] as [[string, Ledger]];
-  ledger.write.take();
-  ledger.write.commit();
+  persist(ledger);
   const steps = aggregator.moveToCluster(key);
   steps.next();
   for (let i = 0; i < kinds; i++) send(toAlert(i, 3), { UpdatedTime: formatTimeAt(kinds + i) });
@@ -294,8 +285,7 @@ it("violations move to owners that become known in steps, and those that arrive 
   const alone = (i: number, pod: string) =>
     alert({ PodName: pod, OwnerRef: "Pod", OwnerName: pod, Operation: "File", Resource: `/y/${toLetters(i)}` });
   for (let i = 0; i < HELD; i++) add(aggregator, alone(i, "early"));
-  ledger.write.take();
-  ledger.write.commit();
+  persist(ledger);
   const { violations } = ledger.counts;
   for (let i = 0; i < HELD; i += 2) add(aggregator, alone(i, "early"));
   learn("early");

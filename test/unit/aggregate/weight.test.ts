@@ -9,7 +9,7 @@ import { describe, expect, it } from "vitest";
 import type { Aggregator } from "../../../src/aggregate/aggregator.ts";
 import type { Alert } from "../../../src/api/alert.ts";
 import { alert, toLetters } from "../../support/gen.ts";
-import { add, createAggregator } from "../ingest/fold-alerts.ts";
+import { add, createAggregator, persist } from "../ingest/fold-alerts.ts";
 
 setFlagsFromString("--expose-gc");
 const collectGarbage = runInNewContext("gc") as () => void;
@@ -18,13 +18,6 @@ const VIOLATIONS = 8000;
 
 function fill(aggregator: Aggregator, mods: (i: number) => Partial<Alert>): void {
   for (let i = 0; i < VIOLATIONS; i++) add(aggregator, alert(mods(i)));
-}
-
-function write(aggregator: Aggregator): void {
-  for (const ledger of aggregator.ledgers.values()) {
-    ledger.write.take();
-    ledger.write.commit();
-  }
 }
 
 /** Collects garbage until nothing more goes: what a test has held is garbage only some turns later. */
@@ -60,7 +53,7 @@ describe("the weight of violations", () => {
     const aggregator = createAggregator();
     fill(aggregator, mods);
     for (const round of ["pending", "written"]) {
-      if (round === "written") write(aggregator);
+      if (round === "written") for (const ledger of aggregator.ledgers.values()) persist(ledger);
       collectGarbage();
       const { heapUsed, arrayBuffers } = process.memoryUsage();
       const ratio = aggregator.stats.bytes / (heapUsed + arrayBuffers - before);

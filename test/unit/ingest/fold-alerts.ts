@@ -4,6 +4,7 @@
 // The core without a controller: alerts in, reports out. What tests of rendering, limits and order are made of.
 
 import { Aggregator } from "../../../src/aggregate/aggregator.ts";
+import type { Ledger } from "../../../src/aggregate/ledger/ledger.ts";
 import type { Alert } from "../../../src/api/alert.ts";
 import type { Report } from "../../../src/api/v1alpha1.ts";
 import type { CellStore } from "../../../src/ingest/cells/cell-store.ts";
@@ -34,6 +35,12 @@ export function add(aggregator: Aggregator, alert: Alert): "violation" | "thrott
 export function addAll(aggregator: Aggregator, alerts: readonly Alert[]): Aggregator {
   for (const alert of alerts) add(aggregator, alert);
   return aggregator;
+}
+
+/** A write of what is pending that succeeds. */
+export function persist({ write }: Ledger): void {
+  write.take();
+  write.commit();
 }
 
 /** Every report as it would be written now, by scope and name. What was pending is committed. */

@@ -12,6 +12,7 @@ import { OpenGaps } from "../../../../src/aggregate/ledger/open-gaps.ts";
 import { reportKey } from "../../../../src/ingest/violation/violation.ts";
 import { runAtOnce, type Steps } from "../../../../src/lib/pacing/steps.ts";
 import { alert, checkAll, MEMORY, START_US, toLetters, violation } from "../../../support/gen.ts";
+import { persist } from "../../ingest/fold-alerts.ts";
 
 const REPORTS = 2500;
 const PER_STEP = 1024;
@@ -32,8 +33,7 @@ function setUp(reports: number) {
   const keys = Array.from({ length: reports }, (_, i) => count(i));
   const write = (key: string) => {
     const ledger = aggregator.ledgers.get(key);
-    ledger?.write.take();
-    ledger?.write.commit();
+    if (ledger) persist(ledger);
   };
   const step = () => {
     const steps = running[0];

@@ -13,6 +13,7 @@ import { workloadKey } from "../../../../src/ingest/violation/violation.ts";
 import { runAtOnce } from "../../../../src/lib/pacing/steps.ts";
 import { renderReport } from "../../../../src/report/render.ts";
 import { alert, formatTimeAt, hostAlert, renderOptions, START_US, violation } from "../../../support/gen.ts";
+import { persist } from "../../ingest/fold-alerts.ts";
 
 const FILE = { Operation: "File", Resource: "/etc/shadow", Result: "Passed" };
 
@@ -23,12 +24,6 @@ function createLedger(...alerts: ReturnType<typeof alert>[]): Ledger {
 }
 
 const countSubjects = ({ subjects: { workloads, pods, nodes } }: Ledger) => [workloads.count, pods.count, nodes.count];
-
-/** A write that succeeds. */
-function persist({ write }: Ledger): void {
-  write.take();
-  write.commit();
-}
 
 /** Occurrences of a ledger by place: [committed and in flight, pending]. */
 function getPlaces(ledger: Ledger): [persisted: number, unwritten: number, sums: number] {
@@ -110,8 +105,7 @@ it("what gives way is not kept for a journal that does not have it", () => {
 it("occurrences without details are never more than occurrences, also after the report was deleted", () => {
   const ledger = new Ledger("shop", "p");
   for (let i = 0; i < 50; i++) ledger.add(violation(alert({ UpdatedTime: formatTimeAt(i) })), true);
-  ledger.write.take();
-  ledger.write.commit();
+  persist(ledger);
   const share = ledger.entries.getShare(workloadKey(violation().identity));
   if (share) share.report.evict(share, 1, START_US);
   runAtOnce(ledger.transfer.rebase(undefined));

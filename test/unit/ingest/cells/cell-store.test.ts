@@ -7,7 +7,7 @@ import { expect, it, vi } from "vitest";
 import { runAtOnce } from "../../../../src/lib/pacing/steps.ts";
 import { formatTimeAt, START_MS } from "../../../support/gen.ts";
 import { createBed } from "../cell-bed.ts";
-import { renderReports } from "../fold-alerts.ts";
+import { persist, renderReports } from "../fold-alerts.ts";
 
 const FILE = { Operation: "File", Resource: "/etc/shadow" };
 
@@ -94,8 +94,7 @@ it("forgets cells with the violations that they count for, and their memory", ()
   expect(cells.bytes).toBeGreaterThan(empty);
   expect(aggregator.stats.bytes).toBeGreaterThan(cells.bytes);
   const ledger = aggregator.ledger("shop", "no-package-managers");
-  ledger.write.take();
-  ledger.write.commit();
+  persist(ledger);
   runAtOnce(ledger.transfer.rebase(undefined));
   expect(cells.size).toBe(0);
   send({ UpdatedTime: formatTimeAt(1) });
