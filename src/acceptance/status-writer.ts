@@ -128,6 +128,8 @@ export class StatusWriter {
     const wanted = read && this.#isOwn(read) && (await this.#due(read, signal));
     if (!wanted) return;
     this.#writes.take(clock.monotonicMs());
+    // Before the next turn is given out: a namespace that could not be written in its turn would lose it.
+    this.#loop.pause(this.#writes.waitMs(clock.monotonicMs()));
     if (!(await this.#write(read, wanted, signal))) this.#loop.pause(REFUSED_MS);
   }
 

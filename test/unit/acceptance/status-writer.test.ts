@@ -78,6 +78,15 @@ describe("statuses", () => {
     expect(new Set(writes).size).toBe(10);
   });
 
+  test("of no namespace wait for more than one of each other, also beyond the rate", async () => {
+    const namespaces = Array.from({ length: 10 }, (_, n) => `n${n}`);
+    for (const namespace of namespaces) for (let n = 0; n < 20; n++) add(namespace, `a${n}`);
+    start().noteAll();
+    await clock.advance(10_000);
+    const rounds = Array.from({ length: 5 }, (_, round) => writes.slice(10 * round, 10 * round + 10));
+    for (const round of rounds) expect(round.map((each) => each.split("/")[0]).sort()).toEqual(namespaces);
+  });
+
   test("that differ in numbers only are written every half minute, the newest numbers", async () => {
     add("a", "x");
     const writer = start();
