@@ -28,12 +28,16 @@ export interface ClusterContextParts {
   logger: Logger;
   /** Leadership of this process by its clock at the moment of the call. */
   isLeader: () => boolean;
-  /** True where this process has the report, and writes the status of its acceptances; default: it leads, and has all. */
-  ownsReport?: (namespace: string, policy: string) => boolean;
+  /** True where each of several processes writes some reports and the status of their acceptances; default: the leader does. */
+  isDivided?: boolean;
 }
 
 /** Reports as what they refer to changes. */
-export type DependentReports = Pick<ReportContext, "onAcceptancesChanged" | "onPoliciesChanged" | "matchAcceptances">;
+export interface DependentReports
+  extends Pick<ReportContext, "onAcceptancesChanged" | "onPoliciesChanged" | "matchAcceptances"> {
+  /** True where this process has the report; default: it has all. */
+  ownsReport?(namespace: string, policy: string): boolean;
+}
 
 /**
  * Milliseconds. Policies that are not known by then are reported as unknown; the reports are written again when they
@@ -54,7 +58,7 @@ export class ClusterContext {
   readonly #openReports: OpenReportPublisher | undefined;
 
   constructor(parts: ClusterContextParts) {
-    const { client, clock, config, logger, isLeader, ownsReport } = parts;
+    const { client, clock, config, logger, isLeader, isDivided } = parts;
     this.#clock = clock;
     this.#openReports = createOpenReportPublisher(parts);
     this.acceptances = new AcceptanceWatch({
@@ -62,8 +66,8 @@ export class ClusterContext {
       clock,
       logger,
       onChange: (namespace, policy) => this.#known.onAcceptancesChanged(namespace, policy),
-      mayWrite: ownsReport ? () => true : isLeader,
-      ...(ownsReport && { ownsReport }),
+      mayWrite: isDivided ? () => true : isLeader,
+      ownsReport: (namespace, policy) => this.#known.ownsReport?.(namespace, policy) ?? true,
       denials: new Denials(config.acceptances),
       matched: (namespace, policy) => this.#known.matchAcceptances(namespace, policy),
     });

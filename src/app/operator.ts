@@ -39,20 +39,18 @@ class Operator {
   #wasOvertaken = false;
 
   static async create(settings: OperatorSettings): Promise<Operator> {
-    const operator = new Operator(settings);
-    try {
+    const steps = new StopSteps(settings.logger);
+    return await steps.cover(async () => {
+      const operator = new Operator(settings, steps);
       await operator.#listen();
-    } catch (error) {
-      await operator.#steps.run();
-      throw error;
-    }
-    return operator;
+      return operator;
+    });
   }
 
-  private constructor(settings: OperatorSettings) {
+  private constructor(settings: OperatorSettings, steps: StopSteps) {
     this.#settings = settings;
-    this.#steps = new StopSteps(settings.logger);
-    this.#parts = createOperatorParts(settings, this.#steps);
+    this.#steps = steps;
+    this.#parts = createOperatorParts(settings, steps);
   }
 
   /** Reads from the start and writes while it leads, until `stop` aborts or another replica has led. */

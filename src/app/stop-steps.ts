@@ -18,6 +18,16 @@ export class StopSteps {
     this.#steps.push({ name, stop });
   }
 
+  /** Runs a program; where it fails, nothing that it started is left running. Rejects as the program does. */
+  async cover<T>(program: () => Promise<T>): Promise<T> {
+    try {
+      return await program();
+    } catch (error) {
+      await this.run();
+      throw error;
+    }
+  }
+
   /** Runs the steps, the last registered first; a step that fails is logged and does not keep the others. */
   async run(): Promise<void> {
     for (let step = this.#steps.pop(); step; step = this.#steps.pop()) {

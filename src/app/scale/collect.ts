@@ -25,12 +25,16 @@ import { createReaderMetrics } from "./scale-process-metrics.ts";
 
 /** Reads until the signal aborts, then publishes pending counts within the grace period. Returns the exit code. */
 export async function runCollector(parts: OperatorSettings, stop: AbortSignal): Promise<number> {
+  const steps = new StopSteps(parts.logger);
+  return await steps.cover(() => collect(parts, steps, stop));
+}
+
+async function collect(parts: OperatorSettings, steps: StopSteps, stop: AbortSignal): Promise<number> {
   const { config, kubeConfig, logger, clock, version } = parts;
   const { shards, partitions, foldMs, nats } = config.scale;
   logger.info({ version, server: kubeConfig.server, nats: nats.url, stream: nats.stream }, "starting reader");
   const passing = new RequestCounters();
   const client = new KubeClient({ kubeConfig, version, clock, observe: (call) => passing.countCall(call) });
-  const steps = new StopSteps(logger);
   steps.onStop("kubernetes client", () => client.close());
   const bus = await createBus(config, logger, clock);
   steps.onStop("stream", () => bus.close());

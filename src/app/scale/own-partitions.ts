@@ -33,11 +33,15 @@ const MAX_LOGGED = 5;
 
 /** Owns partitions until the signal aborts, then writes pending counts within the grace period. Returns the exit code. */
 export async function runOwner(parts: OperatorSettings, stop: AbortSignal): Promise<number> {
+  const steps = new StopSteps(parts.logger);
+  return await steps.cover(() => ownPartitions(parts, steps, stop));
+}
+
+async function ownPartitions(parts: OperatorSettings, steps: StopSteps, stop: AbortSignal): Promise<number> {
   const { config, kubeConfig, logger, clock, version } = parts;
   const { partitions, nats } = config.scale;
   logger.info({ version, server: kubeConfig.server, nats: nats.url, stream: nats.stream }, "starting owner");
   const passing = new RequestCounters();
-  const steps = new StopSteps(logger);
   const client = createClient(parts, passing, steps);
   const bus = await createBus(config, logger, clock);
   steps.onStop("stream", () => bus.close());
@@ -49,12 +53,7 @@ export async function runOwner(parts: OperatorSettings, stop: AbortSignal): Prom
     logger,
   );
   const partLeases = new PartLeases({ names: toPartNames(config), ...config.leaderElection }, clock);
-  const context = new ClusterContext({
-    ...parts,
-    client,
-    isLeader: () => elector.isLeader,
-    ownsReport: (namespace, policy) => owners.ownsReport(namespace, policy),
-  });
+  const context = new ClusterContext({ ...parts, client, isLeader: () => elector.isLeader, isDivided: true });
   const owners = new Owners(partitions, toOwnerOptions(parts), {
     bus,
     sink: createClusterSink({ client, logger, clusterName: config.cluster.name }),

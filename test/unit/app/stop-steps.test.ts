@@ -21,3 +21,14 @@ test("steps run once, the last registered first, also when some fail", async () 
   expect(ran).toEqual(["third", "first"]);
   expect(failed).toEqual([{ err: bug, step: "second" }]);
 });
+
+test("a program that fails has its steps run, one that ends has not", async () => {
+  const steps = new StopSteps(silentLogger);
+  const ran: string[] = [];
+  steps.onStop("port", () => void ran.push("port"));
+  await expect(steps.cover(() => Promise.resolve(7))).resolves.toBe(7);
+  expect(ran).toEqual([]);
+  const bug = new Error("the address is in use");
+  await expect(steps.cover(() => Promise.reject(bug))).rejects.toBe(bug);
+  expect(ran).toEqual(["port"]);
+});
