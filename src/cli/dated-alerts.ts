@@ -17,24 +17,23 @@ const MAX_WAITING = 100_000;
  * head of the file at the time of the first that has one.
  */
 export class DatedAlerts implements AlertListener {
-  /** The time of the alert that is being passed on. */
-  nowUs: EpochUs;
   /** Log records, which are not alerts. */
   logs = 0;
   readonly #next: Pick<AlertListener, "onAlert" | "onRejected">;
+  readonly #arrival: { us: EpochUs };
   #waiting: [Alert, number][] | undefined = [];
 
-  /** `startUs` is the time of a file that has none in it. */
-  constructor(next: Pick<AlertListener, "onAlert" | "onRejected">, startUs: EpochUs) {
+  /** `arrival` holds the time of the alert that is being passed on; at the start that of a file without any times. */
+  constructor(next: Pick<AlertListener, "onAlert" | "onRejected">, arrival: { us: EpochUs }) {
     this.#next = next;
-    this.nowUs = startUs;
+    this.#arrival = arrival;
   }
 
   onAlert(given: Alert | RawAlert, line: number): void {
     const alert = "deciding" in given ? given.read(given.bytes) : given;
     const us = ownTimeUs(alert);
     if (us !== undefined) {
-      this.nowUs = us;
+      this.#arrival.us = us;
       this.end();
     } else if (this.#waiting) {
       this.#waiting.push([alert, line]);

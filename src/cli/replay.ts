@@ -45,7 +45,8 @@ export async function replay(parts: ReplayParts, signal: AbortSignal): Promise<n
   let written = 0;
   let fault = "";
   const rejected = new RejectedLines(terminal);
-  const pipeline: Pipeline = new Pipeline(
+  const arrival = { us: clock.nowMs() * 1000 };
+  const pipeline = new Pipeline(
     {
       ...toPipelineOptions(config, undefined),
       retention: KEEP_ALL,
@@ -57,14 +58,14 @@ export async function replay(parts: ReplayParts, signal: AbortSignal): Promise<n
       events: { record() {} },
       clock,
       logger: { ...silentLogger, error: (fields) => (fault = String((fields as { answer?: unknown }).answer)) },
-      nowUs: () => alerts.nowUs,
+      nowUs: () => arrival.us,
       maxAheadUs: Number.POSITIVE_INFINITY,
       onReport: () => written++,
       onWriteResult: (kind) => kind === "refused" && stop.abort(),
       onRejected: (reason, detail, line) => rejected.add(reason, detail, line),
     },
   );
-  const alerts = new DatedAlerts(pipeline, clock.nowMs() * 1000);
+  const alerts = new DatedAlerts(pipeline, arrival);
   await parts.feed.run(alerts, signal);
   alerts.end();
   await pipeline.controller.flush(AbortSignal.any([signal, stop.signal]));

@@ -320,7 +320,26 @@ describe("names and classes of src", () => {
       "interface A {\n  a: () => B;\n  c(): Promise<D>;\n}\nfunction f(e: () => G | undefined, h: (() => I) | J) {\n";
     expect(listThunks({ path: "x", text }).map(({ type }) => type)).toEqual(["B", "D", "G", "I"]);
   });
+
+  it("are built before any callback that asks them", () => {
+    expect(SRC.flatMap(listLateParts)).toEqual([]);
+    const late = "function f() {\n  const a = new A(() => b.size);\n  const b = new B(a);\n}\n";
+    const inOrder = "function f() {\n  const b = new B();\n  const a = new A(() => b.size);\n}\n";
+    expect([late, inOrder].map((text) => listLateParts({ path: "x", text }))).toEqual([["x: b"], []]);
+  });
 });
+
+/** Objects that a function builds after what refers to them. */
+function listLateParts({ path, text }: SourceFile): string[] {
+  const blocks = getCode(text)
+    .split(/^\}/m)
+    .flatMap((block) => (/^(?:export )?class /m.test(block) ? block.split(/^ {2}\}$/m) : [block]));
+  return blocks.flatMap((block) =>
+    [...block.matchAll(/^ +const (\w+)(?:: \w+)? = (?:await )?new [A-Z]/gm)]
+      .filter(({ 1: name, index }) => new RegExp(`=> [^\\n]*(?<![.#\\w])${name}[.(?]`).test(block.slice(0, index)))
+      .map(([, name]) => `${path}: ${name}`),
+  );
+}
 
 /** Types that functions without arguments return, where a field, a method of an interface or a parameter is one. */
 function listThunks({ path, text }: SourceFile): { path: string; type: string }[] {

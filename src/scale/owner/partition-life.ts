@@ -17,6 +17,7 @@ import { findPersistedSeq } from "../../reconcile/watermark.ts";
 import type { RenderOptions } from "../../report/render.ts";
 import { guardSink } from "../../sinks/guarded-sink.ts";
 import { type Checkpoint, CheckpointTracker } from "../messages/checkpoint.ts";
+import { ShardTracker } from "../messages/shard-tracker.ts";
 import { MovedCounts } from "./moved-counts.ts";
 import { MOVED_ID } from "./moved-marks.ts";
 import type { OwnerOptions, OwnerParts, PartitionLife } from "./owner-parts.ts";
@@ -58,10 +59,29 @@ export function beginLife(life: LifeParts): PartitionLife {
     numbers,
     keepsNone: true,
   });
+  const tracker = new ShardTracker(checkpoint);
+  const moved = new MovedCounts(checkpoint.position, {
+    ...parts,
+    partition: { index: partition, count: parts.partitions },
+    stream,
+    marks,
+    policies: life.moved,
+    getPosition: () => numbers.position,
+    hasLedger: (key) => aggregator.ledgers.has(key),
+    onWritten: (...written) => notifyWritten([parts], written, parts.clock),
+    sink,
+    render: () => createRenderOptions(options, parts, tracker),
+    onMovedByAnother: () => {
+      logger.warn({ partition }, "counts moved by another owner, loading again");
+      end.abort();
+    },
+    signal: end.signal,
+  });
   const state = new PartitionState({
     stream,
     aggregator,
     numbers,
+    shards: tracker,
     marks,
     checkpoint,
     sinceUs,
@@ -72,42 +92,6 @@ export function beginLife(life: LifeParts): PartitionLife {
     onThrottled: parts.onThrottled,
   });
   const checkpoints = new CheckpointTracker();
-  const controller = new ReportController(
-    { ...options, writerId: stream },
-    {
-      aggregator,
-      queue,
-      clock,
-      logger,
-      sink,
-      render: () => createRenderOptions(options, parts, state),
-      onResult: parts.onResult,
-      onOvertaken: (found, known) => {
-        if (isWithMovedCounts(found, known, stream)) return undefined;
-        logger.warn({ partition }, "report written by another owner, loading again");
-        end.abort();
-        return { kind: "requeue", afterMs: 0, fresh: false };
-      },
-      leaveNamespace: (key) => leave(key),
-    },
-  );
-  const moved = new MovedCounts(checkpoint.position, {
-    ...parts,
-    partition: { index: partition, count: parts.partitions },
-    stream,
-    marks,
-    policies: life.moved,
-    getPosition: () => state.position,
-    hasLedger: (key) => aggregator.ledgers.has(key),
-    onWritten: (...written) => notifyWritten([parts], written, parts.clock),
-    sink,
-    render: () => createRenderOptions(options, parts, state),
-    onMovedByAnother: () => {
-      logger.warn({ partition }, "counts moved by another owner, loading again");
-      end.abort();
-    },
-    signal: end.signal,
-  });
   const leave = (key: string) => {
     const ledger = aggregator.ledgers.get(key);
     if (!ledger) return;
@@ -120,6 +104,25 @@ export function beginLife(life: LifeParts): PartitionLife {
     moved.take(ledger);
     checkpoints.waitFor(toMovedKey(ledger.policyName));
   };
+  const controller = new ReportController(
+    { ...options, writerId: stream },
+    {
+      aggregator,
+      queue,
+      clock,
+      logger,
+      sink,
+      render: () => createRenderOptions(options, parts, tracker),
+      onResult: parts.onResult,
+      onOvertaken: (found, known) => {
+        if (isWithMovedCounts(found, known, stream)) return undefined;
+        logger.warn({ partition }, "report written by another owner, loading again");
+        end.abort();
+        return { kind: "requeue", afterMs: 0, fresh: false };
+      },
+      leaveNamespace: leave,
+    },
+  );
   const context = new ReportContext({ aggregator, queue, policies, acceptances });
   controller.observe({
     onWritten: (ledger, report) => {
@@ -155,10 +158,10 @@ function isWithMovedCounts(found: Report, known: ObjectMeta | undefined, stream:
 function createRenderOptions(
   { limits, severity, shards }: OwnerOptions,
   { clock, policies, acceptances, missingSinceMs }: OwnerParts,
-  state: PartitionState,
+  tracker: ShardTracker,
 ): RenderOptions {
   const sinceMs = clock.nowMs() - SHARD_MS;
   const isMissing = missingSinceMs?.() !== undefined;
-  const continuousSinceUs = isMissing ? undefined : state.shards.wholeSinceUs(shards, sinceMs);
-  return { limits, severity, continuousSinceUs, nodes: state.shards.nodes(sinceMs), policies, acceptances };
+  const continuousSinceUs = isMissing ? undefined : tracker.wholeSinceUs(shards, sinceMs);
+  return { limits, severity, continuousSinceUs, nodes: tracker.nodes(sinceMs), policies, acceptances };
 }

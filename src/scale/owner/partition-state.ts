@@ -25,7 +25,7 @@ import {
   toCounted,
 } from "../messages/delta.ts";
 import { type DecodedDelta, decodeDelta } from "../messages/delta-codec.ts";
-import { ShardTracker } from "../messages/shard-tracker.ts";
+import type { ShardTracker } from "../messages/shard-tracker.ts";
 import { type Arrival, SourceTracker } from "../messages/source-tracker.ts";
 import type { StreamMessage } from "../stream/bus.ts";
 import { declareGap, LOSS } from "./gap-notice.ts";
@@ -59,6 +59,7 @@ export interface PartitionParts {
   stream: string;
   aggregator: Aggregator;
   numbers: PositionNumbers;
+  shards: ShardTracker;
   /** Marks of the stored reports, by reportKey. */
   marks: ReadonlyMap<string, number>;
   checkpoint: Checkpoint;
@@ -83,7 +84,7 @@ export class PartitionState {
   constructor(parts: PartitionParts) {
     this.#parts = parts;
     this.#sources = new SourceTracker(parts.checkpoint.sources);
-    this.shards = new ShardTracker(parts.checkpoint);
+    this.shards = parts.shards;
     parts.numbers.position = parts.checkpoint.position;
   }
 

@@ -9,6 +9,7 @@ import { formatMicroTime } from "../../../../src/lib/time.ts";
 import type { Checkpoint } from "../../../../src/scale/messages/checkpoint.ts";
 import { type Delta, drainReport, type ReportDelta, SKEW_US } from "../../../../src/scale/messages/delta.ts";
 import { encodeDelta } from "../../../../src/scale/messages/delta-codec.ts";
+import { ShardTracker } from "../../../../src/scale/messages/shard-tracker.ts";
 import { PartitionCounters, PartitionState, PositionNumbers } from "../../../../src/scale/owner/partition-state.ts";
 import { alert, MEMORY, START_MS, START_US, violation } from "../../../support/gen.ts";
 
@@ -57,6 +58,7 @@ function createState(marks: ReadonlyMap<string, number> = new Map(), memory = ME
     stream: STREAM,
     aggregator,
     numbers,
+    shards: new ShardTracker(checkpoint),
     marks,
     checkpoint,
     sinceUs: SINCE_US,
