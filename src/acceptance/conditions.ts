@@ -53,15 +53,13 @@ export function createStatus(read: ReadAcceptance, standing: Standing): Acceptan
         "MatchesNothing",
         isActive && violations === 0,
         isActive && violations === 0
-          ? ["NoViolation", "No violation in the reports of this namespace is like this."]
+          ? ["NoViolation", "No violation in the reports of this namespace matches."]
           : ["Matches", ""],
       ),
       say(
         "MatchesEverything",
         isWide,
-        isWide
-          ? ["OnlyThePolicy", "Nothing but the policy narrows it: every violation of that policy is accepted."]
-          : ["Narrowed", ""],
+        isWide ? ["OnlyThePolicy", "Only the policy is matched: every violation of it is accepted."] : ["Narrowed", ""],
       ),
     ],
   };

@@ -32,7 +32,7 @@ export class Denials {
         ? `violations in ${namespace} (acceptances.deniedNamespaces)`
         : undefined;
     if (denied === undefined) return read;
-    const problem = `The operator's configuration does not allow to accept ${denied}.`;
+    const problem = `The operator's configuration does not allow accepting ${denied}.`;
     return { ...read, effect: { problem, reason: "Denied" } };
   }
 }

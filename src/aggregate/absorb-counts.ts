@@ -60,7 +60,7 @@ export function addGap(ledger: Ledger, gap: CoverageGap, isNew: boolean): void {
   ledger.transfer.absorb({ ...emptyTotals(), gaps: isNew ? 1 : 0, coverageGaps: [gap] }, []);
 }
 
-/** Gaps for want of memory of one minute are listed as one. */
+/** Gaps for lack of memory within one minute are listed as one. */
 function addWithoutDetails(totals: Totals, count: number): Totals {
   if (count === 0) return totals;
   const fromUs = Math.floor(totals.lastUs / MINUTE_US) * MINUTE_US;

@@ -153,7 +153,7 @@ export class Aggregator {
   /**
    * The namespace is gone: what its report has not written goes to the cluster report of the same policy, each
    * violation with the namespace's name. What was written went with the namespace. A gap that both reports know is one
-   * gap; without a count there is nothing that could be short of some. Between the steps alerts of the namespace begin the
+   * gap; without a count none can be missing. Between the steps alerts of the namespace begin the
    * report again, and the cluster report takes nothing.
    */
   *moveToCluster(key: string): Steps {

@@ -173,7 +173,7 @@ class Lines {
   }
 
   #take({ value, rest }: ParsedText, number: number): void {
-    if (rest) this.#listener.onRejected("invalid_json", "an alert that is cut, behind another on its line", number);
+    if (rest) this.#listener.onRejected("invalid_json", "a truncated alert after another one on the line", number);
     const found = findAlerts(value);
     // A record with nothing but fields that others have, too, is an alert when nothing within it is.
     const records = found.length > 0 ? found : [value];
@@ -200,7 +200,7 @@ function describeSyntax(text: string): string {
 /** Returns advice for a line in a form that is often taken for JSON lines. */
 function getHint(text: string): string | undefined {
   if (/^\s*== (Alert|Log|Message)\b/.test(text)) return "karmor's text output: use `karmor logs --json`";
-  if (/^\S+ std(?:out|err) P /.test(text)) return "a part of a line that the container runtime divided: join its parts";
+  if (/^\S+ std(?:out|err) P /.test(text)) return "a part of a line that the container runtime split: join the parts";
   if (text.includes("\0")) return "a NUL byte: is the file UTF-16? Convert it to UTF-8";
   if (/^\s*\{'/.test(text)) return "single quotes: is it Python's repr? Print it with json.dumps";
   if (/^"?[A-Za-z_]+"?(?:,"?[A-Za-z_]+"?){3}/.test(text)) return "is it CSV? Convert each row to a JSON object";
@@ -212,7 +212,7 @@ function describeJson(value: unknown): string {
   if (Array.isArray(value)) return "an array without an alert in it";
   if (typeof value !== "object") return `a ${typeof value} is not a JSON object`;
   if ("log" in value && typeof value.log === "string" && !value.log.endsWith("\n"))
-    return "a part of a line that Docker divided: join its parts";
+    return "a part of a line that Docker split: join the parts";
   const path = findPath(value);
   const keys = path.length > 0 ? path : Object.keys(value).slice(0, 1);
   if (keys.length === 0) return "an object without any field of an alert";

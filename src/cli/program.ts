@@ -55,7 +55,7 @@ export function parseProgram(
       getOutHasColors: () => false,
       getErrHasColors: () => false,
     })
-    .showHelpAfterError("Add --help to see what there is.");
+    .showHelpAfterError("See --help for commands and flags.");
   addCommands(program);
   try {
     program.parse([...argv], { from: "user" });

@@ -53,7 +53,7 @@ class FileReader {
     }
     const keys = sectionByPath.get(path)?.keys.join(", ");
     const value = describeValue(isScalar(target) ? target.value : []);
-    this.problems.push({ path, value, source, message: `must be a mapping with keys out of ${keys}` });
+    this.problems.push({ path, value, source, message: `must be a mapping; its keys are ${keys}` });
   }
 
   #readEntries(parent: string, map: YAMLMap): void {

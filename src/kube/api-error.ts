@@ -162,7 +162,7 @@ export function classifyFailure(call: ApiCall, error: unknown): ApiError {
 const HINTS: Partial<Record<ApiErrorCode, string>> = {
   Unauthorized: "check the token or the client certificate",
   NotServed: "the API server does not serve this resource: is it installed?",
-  TooLarge: "the object must become smaller",
+  TooLarge: "the object is beyond the limit of the API server or of etcd",
   NotAnswered: "the request may have been carried out",
 };
 
@@ -172,7 +172,7 @@ function findForbiddenHint(said: string): string {
     return "a ResourceQuota or LimitRange of the namespace does not allow it: raise the quota";
   if (/^admission webhook "/.test(said)) return "an admission webhook denies it: change its rules";
   if (/ValidatingAdmissionPolicy/.test(said)) return "an admission policy denies it: change the policy";
-  return "allow it to the operator's ServiceAccount (RBAC)";
+  return "grant it to the operator's ServiceAccount (RBAC)";
 }
 
 function toCode(call: ApiCall, http: number, body: string, status: Status | undefined): ApiErrorCode {

@@ -22,7 +22,9 @@ export class CallLimit {
     this.#ms = ms;
     this.#cancelTimer = this.#startTimer();
     this.#onAbort = () =>
-      this.#aborter.abort(new CallAborted("given up before the answer came; the request may have been carried out"));
+      this.#aborter.abort(
+        new CallAborted("canceled before the response arrived; the request may have been carried out"),
+      );
     outer?.addEventListener("abort", this.#onAbort, { once: true });
   }
 

@@ -16,13 +16,13 @@ export function impersonationHeaders(user: Readonly<Record<string, unknown>>): I
     if (groups.length > 0) headers["Impersonate-Group"] = groups;
   }
   if (uid !== undefined) {
-    if (typeof uid !== "string") return "invalid as-uid: expected a text";
+    if (typeof uid !== "string") return "invalid as-uid: expected a string";
     if (uid !== "") headers["Impersonate-Uid"] = uid;
   }
   if (extra !== undefined) {
     if (typeof extra !== "object" || extra === null) return "invalid as-user-extra: expected a mapping";
     for (const [key, values] of Object.entries(extra)) {
-      if (!isTextList(values)) return `invalid as-user-extra ${key}: expected a list of texts`;
+      if (!isTextList(values)) return `invalid as-user-extra ${key}: expected a list of strings`;
       // As client-go: characters not allowed in the name of a header are percent-encoded.
       headers[`Impersonate-Extra-${encodeURIComponent(key.toLowerCase())}`] = values;
     }

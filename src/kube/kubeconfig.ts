@@ -197,9 +197,7 @@ function readText(path: string): string {
 
 function explainFailure(cause: unknown): string {
   const code = isObject(cause) ? toText(cause["code"]) : "";
-  return (
-    { ENOENT: "there is no such file", EACCES: "no permission to read it", EISDIR: "it is a directory" }[code] ?? code
-  );
+  return { ENOENT: "there is no such file", EACCES: "permission denied", EISDIR: "it is a directory" }[code] ?? code;
 }
 
 /** The entries of one list, with absolute paths, and corrected where the client library would overlook something. */
@@ -261,11 +259,11 @@ function checkReferences(merged: Lists, current: string, source: string): void {
   }
   const cluster = toText(context["cluster"]);
   if (!merged.clusters.some((one) => one["name"] === cluster)) {
-    throw new KubeConfigError(`${source}: context ${current} names the cluster "${cluster}", which is not there`);
+    throw new KubeConfigError(`${source}: context ${current} names the cluster "${cluster}", which is not defined`);
   }
   const user = toText(context["user"]);
   if (user !== "" && !merged.users.some((one) => one["name"] === user)) {
-    throw new KubeConfigError(`${source}: context ${current} names the user "${user}", which is not there`);
+    throw new KubeConfigError(`${source}: context ${current} names the user "${user}", which is not defined`);
   }
   if (user === "") {
     // Without any user the client library leaves out the CA as well.

@@ -50,7 +50,7 @@ export interface ReplicaParts {
 const PATIENCE_LEASES = 2;
 
 const NOT_OPEN = "the alert stream is not open";
-const NOT_YET_WRITTEN = "the leader has yet to write what came before this replica read";
+const NOT_YET_WRITTEN = "the leader has not yet written the alerts from before this replica read";
 const NOT_THE_LEADER = { kind: "retry", message: "not the leader" } as const;
 
 /** Passes writes only while this process leads, by its clock: after a stall it may have lost the Lease without notice. */

@@ -54,7 +54,7 @@ export class ReportQueue {
     this.work.forget(key);
   }
 
-  /** Drops a report that is no more. */
+  /** Drops a deleted report. */
   delete(key: string): void {
     this.work.forget(key);
     this.paces.forget(key);

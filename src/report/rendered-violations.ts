@@ -70,7 +70,7 @@ export class RenderedViolations {
     };
   }
 
-  /** Drops a report that is no more, or that gets another base. */
+  /** Drops a report that is deleted or gets another base. */
   delete(ledger: Ledger): void {
     this.bytes -= this.#reports.get(ledger)?.bytes ?? 0;
     this.#reports.delete(ledger);

@@ -86,7 +86,7 @@ export function createClusterSink(options: ClusterSinkOptions): ReportSink {
         const item = await client.request({ method: "GET", path: toObjectPath(ref), signal });
         const report = parseReport(item, ref.namespace === undefined ? CLUSTER_REPORT_KIND : REPORT_KIND);
         if (report !== undefined) return { kind: "found", report };
-        const message = `${toObjectPath(ref)} is not of the expected form; delete it to have it recreated`;
+        const message = `${toObjectPath(ref)} is malformed; delete it to have it recreated`;
         return { kind: "refused", reason: "invalid", message };
       } catch (error) {
         return readFailure(error);

@@ -124,7 +124,7 @@ describeReal("a warm standby", () => {
     const leader = replicas.start(cluster.kubeconfigPath);
     await leader.waitForLog("leading");
     const standby = replicas.start(cluster.kubeconfigPath);
-    const behind = "not caught up with it: the leader has yet to write what came before this replica read";
+    const behind = "not caught up with it: the leader has not yet written the alerts from before this replica read";
     await eventually("a standby that reads and is not ready", async () => {
       const { status, body } = await standby.get("/readyz");
       return status === 503 && body.includes(behind);

@@ -334,7 +334,7 @@ function rejectCommand(word: string, commands: readonly Definition[]): Call {
   const names = commands.map(({ name }) => name).join(", ");
   const stderr =
     `error: unknown command "${plain(word)}": expected one of ${names}. ` +
-    `\`${PLUGIN} explain\` explains one report or violation.\nAdd --help to see what there is.\n`;
+    `\`${PLUGIN} explain\` explains one report or violation.\nSee --help for commands and flags.\n`;
   return { exit: EXIT.usage, stdout: "", stderr };
 }
 

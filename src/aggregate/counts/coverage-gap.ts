@@ -20,7 +20,7 @@ export const GAP_KINDS = [
 ] as const;
 export type GapKind = (typeof GAP_KINDS)[number];
 
-/** One coverageGap. Two with the same kind, beginning and place are the same one, known at two times. */
+/** One gap. Two with the same kind, start and place are the same gap, known at two times. */
 export interface CoverageGap {
   kind: CoverageGapKind;
   fromUs: EpochUs;
@@ -29,7 +29,7 @@ export interface CoverageGap {
   container: string;
   pod: string;
   node: string;
-  /** Alerts that it is about; 0 where the number is unknown. */
+  /** Alerts that are missing; 0 where the number is unknown. */
   count: number;
   /** Nodes that were missing in it; 0 for other kinds, and while it lasts. */
   nodes: number;
@@ -38,7 +38,7 @@ export interface CoverageGap {
 /** Gaps that are listed, the newest; older ones are in the counts only. */
 export const MAX_COVERAGE_GAPS = 10;
 
-/** A coverageGap of the kind from `fromUs` on; all else is empty unless given. */
+/** Creates a gap that starts at `fromUs`; all else is empty unless given. */
 export function createCoverageGap(
   kind: CoverageGapKind,
   fromUs: EpochUs,
@@ -47,7 +47,7 @@ export function createCoverageGap(
   return { kind, fromUs, toUs: undefined, container: "", pod: "", node: "", count: 0, nodes: 0, ...details };
 }
 
-/** The newest coverageGaps of both lists, the newest first; the newest deletion stays, as no count has it. */
+/** Returns the newest gaps of both lists, newest first; the newest deletion stays, because no counter has it. */
 export function mergeCoverageGaps(a: readonly CoverageGap[], b: readonly CoverageGap[]): readonly CoverageGap[] {
   if (b.length === 0) return a;
   if (a.length === 0 && b.length === 1) return b;
@@ -78,7 +78,7 @@ export function isDeletion({ kind, count }: CoverageGap): boolean {
   return kind === "Deleted" && count > 0;
 }
 
-/** As users see it. */
+/** Renders a gap for a report. */
 export function renderCoverageGap({
   kind,
   fromUs,
@@ -119,7 +119,7 @@ export function parseCoverageGap(text: CoverageGapEntry): CoverageGap | undefine
 /** Single losses of one kind form one gap; a quiet time of this length ends it. */
 const QUIET_US = 60_000_000;
 
-/** Gathers losses one by one, so that a flood of them is one coverageGap with a count. */
+/** Gathers losses one by one, so that a flood of them is one gap with a count. */
 export class GapBuilder {
   readonly #kind: CoverageGapKind;
   #coverageGap: CoverageGap | undefined;
@@ -140,7 +140,7 @@ export class GapBuilder {
     this.#isPending = true;
   }
 
-  /** The coverageGap as it is now, if it has grown since it was last taken. */
+  /** Returns the gap if it has grown since it was last taken. */
   take(): readonly CoverageGap[] {
     if (!this.#isPending || !this.#coverageGap) return [];
     this.#isPending = false;

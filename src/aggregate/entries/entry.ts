@@ -20,7 +20,7 @@ export interface CountingReport {
   readonly pending: CellCounter;
   /** Sets of counts taken so far: counts that were pending before the last take are in flight. */
   readonly taken: number;
-  /** Evicts the lowest ranked of a group, for want of memory at `us`; returns the number, at most `count`. */
+  /** Evicts the lowest ranked of a group, for lack of memory at `us`; returns the number, at most `count`. */
   evict(group: EntryGroup, count: number, us: EpochUs): number;
 }
 
@@ -84,7 +84,7 @@ export class Entry extends Listed implements CellOwner {
     this.#unpacked = { key, id, identity, committed: undefined, ...NOTHING_OPEN, writtenInSweep: NO_SWEEP };
   }
 
-  /** Undefined in no map. */
+  /** Undefined where the entry is in no map. */
   get group(): EntryGroup | undefined {
     return this.#group;
   }
@@ -241,7 +241,7 @@ export function getSeverity({ stored, inFlight, pending }: Entry): number {
   return Math.max(...[stored, inFlight, pending].map((each) => each?.rule.severity ?? 0));
 }
 
-/** Says of all evidence that it is wanted no more here. */
+/** Releases all evidence of the entry. */
 export function leaveEvidence({ stored, inFlight, pending }: Entry): void {
   for (const each of [stored, inFlight, pending]) each?.latest?.leave();
 }

@@ -93,7 +93,7 @@ export class Rejections {
 function toUndatedGap(count: number, span: () => readonly [EpochUs, EpochUs]): readonly CoverageGap[] {
   if (count === 0) return [];
   const [firstUs, lastUs] = span();
-  // Without a report there is nothing that could be short of them.
+  // Without a report no count can be missing.
   return firstUs > lastUs ? [] : [createCoverageGap("Rejected", firstUs, { toUs: lastUs, count })];
 }
 

@@ -19,7 +19,7 @@ const MAX_FILE_BYTES = 1024 * 1024;
 
 const REASONS: Record<string, string> = {
   ENOENT: "does not exist: mount it there, or set feed.relay.tls.files",
-  EACCES: "may not be read: give this program's user the right to",
+  EACCES: "can't be read: give this program's user the permission",
   EISDIR: "is a folder",
 };
 

@@ -16,7 +16,7 @@ export const journal = section(
     }),
     maxBytes: wholeNumber({
       about:
-        "Size of the journal; the volume should have twice that. A journal that is full protects nothing new until there is room.",
+        "Size of the journal; the volume should have twice that. A full journal takes no new counts until there is room.",
       default: 268_435_456,
       min: 1_048_576,
       max: 17_179_869_184,

@@ -72,7 +72,7 @@ export class MovedCounts {
   /** Takes the unwritten counts of a ledger that gets no further ones: they are all of its namespace up to now. */
   take(from: Ledger): void {
     const { namespace, policyName, counts } = from;
-    // Without a count there is nothing that could be short of some.
+    // Without a count none can be missing.
     if (namespace === undefined || counts.unwritten === 0) {
       void runInTurns(
         from.transfer.drainInSteps(() => {}),

@@ -103,12 +103,12 @@ describe("lines", () => {
     [
       "divided by the container runtime",
       '2026-11-20T10:00:00Z stdout P {"Owner":{"Ref":"x"},"Pod',
-      "invalid_json: a part of a line that the container runtime divided: join its parts",
+      "invalid_json: a part of a line that the container runtime split: join the parts",
     ],
     [
       "divided by Docker",
       '{"log":"{\\"PolicyName\\":\\"p","stream":"stdout"}',
-      "not_an_alert: a part of a line that Docker divided: join its parts",
+      "not_an_alert: a part of a line that Docker split: join the parts",
     ],
     ["UTF-16", "{\0}\0", "invalid_json: a NUL byte: is the file UTF-16? Convert it to UTF-8"],
     ["null", "null", "not_an_alert: null is not a JSON object"],

@@ -99,7 +99,7 @@ describe("a wrong call", () => {
     [["replay", "--out", "d"], "error: missing required argument 'FILE|-'\n"],
     [["--config", "x", "run"], "error: unknown option '--config'\n"],
   ])("%j exits 2 and says why", (argv, said) => {
-    expect(runForExit(...argv)).toEqual({ exit: 2, stdout: "", stderr: `${said}Add --help to see what there is.\n` });
+    expect(runForExit(...argv)).toEqual({ exit: 2, stdout: "", stderr: `${said}See --help for commands and flags.\n` });
   });
 
   test("no command at all shows the help as an error", () => {

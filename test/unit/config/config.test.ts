@@ -134,7 +134,7 @@ describe("problems", () => {
     });
     expect(formatProblems(problems)).toBe(`The configuration has 8 problems:
   pvo.yaml:3: reports.maxByte: is not a known key; did you mean reports.maxBytes?
-  pvo.yaml:4: feed = "relay": must be a mapping with keys out of mode, relay
+  pvo.yaml:4: feed = "relay": must be a mapping; its keys are mode, relay
   pvo.yaml:7: retention: is not a known key
   environment: PVO_REPORT_MAX_BYTES: is not a known variable; did you mean PVO_REPORTS_MAX_BYTES?
   pvo.yaml:2: reports.maxBytes = "lots": must be a size from 32Ki to 1Mi, or a whole number of bytes
@@ -167,7 +167,7 @@ describe("problems", () => {
     ["events: {enabled: yes}", "must be true or false"],
     ["redaction: {names: pin}", 'must be a list of names, such as ["a", "b"]'],
     ["redaction: {names: [1]}", "must be a list of names"],
-    ["- 1", expect.stringMatching(/^must be a mapping with keys out of kubeconfig, identity, cluster, feed/)],
+    ["- 1", expect.stringMatching(/^must be a mapping; its keys are kubeconfig, identity, cluster, feed/)],
     ["leaderElection: {leaseNamespace: A_b}", expect.stringMatching(/^must be the name of a namespace/)],
     ["identity: a/b", expect.stringMatching(/^must be a name of at most 253/)],
   ])("%s", (fileText, message) => {

@@ -112,7 +112,7 @@ describe("an answer is classified", () => {
     const body = createStatus("no way", "Forbidden", 403, { name: "p", ...REPORTS });
     expect(classifyAnswer(CALL, { status: 403, body, nowMs: 0 }).message).toBe(
       "PUT /apis/reports.kubearmor.com/v1alpha1/namespaces/shop/policyviolationreports/p: no way (403 Forbidden); " +
-        "allow it to the operator's ServiceAccount (RBAC)",
+        "grant it to the operator's ServiceAccount (RBAC)",
     );
   });
 

@@ -232,8 +232,8 @@ describe("impersonation", () => {
   test.each([
     ["{as-groups: [dev]}", "as-groups, as-uid and as-user-extra need a user to impersonate: set `as`"],
     ["{as: bob, as-groups: dev}", "invalid as-groups: expected a list of names"],
-    ["{as: bob, as-uid: 7}", "invalid as-uid: expected a text"],
-    ["{as: bob, as-user-extra: {a: b}}", "invalid as-user-extra a: expected a list of texts"],
+    ["{as: bob, as-uid: 7}", "invalid as-uid: expected a string"],
+    ["{as: bob, as-user-extra: {a: b}}", "invalid as-user-extra a: expected a list of strings"],
   ])("as %s is refused", (user, message) => {
     const path = write("a", renderKubeconfig({ user }));
     expect(catchMessage(() => loadKubeConfig({ path, env: {} }))).toContain(message);
@@ -303,9 +303,9 @@ const BROKEN: [title: string, text: string, message: string][] = [
   [
     "a missing cluster",
     replaceIn("cluster: one", "cluster: two"),
-    'context dev names the cluster "two", which is not there',
+    'context dev names the cluster "two", which is not defined',
   ],
-  ["a missing user", replaceIn("user: alice", "user: bob"), 'context dev names the user "bob", which is not there'],
+  ["a missing user", replaceIn("user: alice", "user: bob"), 'context dev names the user "bob", which is not defined'],
   ["no server", renderKubeconfig({ server: "" }), "clusters[0].cluster.server is missing"],
   ["no scheme", renderKubeconfig({ server: "one:6443" }), 'the cluster\'s server "one:6443" is not an http'],
   [
