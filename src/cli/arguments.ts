@@ -89,15 +89,15 @@ function createConfigOption(): Option {
   return new Option("--config <FILE>", "The configuration as a YAML file.");
 }
 
-function addRun(program: Command, found: (invocation: Invocation) => void): void {
+function addRun(program: Command, onInvocation: (invocation: Invocation) => void): void {
   const run = program
     .command("run")
     .summary("read KubeArmor's alerts and write the reports of a cluster")
     .description("Reads KubeArmor's alerts and writes the reports and Events of a cluster until it is stopped.");
-  addSettings(run, "run", RUN_NOTES, found);
+  addSettings(run, "run", RUN_NOTES, onInvocation);
 }
 
-function addCollect(program: Command, found: (invocation: Invocation) => void): void {
+function addCollect(program: Command, onInvocation: (invocation: Invocation) => void): void {
   const collect = program
     .command("collect")
     .summary("read a share of the nodes and publish the counts to NATS")
@@ -105,14 +105,14 @@ function addCollect(program: Command, found: (invocation: Invocation) => void): 
       "Reads KubeArmor on a share of the nodes and publishes what it counts to NATS JetStream until it is stopped. " +
         "The owners (run with scale.enabled) write the reports.",
     );
-  addSettings(collect, "collect", COLLECT_NOTES, found);
+  addSettings(collect, "collect", COLLECT_NOTES, onInvocation);
 }
 
 function addSettings(
   run: Command,
   command: "run" | "collect",
   notes: string,
-  found: (invocation: Invocation) => void,
+  onInvocation: (invocation: Invocation) => void,
 ): void {
   run
     .addOption(createConfigOption())
@@ -132,7 +132,7 @@ function addSettings(
       const value = given[name];
       if (value !== undefined && run.getOptionValueSource(name) === "cli") flags[path] = value;
     }
-    found({
+    onInvocation({
       command,
       flags,
       ...(given.config === undefined ? {} : { configPath: given.config }),
@@ -141,7 +141,7 @@ function addSettings(
   });
 }
 
-function addReplay(program: Command, found: (invocation: Invocation) => void): void {
+function addReplay(program: Command, onInvocation: (invocation: Invocation) => void): void {
   program
     .command("replay")
     .summary("turn a file of alerts into reports")
@@ -151,11 +151,11 @@ function addReplay(program: Command, found: (invocation: Invocation) => void): v
     .addOption(createConfigOption())
     .addHelpText("after", REPLAY_NOTES)
     .action((file: string, { out, config }: { out: string; config?: string }) => {
-      found({ command: "replay", file, out, ...(config === undefined ? {} : { configPath: config }) });
+      onInvocation({ command: "replay", file, out, ...(config === undefined ? {} : { configPath: config }) });
     });
 }
 
-function addDemo(program: Command, found: (invocation: Invocation) => void): void {
+function addDemo(program: Command, onInvocation: (invocation: Invocation) => void): void {
   program
     .command("demo")
     .summary("run the operator on sample alerts, without a cluster")
@@ -163,24 +163,24 @@ function addDemo(program: Command, found: (invocation: Invocation) => void): voi
     .option("--out <DIR>", "The directory for the reports; default: a new temporary directory.")
     .addHelpText("after", DEMO_NOTES)
     .action(({ out }: { out?: string }) => {
-      found({ command: "demo", ...(out === undefined ? {} : { out }) });
+      onInvocation({ command: "demo", ...(out === undefined ? {} : { out }) });
     });
 }
 
 /** Parses a call; `argv` is without the program's own name. */
 export function parseArguments(argv: readonly string[], version: string): Invocation {
   let invocation: Invocation | undefined;
-  const found = (asked: Invocation) => {
-    invocation = asked;
+  const onInvocation = (parsed: Invocation) => {
+    invocation = parsed;
   };
   const texts = { name: PRODUCT, about: ABOUT, version: `${PRODUCT} ${version}`, notes: PROGRAM_EXAMPLES };
-  const said = parseProgram(texts, argv, (program) => {
-    addRun(program, found);
-    addCollect(program, found);
-    addReplay(program, found);
-    addDemo(program, found);
+  const output = parseProgram(texts, argv, (program) => {
+    addRun(program, onInvocation);
+    addCollect(program, onInvocation);
+    addReplay(program, onInvocation);
+    addDemo(program, onInvocation);
   });
-  if (!said) return invocation ?? { exit: EXIT_USAGE, stdout: "", stderr: "" };
-  const { isMistake, stdout, stderr } = said;
+  if (!output) return invocation ?? { exit: EXIT_USAGE, stdout: "", stderr: "" };
+  const { isMistake, stdout, stderr } = output;
   return { exit: isMistake ? EXIT_USAGE : 0, stdout, stderr };
 }

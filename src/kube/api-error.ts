@@ -122,12 +122,12 @@ const TLS_ERROR =
 export function classifyAnswer(call: ApiCall, answer: ApiAnswer): ApiError {
   const status = parseStatus(answer.body);
   const code = toCode(call, answer.status, answer.body, status);
-  const said = status?.message || answer.body.trim() || "no explanation";
+  const message = status?.message || answer.body.trim() || "no explanation";
   const reason = status?.reason ? ` ${status.reason}` : "";
-  const hint = code === "Forbidden" ? findForbiddenHint(said) : HINTS[code];
+  const hint = code === "Forbidden" ? findForbiddenHint(message) : HINTS[code];
   return new ApiError(
     code,
-    `${call.method} ${call.path}: ${shorten(said)} (${answer.status}${reason})${hint ? `; ${hint}` : ""}`,
+    `${call.method} ${call.path}: ${shorten(message)} (${answer.status}${reason})${hint ? `; ${hint}` : ""}`,
     { status: answer.status, retryAfterMs: retryAfterMs(answer, status) },
   );
 }
@@ -167,11 +167,11 @@ const HINTS: Partial<Record<ApiErrorCode, string>> = {
 };
 
 /** A 403 comes from RBAC, from a quota and from admission: each is another person's to resolve. */
-function findForbiddenHint(said: string): string {
-  if (/exceeded quota|must specify [^:]* for:|maximum .* usage per/.test(said))
+function findForbiddenHint(message: string): string {
+  if (/exceeded quota|must specify [^:]* for:|maximum .* usage per/.test(message))
     return "a ResourceQuota or LimitRange of the namespace does not allow it: raise the quota";
-  if (/^admission webhook "/.test(said)) return "an admission webhook denies it: change its rules";
-  if (/ValidatingAdmissionPolicy/.test(said)) return "an admission policy denies it: change the policy";
+  if (/^admission webhook "/.test(message)) return "an admission webhook denies it: change its rules";
+  if (/ValidatingAdmissionPolicy/.test(message)) return "an admission policy denies it: change the policy";
   return "grant it to the operator's ServiceAccount (RBAC)";
 }
 

@@ -54,9 +54,9 @@ export async function runReadiness(session: Session, policy: string | undefined,
   }
   const limit = parseLimit(flags, session);
   const reports = await readReports(session, flags);
-  const asked = policy === undefined ? reports : reports.filter((one) => isNamed(one, policy));
+  const selected = policy === undefined ? reports : reports.filter((one) => isNamed(one, policy));
   const beat = await checkHeartbeat(session);
-  if (asked.length === 0) {
+  if (selected.length === 0) {
     const what = policy === undefined ? "report" : `report of a policy "${plain(policy)}"`;
     throw new PluginError(
       EXIT.failed,
@@ -74,7 +74,7 @@ export async function runReadiness(session: Session, policy: string | undefined,
     isCutOff: beat?.state === "cutOff",
     isSnapshot: session.source.isSnapshot === true,
   };
-  const found = asked.map((report) => checkReadiness(report, look)).sort(compareVerdicts);
+  const found = selected.map((report) => checkReadiness(report, look)).sort(compareVerdicts);
   session.terminal.out(render(found, flags, session, look, limit));
   const more = found.length - limit;
   if (more > 0) session.terminal.err(`${formatCount(more, "more report")}; --limit 0 shows all.\n`);

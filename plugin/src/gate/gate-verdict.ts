@@ -170,8 +170,8 @@ function countCertain(report: Report, filter: Filter, baseline: Baseline | undef
   // Occurrences of a listed violation may be among the omitted ones.
   if (omitted === 0 || !filter.isByOutcome || report.violations.some(({ lowerBound }) => lowerBound)) return 0;
   const expired = report.expired?.occurrences ?? 0;
-  const asked = filter.outcomes.reduce((sum, outcome) => sum + countUnlistedOpen(report, outcome), 0);
-  if (asked <= expired) return 0;
+  const matching = filter.outcomes.reduce((sum, outcome) => sum + countUnlistedOpen(report, outcome), 0);
+  if (matching <= expired) return 0;
   const others = OUTCOMES.filter((outcome) => !filter.outcomes.includes(outcome));
   const isEvery = others.every((outcome) => countUnlistedOpen(report, outcome) === 0);
   const atLeast = isEvery ? omitted : 1;

@@ -66,11 +66,11 @@ function emptyPart(fromMs: number, toMs: number): Part {
 
 /** By hour up to 48 hours, else by day; undefined where a report has no history that reaches back. */
 function readHistory(reports: readonly Report[], filter: Filter, form: TimelineForm): Timeline | undefined {
-  const asked = reports.filter(filter.matchesReport);
-  if (!filter.isByOutcome || asked.length === 0) return undefined;
-  if (asked.some(({ summary }) => summary.history === undefined)) return undefined;
-  const firstMs = Math.min(...asked.map(({ summary }) => toMs(summary.firstSeen)));
-  const lastMs = Math.max(...asked.map(({ summary }) => toMs(summary.lastSeen)));
+  const selected = reports.filter(filter.matchesReport);
+  if (!filter.isByOutcome || selected.length === 0) return undefined;
+  if (selected.some(({ summary }) => summary.history === undefined)) return undefined;
+  const firstMs = Math.min(...selected.map(({ summary }) => toMs(summary.firstSeen)));
+  const lastMs = Math.max(...selected.map(({ summary }) => toMs(summary.lastSeen)));
   const toMsEnd = form.toMs ?? lastMs;
   const wantedMs = form.fromMs ?? firstMs;
   const isByHour = toMsEnd - wantedMs < 47 * HOUR_MS;
@@ -82,13 +82,13 @@ function readHistory(reports: readonly Report[], filter: Filter, form: TimelineF
   const buckets: Part[] = [];
   for (let at = startMs; at < endMs; at += step) buckets.push(emptyPart(at, at + step));
   let isLess = false;
-  for (const report of asked) {
+  for (const report of selected) {
     const spans = isByHour ? readHistorySince(report, startMs) : listDays(report);
     if (spans === undefined || report.summary.history?.lowerBound || report.coverage.lowerBound) isLess = true;
     for (const span of spans ?? []) place(buckets, span, filter);
   }
   const shown = buckets.reduce((sum, bucket) => sum + sumCounts(bucket), 0);
-  const all = asked.reduce((sum, { summary }) => {
+  const all = selected.reduce((sum, { summary }) => {
     return sum + filter.outcomes.reduce((n, outcome) => n + summary[HISTORY_KEY[outcome]], 0);
   }, 0);
   const notes = [isLess ? LOWER_BOUNDS : "", "Accepted violations are included."];

@@ -87,7 +87,7 @@ async function ownPartitions(parts: OperatorSettings, steps: StopSteps, stop: Ab
       logger,
       findObstacle: () => findObstacle(bus),
       hold: (part) => owners.hold(part),
-      missingSinceMs: (index) => owners.unwrittenSinceMs(index),
+      missingSinceMs: (index) => owners.pendingSinceMs(index),
       onLeases: (leases) => {
         partLeases.observe(leases);
         gapEvents.setGap("NodeDown", elector.isLeader ? partLeases.missingSinceMs : undefined);

@@ -59,7 +59,7 @@ export class Owners {
   }
 
   /** Time since which counts of a partition may be in no report, while its writes are refused or fail; rather too early. */
-  unwrittenSinceMs(partition: number): number | undefined {
+  pendingSinceMs(partition: number): number | undefined {
     const owner = this.#owners.get(partition);
     return owner?.life?.controller.isFailing ? owner.beganMs : undefined;
   }
