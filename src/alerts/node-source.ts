@@ -226,7 +226,7 @@ function remember(choose: ChooseSecurity, clock: Clock): ChooseSecurity {
   return () => {
     const nowMs = clock.monotonicMs();
     if (last !== undefined && nowMs - last.atMs < SECURITY_MS) return last.answer;
-    // The end of one stream must not end the question of the others.
+    // The end of one stream must not cancel the read for the others.
     last = { atMs: nowMs, answer: choose(new AbortController().signal) };
     return last.answer;
   };

@@ -69,7 +69,7 @@ export function createMetricsSource({ metrics, severity }: Config, parts: Operat
   };
 }
 
-/** Events by their fate; all 0 where none are sent. */
+/** Events by outcome; all 0 where none are sent. */
 export function toEventCounts(stats: RecorderStats | undefined): { sent: number; suppressed: Counts; lost: Counts } {
   const { sent, suppressed, lost } = stats ?? createEventCounters();
   return { sent: sent.created + sent.patched, suppressed, lost };

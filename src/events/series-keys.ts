@@ -2,7 +2,7 @@
 // Copyright The policy-violation-operator Authors
 
 // Keys of series by namespace, in the order in which they were added last.
-// Invariant: where there are too many, the namespace with the most gives way.
+// Invariant: beyond the bound, the namespace with the most loses one.
 
 import { parseSeriesNamespace } from "./series.ts";
 

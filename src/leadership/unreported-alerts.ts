@@ -13,7 +13,7 @@ import { ReportedUntil, type ReportedUntilIndex } from "../report/reported-until
 import { type Cell, leave, listAlerts, type Tracked, toCellKey } from "./unreported-cells.ts";
 
 export interface UnreportedLimits {
-  /** Alerts held; 8 bytes each. At the bound the violation that was seen least recently gives up its oldest quarter. */
+  /** Alerts held; 8 bytes each. At the bound the violation that was seen least recently loses its oldest quarter. */
   maxAlerts: number;
   /** Cells (violations of one pod), about 2 KiB each. At the bound the one that was seen least recently is evicted. */
   maxCells: number;
@@ -179,7 +179,7 @@ export class UnreportedAlerts {
     return report;
   }
 
-  /** Lets go of the alerts that a report shows; returns how many. */
+  /** Removes the alerts that a report shows; returns their number. */
   #leave(tracked: Tracked, getUntil: (violation: ViolationFacts) => EpochUs): number {
     const { alerts, cells } = leave(tracked, getUntil);
     for (const cell of cells) this.#cells.delete(cell);
@@ -195,7 +195,7 @@ export class UnreportedAlerts {
     if (tracked.shown !== undefined) this.#shownKept++;
   }
 
-  /** Gives up a share of the alerts of the cell that was seen least recently, the oldest first. */
+  /** Evicts a share of the alerts of the cell that was seen least recently, the oldest first. */
   #evict(share: number): void {
     for (const cell of this.#cells) {
       const { key, report, times } = cell;

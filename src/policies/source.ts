@@ -57,7 +57,7 @@ function findChangedAt({ managedFields, creationTimestamp, generation }: Metadat
   return known.length === 0 ? undefined : formatMicroTime(Math.max(...known));
 }
 
-/** The first of these marks that is there, the surest first. */
+/** Returns the first of these marks that is present, the most reliable first. */
 function findSource(kind: PolicyObjectKind, metadata: Metadata): PolicySource | undefined {
   const labels = readMarks(metadata.labels);
   const annotations = readMarks(metadata.annotations);

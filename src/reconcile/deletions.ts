@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// Deletions of reports that were noticed while there was nothing new to report: the next report of the policy says so.
+// Deletions of reports that were noticed while nothing was pending; the next report of the policy declares them.
 
 import { type CoverageGap, isDeletion } from "../aggregate/counts/coverage-gap.ts";
 import type { Ledger } from "../aggregate/ledger/ledger.ts";

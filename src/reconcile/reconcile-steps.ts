@@ -29,7 +29,7 @@ export type ReconcileResult =
   /** The namespace does not exist or is being deleted. */
   | { kind: "namespace_gone" };
 
-/** Knowledge of an attempt's fate. */
+/** Knowledge of an attempt's outcome. */
 export type AttemptState = "unsent" | "uncertain";
 
 /** Next step after an answer. */

@@ -22,7 +22,7 @@ export interface Column<T> {
 
 const GAP = 2;
 
-/** Steps in which a table gives way until it fits. */
+/** Steps that narrow a table until it fits. */
 const STEPS = [
   { lastWidth: 32, hasOptional: true, otherShare: undefined },
   { lastWidth: 26, hasOptional: true, otherShare: 1 },

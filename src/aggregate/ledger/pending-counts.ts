@@ -112,7 +112,7 @@ export class PendingCounts implements CellCounter, PendingCells {
     }
   }
 
-  /** Gives up the sums, of a report that is dropped. No cell may count for it any more. */
+  /** Drops the sums, of a report that is dropped. No cell may count for it any more. */
   release(): void {
     if (this.sums !== NO_SUMS) this.#parts.cells?.sums.release(this.sums);
     this.sums = NO_SUMS;

@@ -44,7 +44,7 @@ export const leaderElection = section("Election of the replica that writes.", {
 export const standby = section("Alerts that a standby keeps while another replica writes.", {
   maxAlerts: wholeNumber({
     about:
-      "Alerts kept that no report shows yet, 8 bytes each; beyond it the violation that was seen least recently gives up its oldest quarter, and a report that misses them after a takeover says that it is a lower bound.",
+      "Alerts kept that no report shows yet, 8 bytes each; beyond it the violation that was seen least recently loses its oldest quarter, and a report that misses them after a takeover says that it is a lower bound.",
     default: 1_000_000,
     min: 1000,
     max: 100_000_000,

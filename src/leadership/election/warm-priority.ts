@@ -2,7 +2,7 @@
 // Copyright The policy-violation-operator Authors
 
 // Priority of a standby that could take over without a gap: a replica that could not leaves a free Lease to it for a
-// while. Invariant: a courtesy only; it ends by itself, and never lets a Lease be taken that is not free.
+// while. Invariant: it ends by itself, and never lets a Lease be taken that is not free.
 
 import type { Clock } from "../../lib/clock.ts";
 
@@ -17,7 +17,7 @@ export interface WarmPriorityOptions {
 const COLD_TRIES = 3;
 /** client-go's factor: a replica waits 1 to 2.2 retry periods, so that replicas don't ask at the same time. */
 export const JITTER_FACTOR = 1.2;
-/** A longer timer would ring at once; 24 days. */
+/** A longer timer would fire at once; 24 days. */
 export const MAX_TIMER_MS = 2 ** 31 - 1;
 
 export class WarmPriority {
