@@ -5,6 +5,7 @@
 // Invariant: no logic; it hands each command what it needs and turns what comes back into an exit code.
 
 import { randomBytes } from "node:crypto";
+import { existsSync } from "node:fs";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { createFileSource } from "./alerts/file-source.ts";
@@ -39,7 +40,7 @@ const terminal: Terminal = {
 const DEMO = { nodePath: process.execPath, nodeServer: join(import.meta.dirname, "../tools/kubearmor-node/main.ts") };
 
 async function main(argv: readonly string[]): Promise<number> {
-  const call = parseArguments(argv, VERSION);
+  const call = parseArguments(argv, VERSION, existsSync(DEMO.nodeServer));
   if ("exit" in call) {
     terminal.out(call.stdout);
     terminal.err(call.stderr);

@@ -26,7 +26,6 @@ namespace and violated policy, and sends Events about the offending pods.`;
 
 const PROGRAM_EXAMPLES = `
 Examples:
-  ${PRODUCT} demo
   ${PRODUCT} run --config /etc/${PRODUCT}/config.yaml
   zcat alerts.jsonl.gz | ${PRODUCT} replay - --out audit/
 `;
@@ -155,9 +154,9 @@ function addReplay(program: Command, onInvocation: (invocation: Invocation) => v
     });
 }
 
-function addDemo(program: Command, onInvocation: (invocation: Invocation) => void): void {
+function addDemo(program: Command, hidden: boolean, onInvocation: (invocation: Invocation) => void): void {
   program
-    .command("demo")
+    .command("demo", { hidden })
     .summary("run the operator on sample alerts, without a cluster")
     .description("Streams sample alerts through the whole program and shows the reports and Events.")
     .option("--out <DIR>", "The directory for the reports; default: a new temporary directory.")
@@ -167,8 +166,8 @@ function addDemo(program: Command, onInvocation: (invocation: Invocation) => voi
     });
 }
 
-/** Parses a call; `argv` is without the program's own name. */
-export function parseArguments(argv: readonly string[], version: string): Invocation {
+/** Parses a call; `argv` is without the program's own name. Without `offersDemo` the help has no demo. */
+export function parseArguments(argv: readonly string[], version: string, offersDemo = true): Invocation {
   let invocation: Invocation | undefined;
   const onInvocation = (parsed: Invocation) => {
     invocation = parsed;
@@ -178,7 +177,7 @@ export function parseArguments(argv: readonly string[], version: string): Invoca
     addRun(program, onInvocation);
     addCollect(program, onInvocation);
     addReplay(program, onInvocation);
-    addDemo(program, onInvocation);
+    addDemo(program, !offersDemo, onInvocation);
   });
   if (!output) return invocation ?? { exit: EXIT_USAGE, stdout: "", stderr: "" };
   const { isMistake, stdout, stderr } = output;

@@ -60,6 +60,14 @@ describe("replay and demo", () => {
     });
   });
 
+  test("demo is in the help only where it can run", () => {
+    const help = (offersDemo: boolean) => parseArguments(["--help"], "1.2.3", offersDemo);
+    expect(help(true)).toMatchObject({ stdout: expect.stringMatching(/^ +demo /m) });
+    expect(help(false)).toMatchObject({ exit: 0, stdout: expect.not.stringMatching(/demo/) });
+    // A person who knows of it gets the reason.
+    expect(parseArguments(["demo"], "1.2.3", false)).toEqual({ command: "demo" });
+  });
+
   test("demo takes a directory or none", () => {
     expect(parse("demo")).toEqual({ command: "demo" });
     expect(parse("demo", "--out", "d")).toEqual({ command: "demo", out: "d" });
