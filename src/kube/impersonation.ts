@@ -24,12 +24,17 @@ export function impersonationHeaders(user: Readonly<Record<string, unknown>>): I
     for (const [key, values] of Object.entries(extra)) {
       if (!isTextList(values)) return `invalid as-user-extra ${key}: expected a list of strings`;
       // As client-go: characters not allowed in the name of a header are percent-encoded.
-      headers[`Impersonate-Extra-${encodeURIComponent(key.toLowerCase())}`] = values;
+      headers[`Impersonate-Extra-${escapeHeaderName(key.toLowerCase())}`] = values;
     }
   }
   if (Object.keys(headers).length > 0 && !user["as"])
     return "as-groups, as-uid and as-user-extra need a user to impersonate: set `as`";
   return headers;
+}
+
+function escapeHeaderName(key: string): string {
+  // A name of a header has no parentheses, which a URL may have.
+  return encodeURIComponent(key).replaceAll("(", "%28").replaceAll(")", "%29");
 }
 
 function isTextList(value: unknown): value is string[] {

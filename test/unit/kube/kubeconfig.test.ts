@@ -220,12 +220,14 @@ describe("what the client library overlooks", () => {
 
 describe("impersonation", () => {
   test("beyond the user becomes headers", () => {
-    const user = "{as: bob, as-groups: [dev, ops], as-uid: '7', as-user-extra: {Example.com/Team: [blue]}, token: t}";
+    const user =
+      "{as: bob, as-groups: [dev, ops], as-uid: '7', as-user-extra: {Example.com/Team: [blue], 'a(b)': [c]}, token: t}";
     const { headers } = loadKubeConfig({ path: write("a", renderKubeconfig({ user })), env: {} });
     expect(headers).toEqual({
       "Impersonate-Group": ["dev", "ops"],
       "Impersonate-Uid": "7",
       "Impersonate-Extra-example.com%2Fteam": ["blue"],
+      "Impersonate-Extra-a%28b%29": ["c"],
     });
   });
 
