@@ -169,7 +169,7 @@ export class ReportReconciler {
     if (found.policy.name !== this.ledger.policyName) {
       this.#state = "unsent";
       return this.#refuse(
-        `the stored object is a report of another policy, ${found.policy.name}; delete it so that it is recreated`,
+        `the stored object is a report of another policy, ${found.policy.name}; delete it to have it recreated`,
         true,
       );
     }

@@ -118,7 +118,7 @@ describeReal("accepting", () => {
   test("of everything leaves none open, and says that it is everything", async () => {
     await cluster.apply(renderAcceptance("all", { match: { policy: POLICY }, reason: "a lab" }));
     await waitForColumns("0 0 accepted");
-    expect(await waitForCondition("all", "MatchesEverything=True")).toContain("Nothing but the policy narrows it");
+    expect(await waitForCondition("all", "MatchesEverything=True")).toContain("Only the policy is matched");
     await cluster.kubectl(["delete", "av", "-n", "shop", "all"]);
     await waitForColumns("2 0 medium");
   });
