@@ -41,12 +41,6 @@ describe("a file", () => {
     ]);
   });
 
-  it("gives all 26 samples", async () => {
-    const listener = await run({ input: "samples/alerts.jsonl" });
-    expect(listener.count("alert")).toBe(26);
-    expect(listener.rejections).toEqual([]);
-  });
-
   it("that is not there rejects with its name and the reason", async () => {
     await expect(run({ input: join(directory, "none") })).rejects.toThrow(
       /^can't read .*none: ENOENT: no such file or directory/,

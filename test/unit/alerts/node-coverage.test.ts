@@ -73,16 +73,6 @@ describe("a node", () => {
     expect(coverage.counts).toEqual({ desired: 3, connected: 3 });
   });
 
-  it("that is new and is not connected in time is missing since its first pod", async () => {
-    const { clock, coverage, log } = setUpConnected();
-    coverage.addPod("c", "c-1");
-    coverage.lost("c", "c-1", "no connection");
-    await clock.advance(NEW_NODE_MS);
-    expect(log).toEqual([`${NEW_NODE_MS} c no connection from 0`]);
-    coverage.connected("c", "c-1");
-    expect(log.at(-1)).toBe(`${NEW_NODE_MS} complete after 1 from 0`);
-  });
-
   it("that is new and missing for longer than the others begins a gap of its own", async () => {
     const { clock, coverage, log } = setUpConnected();
     coverage.addPod("c", "c-1");
@@ -107,15 +97,6 @@ describe("a node", () => {
     await clock.advance(NEW_NODE_MS);
     expect(log).toEqual([]);
     expect(coverage.counts).toEqual({ desired: 2, connected: 2 });
-  });
-
-  it("with a daemon that is restarted is a gap until it is connected", async () => {
-    const { clock, coverage, log } = setUpConnected();
-    await clock.advance(100_000);
-    coverage.lost("a", "a-1", "14 UNAVAILABLE");
-    await clock.advance(3_000);
-    coverage.connected("a", "a-1");
-    expect(log).toEqual(["100000 a 14 UNAVAILABLE from 60000", "103000 complete after 1 from 60000"]);
   });
 
   it("with a pod that is replaced is a gap until the new pod is connected", async () => {
