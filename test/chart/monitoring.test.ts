@@ -107,8 +107,7 @@ describe.skipIf(why !== undefined && !process.env["CI"])(`the dashboard (${why ?
     await node.waitForClients();
     prometheus = await startPrometheus(await operator.getMetricsAddress());
     node.push(readAlerts(SAMPLES_PATH));
-    await operator.waitForReceived(26);
-    await operator.waitForWritten();
+    await operator.waitForReported(26);
     return async () => {
       await stopServer(prometheus.server, 2_000);
       await operator.kill();

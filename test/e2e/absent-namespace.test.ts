@@ -27,8 +27,7 @@ describeReal("a namespace that does not exist", () => {
     // At this pace a report is written some ten times a second.
     for (let sent = 1; sent <= 40; sent++) {
       node.push({ ...sample, ...place, HostPID: sent, UpdatedTime: new Date().toISOString() });
-      await operator.waitForReceived(sent);
-      await operator.waitForWritten();
+      await operator.waitForReported(sent);
     }
     const stored = await eventually("the cluster report", async () => {
       const found = await report(cluster, undefined, "block-pkg-mgmt-tools-exec");

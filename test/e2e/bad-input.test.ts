@@ -122,8 +122,7 @@ describeReal("in a cluster", () => {
       Resource: `/usr/bin/apt ${"x".repeat(65_536)}`,
       Source: "é".repeat(40_000),
     });
-    await operator.waitForReceived(5);
-    await operator.waitForWritten();
+    await operator.waitForReported(5);
     const { counted } = await readReconciledCounters(operator);
     expect(counted).toBe(2);
     const all = await cluster.kubectl(["get", "pvr,cpvr", "-A", "-o", "yaml"]);

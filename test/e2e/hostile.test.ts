@@ -90,8 +90,7 @@ describeReal("hostile input", () => {
     const operator = await bed.start({ env: { PVO_LOG_LEVEL: "debug" } });
     const alerts = createHostileAlerts();
     bed.node.push(alerts);
-    await operator.waitForReceived(alerts.length);
-    await operator.waitForWritten();
+    await operator.waitForReported(alerts.length);
     const { received } = await readReconciledCounters(operator);
     expect(received).toBe(alerts.length);
     await eventually("Events", async () => (await operator.readMetric("events_sent_total")) > 5);

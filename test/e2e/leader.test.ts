@@ -26,8 +26,7 @@ describeReal("the only candidate", () => {
     const { node } = bed;
     const leader = await bed.start({ leaderElection: true, env: LEASE });
     await node.flood({ alert: ALERT, count: 100 });
-    await leader.waitForReceived(100);
-    await leader.waitForWritten();
+    await leader.waitForReported(100);
     await cluster.stopApiServer();
     await node.flood({ alert: ALERT, count: 50 });
     await leader.waitForLog("lost Lease, stopped writing");

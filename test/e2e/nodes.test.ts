@@ -109,8 +109,7 @@ describeReal("nodes that are read directly", () => {
       await standby.waitForLog("leading");
       await eventually("a report of the new leader", async () => (await standby.readMetric("report_writes_total")) > 0);
     });
-    await standby.waitForReceived(sum(counts));
-    await standby.waitForWritten();
+    await standby.waitForReported(sum(counts));
     expect(await countReported(cluster)).toEqual(counts);
     for (const coverage of await listCoverages(cluster)) expect(coverage).toEqual({ gaps: 0, lowerBound: false });
     for (const { coverage } of await listReports(cluster)) {
@@ -127,8 +126,7 @@ describeReal("nodes that are read directly", () => {
     const load = createLoad("node-a");
     const count = load.length;
     for (const daemon of daemons) await daemon.flood({ alert: load, count });
-    await operator.waitForReceived(2 * count);
-    await operator.waitForWritten();
+    await operator.waitForReported(2 * count);
 
     await b.stop();
     await eventually("a missing node", async () => (await operator.readMetric("nodes_connected")) === 1);

@@ -136,8 +136,7 @@ describeReal("OpenReports of reports with bounds", () => {
   test("say what their reports say, with ids that are unique", async () => {
     const running = await start();
     bed.node.push(sendAll());
-    await running.waitForReceived(sendAll().length);
-    await running.waitForWritten();
+    await running.waitForReported(sendAll().length);
     ids = await awaitCopies((copies) => copies.some(({ summary }) => summary.skip === 1));
     expect(new Set(ids).size).toBe(ids.length);
     const copies = await listOpenReports(cluster);
@@ -171,8 +170,7 @@ describeReal("OpenReports of reports with bounds", () => {
       createStartAlert(path, { PolicyName: "mixed", Result: "Passed" }),
     );
     bed.node.push(again);
-    await running.waitForReceived(again.length);
-    await running.waitForWritten();
+    await running.waitForReported(again.length);
     expect(await awaitCopies((copies) => copies.some(({ summary }) => summary.skip === 1))).toEqual(ids);
     expect(await running.stop()).toBe(0);
   });

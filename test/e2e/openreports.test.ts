@@ -58,8 +58,7 @@ describeReal("OpenReports of the samples", () => {
   test("appear with the CRDs, one for each report, with unique ids", async () => {
     const running = await start();
     bed.node.push(readAlerts(SAMPLES_PATH));
-    await running.waitForReceived(26);
-    await running.waitForWritten();
+    await running.waitForReported(26);
     expect(await running.readMetric("openreports_served")).toBe(0);
     await installOpenReports(cluster);
     ids = listIds(await awaitCaughtUp());
@@ -74,8 +73,7 @@ describeReal("OpenReports of the samples", () => {
 
   test("follow a change, with the same ids", async () => {
     await bed.node.flood({ alert: readAlerts(SAMPLES_PATH), count: 260 });
-    await bed.operator.waitForReceived(286);
-    await bed.operator.waitForWritten();
+    await bed.operator.waitForReported(286);
     await eventually("counts of the flood", async () =>
       (await listOpenReports(cluster)).some(
         ({ results }) => Number.parseInt(results[0]?.properties["occurrences"] ?? "", 10) > 10,
@@ -106,8 +104,7 @@ describeReal("OpenReports of the samples", () => {
     const before = await listOpenReports(cluster);
     const running = await start({ PVO_OPEN_REPORTS_ENABLED: "false" });
     bed.node.push(readAlerts(SAMPLES_PATH));
-    await running.waitForReceived(26);
-    await running.waitForWritten();
+    await running.waitForReported(26);
     expect(await listOpenReports(cluster)).toEqual(before);
     expect(await running.stop()).toBe(0);
     const page = readFileSync(join(import.meta.dirname, "../../docs/openreports.md"), "utf8");

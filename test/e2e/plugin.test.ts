@@ -5,14 +5,11 @@
 
 import { readdirSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { buildPlugin } from "../../plugin/build.ts";
+import { beforeAll, describe, expect, test } from "vitest";
 import { SAMPLE_REPORTS_DIR } from "../../plugin/test/session.ts";
-import { type Cluster, startCluster } from "../../tools/cluster/cluster.ts";
 import { type RunResult, run } from "../../tools/cluster/process.ts";
-import { getPaths, locateParts } from "../../tools/parts/parts.ts";
-import { createFolder } from "../support/folder.ts";
-import { describeReal } from "../support/real-parts.ts";
+import { usePlugin } from "../support/operator-bed.ts";
+import { describeReal, useCluster } from "../support/real-parts.ts";
 
 /** The operator's Lease, renewed at a time. */
 function createLease(namespace: string, renewed: Date): string {
@@ -29,40 +26,30 @@ function createLease(namespace: string, renewed: Date): string {
 }
 
 describeReal("the plugin under the real kubectl", () => {
-  let cluster: Cluster;
-  let dir: string;
-  let kubectl: string;
+  const cluster = useCluster();
+  const plugin = usePlugin();
 
   /** `kubectl <args>` with the plugin in the PATH and a person's own kubeconfig. */
   function runAsUser(args: readonly string[], kubeconfig = cluster.kubeconfigPath): Promise<RunResult> {
-    const path = `${join(dir, "bin")}:${process.env["PATH"]}`;
-    return run(kubectl, args, { env: { HOME: dir, KUBECONFIG: kubeconfig, PATH: path, NO_COLOR: "1" } });
+    return plugin.kubectl(args, kubeconfig);
   }
 
-  beforeAll(async () => {
-    dir = createFolder();
-    kubectl = getPaths(locateParts()).paths.kubectl ?? "";
-    [cluster] = await Promise.all([startCluster(), buildPlugin(join(dir, "bin"))]);
-  });
-
-  afterAll(async () => {
-    await cluster?.stop();
-  });
-
   test("starts through a link to it", async () => {
-    const link = join(dir, "link");
-    symlinkSync(join(dir, "bin/kubectl-violations"), link);
+    const link = join(plugin.dir, "link");
+    symlinkSync(join(plugin.dir, "bin/kubectl-violations"), link);
     const { stdout } = await run(link, ["--version"]);
     expect(stdout).toBe("kubectl-violations 0.1.0\n");
   });
 
   test("starts wherever a home is, and where it can't be written to", async () => {
     const none = { HOME: undefined, XDG_CACHE_HOME: undefined, NODE_COMPILE_CACHE: undefined };
-    for (const env of [{}, { HOME: "" }, { HOME: "/proc" }, { HOME: "/dev/null" }, { XDG_CACHE_HOME: dir }]) {
-      const started = await run(join(dir, "bin/kubectl-violations"), ["--version"], { env: { ...none, ...env } });
+    for (const env of [{}, { HOME: "" }, { HOME: "/proc" }, { HOME: "/dev/null" }, { XDG_CACHE_HOME: plugin.dir }]) {
+      const started = await run(join(plugin.dir, "bin/kubectl-violations"), ["--version"], {
+        env: { ...none, ...env },
+      });
       expect(started).toEqual({ code: 0, stdout: "kubectl-violations 0.1.0\n", stderr: "" });
     }
-    expect(readdirSync(join(dir, "kubectl-violations"))).toHaveLength(1);
+    expect(readdirSync(join(plugin.dir, "kubectl-violations"))).toHaveLength(1);
   });
 
   test("says that the CRDs are missing, and what to do", async () => {
@@ -85,7 +72,7 @@ describeReal("the plugin under the real kubectl", () => {
 
     test("kubectl finds it as a plugin", async () => {
       const { stdout } = await runAsUser(["plugin", "list"]);
-      expect(stdout).toContain(join(dir, "bin/kubectl-violations"));
+      expect(stdout).toContain(join(plugin.dir, "bin/kubectl-violations"));
     });
 
     test("impersonates a user and groups as kubectl does", async () => {
@@ -156,7 +143,7 @@ describeReal("the plugin under the real kubectl", () => {
     });
 
     test("exports what it reads twice alike, and sees one new violation as a few lines", async () => {
-      const out = join(dir, "audit");
+      const out = join(plugin.dir, "audit");
       expect((await runAsUser(["violations", "export", "-A", "--out", out])).stdout).toContain("23 new");
       expect((await runAsUser(["violations", "export", "-A", "--check", out])).code).toBe(0);
       const path = '[{"op":"replace","path":"/violations/0/occurrences","value":2}]';
@@ -255,7 +242,7 @@ subjects: [{kind: ServiceAccount, name: viewer, namespace: my-ext-secret}]
       const context = await runAsUser(["violations", "--context", "elsewhere"]);
       expect(context.code).toBe(2);
       expect(context.stderr).toContain('there is no context "elsewhere" (contexts: test)');
-      const kubeconfig = join(dir, "dead");
+      const kubeconfig = join(plugin.dir, "dead");
       await run("sh", [
         "-c",
         `sed 's,"server": "[^"]*",server: "https://127.0.0.1:1",' "$1" > "$2"`,

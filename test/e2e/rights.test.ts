@@ -79,8 +79,7 @@ describeReal("the chart's rights", () => {
       await eventually("a standby that follows", async () => (await standby?.get("/readyz"))?.status === 200);
       expect(await standby.stop()).toBe(0);
       node.push(readAlerts(SAMPLES_PATH));
-      await operator.waitForReceived(26);
-      await operator.waitForWritten();
+      await operator.waitForReported(26);
       const spec = { match: { policy: "no-such-policy" }, reason: "to have a status written" };
       await cluster.apply(renderAcceptance("nothing", spec, "default"));
       await eventually("a status", async () =>
@@ -90,8 +89,7 @@ describeReal("the chart's rights", () => {
       // A repeat patches an Event; a label on a report is a conflict, which is read.
       await cluster.kubectl(["label", "pvr,cpvr", "-A", "--all", "team=web"]);
       await node.flood({ alert: readAlerts(SAMPLES_PATH), count: 260 });
-      await operator.waitForReceived(286);
-      await operator.waitForWritten();
+      await operator.waitForReported(286);
       await eventually("an Event that was patched", async () =>
         (await operator.readMetrics()).get('policy_violation_api_requests_total{verb="PATCH",code="OK"}'),
       );

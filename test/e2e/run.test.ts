@@ -41,8 +41,7 @@ describeReal("run", () => {
   test("the 26 samples become the 23 reports of the table, and Events that kubectl shows", async () => {
     await start();
     node.push(readAlerts(SAMPLES_PATH));
-    await operator.waitForReceived(26);
-    await operator.waitForWritten();
+    await operator.waitForReported(26);
     const reports = await listReports(cluster);
     expect(reports.map(row)).toEqual(SAMPLE_REPORTS);
     expect(sumOccurrences(reports)).toBe(25);
@@ -68,8 +67,7 @@ describeReal("run", () => {
     await start();
     const memoryBefore = (await operator.readMetrics()).get("process_resident_memory_bytes")!;
     await node.flood({ alert: FLOOD, count: 100_000 });
-    await operator.waitForReceived(100_000);
-    await operator.waitForWritten();
+    await operator.waitForReported(100_000);
     const found = await report(cluster, "default", "block-pkg-mgmt-tools-exec");
     expect(found?.summary).toMatchObject({ occurrences: 100_000, prevented: 100_000, violations: 1, pods: 1 });
     expect(found?.coverage).toMatchObject({ gaps: 0, throttleNotices: 0, lowerBound: false });
@@ -84,8 +82,7 @@ describeReal("run", () => {
   test("an operator that stands still for some seconds, so that KubeArmor drops alerts: the report says so", async () => {
     await start({}, true);
     await node.flood({ alert: FLOOD, count: 100 });
-    await operator.waitForReceived(100);
-    await operator.waitForWritten();
+    await operator.waitForReported(100);
     operator.child.kill("SIGSTOP");
     // Longer than the bound of 5 s, and more than all buffers on the way hold.
     await node.flood({ alert: FLOOD, ratePerSec: 4000, count: 32_000 });
@@ -94,8 +91,7 @@ describeReal("run", () => {
     await node.waitUntilDrained();
     const { sent, dropped } = node.getStats();
     expect([sent + dropped, dropped > 0]).toEqual([32_100, true]);
-    await operator.waitForReceived(sent);
-    await operator.waitForWritten();
+    await operator.waitForReported(sent);
     expect((await operator.readMetrics()).get('policy_violation_stream_gaps_total{kind="Stalled"}')).toBe(1);
     const found = await report(cluster, "default", "block-pkg-mgmt-tools-exec");
     expect(found?.summary.occurrences).toBe(sent);
@@ -106,8 +102,7 @@ describeReal("run", () => {
   test("a node that dies, a stream that ends with OK, an API server that is gone: exact, with the gaps declared", async () => {
     await start({ PVO_FEED_RELAY_RECONNECT_MAX_MS: "500" });
     await node.flood({ alert: FLOOD, count: 1000 });
-    await operator.waitForReceived(1000);
-    await operator.waitForWritten();
+    await operator.waitForReported(1000);
 
     await node.stop();
     await eventually("a gap", async () => (await operator.readMetric("stream_gaps_total")) === 1);
@@ -148,8 +143,7 @@ describeReal("run", () => {
     await operator.waitForLog("stored reports loaded", { reports: 1 });
     await node.waitForClients();
     await node.flood({ alert: FLOOD, count: 250 });
-    await operator.waitForReceived(250);
-    await operator.waitForWritten();
+    await operator.waitForReported(250);
     const found = await report(cluster, "default", "block-pkg-mgmt-tools-exec");
     expect(found?.summary).toMatchObject({ occurrences: 750, violations: 1 });
     expect(found?.coverage).toMatchObject({ gaps: 1, lowerBound: true });
@@ -160,8 +154,7 @@ describeReal("run", () => {
     await cluster.kubectl(["create", "namespace", "leaving"]);
     const leaving = { ...FLOOD, NamespaceName: "leaving" };
     await node.flood({ alert: [FLOOD, leaving], count: 20 });
-    await operator.waitForReceived(20);
-    await operator.waitForWritten();
+    await operator.waitForReported(20);
     const name = "block-pkg-mgmt-tools-exec";
 
     await cluster.kubectl(["label", "pvr", name, "team=web"]);

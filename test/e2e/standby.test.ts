@@ -107,8 +107,7 @@ describeReal("a warm standby", () => {
     const leader = replicas.start(cluster.kubeconfigPath);
     await node.waitForClients();
     const sent = await loadWhile(() => written(7));
-    await leader.waitForReceived(sent);
-    await leader.waitForWritten();
+    await leader.waitForReported(sent);
     const standby = replicas.start(cluster.kubeconfigPath, { PVO_CLUSTER_NAME: "east" });
     await awaitCaughtUp(standby);
     expect(await leader.stop()).toBe(0);
@@ -209,8 +208,7 @@ describeReal("a warm standby", () => {
         way.release();
         await leader.waitForLog("leadership lost to another replica, exiting");
       });
-      await standby.waitForReceived(sent);
-      await standby.waitForWritten();
+      await standby.waitForReported(sent);
       const due = countExpected(sent);
       const marked = new Map(
         (await listReports(cluster)).map(({ metadata, coverage }) => [

@@ -123,6 +123,12 @@ export class OperatorProcess {
     );
   }
 
+  /** Waits until `count` alerts came in and every counted one is written. */
+  async waitForReported(count: number): Promise<void> {
+    await this.waitForReceived(count);
+    await this.waitForWritten();
+  }
+
   /** Sends SIGTERM and returns the exit code. */
   async stop(): Promise<number | null> {
     return await this.#end("SIGTERM");
