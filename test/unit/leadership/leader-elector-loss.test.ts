@@ -185,7 +185,8 @@ describe("release", () => {
     expect(a.elector.release()).toBe(released);
     await a.run();
     expect(a.gaveUp).toBe(1);
-    expect(a.logged.at(-1)?.message).toBe("Lease released");
+    expect(a.logged.at(-1)).toMatchObject({ level: "info" });
+    expect(a.logged.at(-1)?.fields).toEqual({ lease: "security/operator" });
   });
 
   test("frees the Lease while a renewal is in flight, and leaves no timer", async () => {
@@ -255,7 +256,7 @@ describe("release", () => {
     expect(isReleased).toBe(false);
     await election.world.advance(1);
     await released;
-    expect(a.logged.at(-1)?.message).toBe("failed to release Lease, expires by itself");
+    expect(a.logged.at(-1)).toMatchObject({ level: "warn", fields: { answer: expect.any(String) } });
     expect(election.world.pending).toBe(0);
   });
 
@@ -292,20 +293,16 @@ describe("trouble", () => {
       "a Role in namespace security must allow this ServiceAccount to create leases and to get and update the lease " +
       "operator (API group coordination.k8s.io), as the chart's Role does; or run with --no-leader-elect";
     expect(a.elector.problem).toBe(`GET leases: forbidden; ${advice}`);
-    expect(a.logged).toEqual([
-      {
-        level: "error",
-        fields: { lease: "security/operator", answer: "GET leases: forbidden", advice },
-        message: "failed to access Lease, retrying",
-      },
-    ]);
+    const problem = { lease: "security/operator", answer: "GET leases: forbidden", advice };
+    expect(a.logged.map(({ level, fields }) => [level, fields])).toEqual([["error", problem]]);
     a.connection.weather = () => ({});
     await election.world.advance(4000);
     expect(a.elector.problem).toBeUndefined();
-    expect(a.logged.slice(1).map(({ message }) => message)).toEqual(["Lease accessible again", "leading"]);
+    const isHeld = { lease: "security/operator", holder: "a" };
+    expect(a.logged.slice(1).map(({ fields }) => fields)).toEqual([{ lease: "security/operator" }, isHeld]);
     a.connection.weather = () => ({ error: forbidden });
     await election.world.advance(5000);
-    expect(a.logged.slice(3).map(({ message }) => message)).toEqual(["failed to renew Lease, retrying"]);
+    expect(a.logged.slice(3).map(({ level, fields }) => [level, fields])).toEqual([["error", problem]]);
   });
 
   test("with the namespace names the three ways out", async () => {
@@ -327,7 +324,7 @@ describe("trouble", () => {
     await election.world.advance(30_000);
     expect(election.server.methods.slice(0, 4)).toEqual(["GET", "GET", "POST", "POST"]);
     expect([a.elector.isLeader, b.elector.isLeader]).toEqual([true, false]);
-    expect(b.logged.map(({ message }) => message)).toEqual(["another replica holds the Lease"]);
+    expect(b.logged.map(({ fields }) => fields)).toEqual([{ lease: "security/operator", holder: "a" }]);
     expect([b.elector.problem, b.elector.holder]).toEqual([undefined, "a"]);
   });
 

@@ -59,8 +59,8 @@ describe("a write that", () => {
 
   async function publish(api: OneReportApi) {
     const clock = new FakeClock();
-    const lines: string[] = [];
-    const log = (_fields: object, message: string) => void lines.push(message);
+    const lines: object[] = [];
+    const log = (fields: object) => void lines.push(fields);
     const publisher = new OpenReportPublisher({
       client: api,
       clock,
@@ -100,7 +100,7 @@ describe("a write that", () => {
     expect(api.writes.map(({ results }) => results.length)).toEqual([81, 40, 20]);
     expect(api.writes.at(-1)?.results.at(-1)?.rule).toBe("omitted");
     expect(publisher.stats().results).toMatchObject({ too_large: 2, written: 1 });
-    expect(lines).toEqual(Array(2).fill("OpenReports object too large, listing fewer results"));
+    expect(lines).toMatchObject([{ results: 40 }, { results: 20 }]);
   });
 
   test("fails is made again after a growing pause, and never before the server allows it", async () => {
@@ -123,7 +123,7 @@ describe("a write that", () => {
       expect(api.writes).toHaveLength(1);
       await clock.advance(2 * MINUTE_MS);
       expect(publisher.stats().results).toMatchObject({ refused: 2, written: 1 });
-      expect(lines).toEqual(["OpenReports write refused"]);
+      expect(lines).toEqual([{ namespace: expect.any(String), report: expect.any(String), answer: "m" }]);
     },
   );
 
