@@ -64,11 +64,11 @@ describeReal("acceptances", () => {
   });
   /** A watch that runs until the end of the test. */
   function watch(options: Partial<AcceptanceWatchOptions> = {}) {
-    const warned: string[] = [];
+    const warned: object[] = [];
     const acceptances = new AcceptanceWatch({
       client,
       clock: hurried,
-      logger: { ...silentLogger, warn: (_fields: object, message: string) => void warned.push(message) },
+      logger: { ...silentLogger, warn: (fields: object) => void warned.push(fields) },
       onChange: () => {},
       matched: makeCounts,
       mayWrite: () => true,
@@ -120,7 +120,7 @@ describeReal("acceptances", () => {
     await eventually("tries", () => (acceptances.statusWrites["failed"] ?? 0) > 2);
     expect(acceptances.find("shop", "no-package-managers")?.names).toEqual(["unsaid"]);
     expect((await readStored("unsaid")).status).toBeUndefined();
-    expect(warned).toEqual(["failed to write status of accepted violation"]);
+    expect(warned).toMatchObject([{ answer: expect.stringContaining("forbidden") }]);
     await cluster.apply(createRole("poor", true));
     await isActive("unsaid");
     expect(acceptances.statusWrites["written"]).toBe(1);
