@@ -56,19 +56,16 @@ export interface ApiAnswer {
 export class ApiError extends Error {
   override name = "ApiError";
   readonly code: ApiErrorCode;
-  /** The HTTP status; absent when there was no answer. */
-  readonly status: number | undefined;
   /** Milliseconds that the server asked to wait, 0 to 300,000. */
   readonly retryAfterMs: number | undefined;
 
   constructor(
     code: ApiErrorCode,
     message: string,
-    options: { status?: number | undefined; retryAfterMs?: number | undefined; cause?: unknown } = {},
+    options: { retryAfterMs?: number | undefined; cause?: unknown } = {},
   ) {
     super(message, { cause: options.cause });
     this.code = code;
-    this.status = options.status;
     this.retryAfterMs = options.retryAfterMs;
   }
 }
@@ -128,7 +125,7 @@ export function classifyAnswer(call: ApiCall, answer: ApiAnswer): ApiError {
   return new ApiError(
     code,
     `${call.method} ${call.path}: ${shorten(message)} (${answer.status}${reason})${hint ? `; ${hint}` : ""}`,
-    { status: answer.status, retryAfterMs: retryAfterMs(answer, status) },
+    { retryAfterMs: retryAfterMs(answer, status) },
   );
 }
 

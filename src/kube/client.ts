@@ -58,7 +58,6 @@ export interface KubeCall {
   method: KubeRequest["method"];
   path: string;
   code: "OK" | ApiErrorCode;
-  durationMs: number;
 }
 
 export interface KubeClientOptions {
@@ -113,8 +112,7 @@ export class KubeClient {
    * Throws ApiError and nothing else. An aborted signal and a time-out are `NotAnswered`.
    */
   async request<T = unknown>(request: KubeRequest): Promise<T> {
-    const { clock, observe } = this.#options;
-    const startedMs = clock.monotonicMs();
+    const { observe } = this.#options;
     const call = { method: request.method, path: request.path, ...this.#target };
     let code: KubeCall["code"] = "OK";
     try {
@@ -124,7 +122,7 @@ export class KubeClient {
       code = apiError.code;
       throw apiError;
     } finally {
-      observe?.({ method: request.method, path: request.path, code, durationMs: clock.monotonicMs() - startedMs });
+      observe?.({ method: request.method, path: request.path, code });
     }
   }
 
@@ -135,8 +133,7 @@ export class KubeClient {
    * than `maxResponseBytes` is `TooLarge`.
    */
   async *stream(request: KubeStreamRequest): AsyncGenerator<unknown, void, undefined> {
-    const { clock, observe } = this.#options;
-    const startedMs = clock.monotonicMs();
+    const { observe } = this.#options;
     const call = { method: "GET", path: request.path, ...this.#target };
     const limit = this.#limit(request.signal, request.idleMs);
     let code: KubeCall["code"] = "OK";
@@ -152,7 +149,7 @@ export class KubeClient {
       throw apiError;
     } finally {
       limit.end();
-      observe?.({ method: "GET", path: request.path, code, durationMs: clock.monotonicMs() - startedMs });
+      observe?.({ method: "GET", path: request.path, code });
     }
   }
 

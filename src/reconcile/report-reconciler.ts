@@ -290,6 +290,6 @@ function readMessage(result: WriteResult): string {
   return "message" in result ? result.message : result.kind;
 }
 
-function retryAfterIn(result: { kind: string; retryAfterMs?: number }): number | undefined {
+function retryAfterIn(result: { kind: string; retryAfterMs?: number | undefined }): number | undefined {
   return result.retryAfterMs;
 }

@@ -18,7 +18,7 @@ import {
 } from "../api/names.ts";
 import { toReportText } from "../api/report-text.ts";
 import type { ObjectMeta, Report } from "../api/v1alpha1.ts";
-import { ApiError } from "../kube/api-error.ts";
+import { ApiError, type ApiErrorCode } from "../kube/api-error.ts";
 import { type ApiRequester, METADATA_FIRST } from "../kube/client.ts";
 import { listItems } from "../kube/list.ts";
 import { isObject, toObject, toText } from "../lib/json.ts";
@@ -50,6 +50,8 @@ const WRITE_QUERY = { fieldManager: FIELD_MANAGER, fieldValidation: "Strict" };
 const INSTALL_HINT = "install the CRDs: kubectl apply -f crds/";
 
 /** Refusals that only a person can fix. */
+const REFUSED: readonly ApiErrorCode[] = ["Forbidden", "Unauthorized", "NotServed", "Invalid"];
+
 type Refused = Extract<WriteResult, { kind: "refused" }>;
 
 /** Returns the sink that keeps reports as custom resources. */
@@ -87,7 +89,7 @@ export function createClusterSink(options: ClusterSinkOptions): ReportSink {
         const report = parseReport(item, ref.namespace === undefined ? CLUSTER_REPORT_KIND : REPORT_KIND);
         if (report !== undefined) return { kind: "found", report };
         const message = `${toObjectPath(ref)} is malformed; delete it to have it recreated`;
-        return { kind: "refused", reason: "invalid", message };
+        return { kind: "refused", message };
       } catch (error) {
         return readFailure(error);
       }
@@ -195,34 +197,18 @@ function removeFailure(error: unknown): RemoveResult {
   return result;
 }
 
-function toRefusal(error: ApiError): Refused | undefined {
-  const { message } = error;
-  switch (error.code) {
-    case "Forbidden":
-      return { kind: "refused", reason: "forbidden", message };
-    case "Unauthorized":
-      return { kind: "refused", reason: "unauthorized", message };
-    case "NotServed":
-      return { kind: "refused", reason: "not_served", message: `${message}; ${INSTALL_HINT}` };
-    case "Invalid":
-      return { kind: "refused", reason: "invalid", message };
-    default:
-      return undefined;
-  }
+function toRefusal({ code, message }: ApiError): Refused | undefined {
+  if (!REFUSED.includes(code)) return undefined;
+  return { kind: "refused", message: code === "NotServed" ? `${message}; ${INSTALL_HINT}` : message };
 }
 
-function retry(error: ApiError): { kind: "retry"; message: string; retryAfterMs?: number } {
-  const { message, retryAfterMs } = error;
-  return { kind: "retry", message, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) };
+function retry({ message, retryAfterMs }: ApiError): Extract<ReadResult, { kind: "retry" }> {
+  return { kind: "retry", message, retryAfterMs };
 }
 
 function listError(error: ApiError): SinkError {
-  const refused = toRefusal(error);
-  return new SinkError(refused?.message ?? error.message, {
-    cause: error,
-    refused: refused !== undefined,
-    ...(error.retryAfterMs === undefined ? {} : { retryAfterMs: error.retryAfterMs }),
-  });
+  const { message, retryAfterMs } = error;
+  return new SinkError(toRefusal(error)?.message ?? message, { cause: error, retryAfterMs });
 }
 
 function getName(item: unknown): string {

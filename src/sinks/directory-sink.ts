@@ -69,13 +69,13 @@ export function createDirectorySink(directory: string, clusterName = ""): Report
       for (const path of await reportFiles(directory)) {
         if (signal.aborted) throw new SinkError(`listing ${directory} was given up`);
         const file = await load(path).catch((error: unknown) => {
-          throw new SinkError(`cannot read ${path}: ${getErrorMessage(error)}`, { cause: error, refused: true });
+          throw new SinkError(`cannot read ${path}: ${getErrorMessage(error)}`, { cause: error });
         });
         if (file === undefined) continue;
         const report = parseReportFile(file.text, file.version);
         if (typeof report === "string" || toPath(directory, report.metadata) !== path) {
           const why = typeof report === "string" ? report : "its name and namespace are not those of its path";
-          throw new SinkError(`${path}: ${why}; remove the file to have it recreated`, { refused: true });
+          throw new SinkError(`${path}: ${why}; remove the file to have it recreated`);
         }
         yield report;
       }
@@ -88,7 +88,7 @@ export function createDirectorySink(directory: string, clusterName = ""): Report
         if (file === undefined) return { kind: "absent" };
         const report = parseReportFile(file.text, file.version);
         if (typeof report !== "string") return { kind: "found", report };
-        return { kind: "refused", reason: "invalid", message: `${path}: ${report}; remove the file` };
+        return { kind: "refused", message: `${path}: ${report}; remove the file` };
       } catch (error) {
         return toFailure(path, error);
       }
@@ -200,20 +200,20 @@ async function listNames(directory: string): Promise<string[]> {
     return (await readdir(directory)).sort();
   } catch (error) {
     if (readCode(error) === "ENOENT" || readCode(error) === "ENOTDIR") return [];
-    throw new SinkError(`cannot list ${directory}: ${getErrorMessage(error)}`, { cause: error, refused: true });
+    throw new SinkError(`cannot list ${directory}: ${getErrorMessage(error)}`, { cause: error });
   }
 }
 
 const NO_PERMISSION = ["EACCES", "EPERM", "EROFS"];
 /** ENOENT: what Node says of a folder that can't be made on a read-only file system. */
-const NEEDS_A_PERSON = ["ENOENT", "ENOSPC", "EDQUOT", "ENOTDIR", "EISDIR", "ENAMETOOLONG", "EEXIST", "ELOOP"];
+const NO_PLACE = ["ENOENT", "ENOSPC", "EDQUOT", "ENOTDIR", "EISDIR", "ENAMETOOLONG", "EEXIST", "ELOOP"];
+const NEEDS_A_PERSON = [...NO_PERMISSION, ...NO_PLACE];
 
 function toFailure(path: string, error: unknown): Extract<ReadResult, { message: string }> {
   const code = readCode(error);
   if (code === "") throw error;
   const message = `${path}: ${getErrorMessage(error)}`;
-  if (NO_PERMISSION.includes(code)) return { kind: "refused", reason: "forbidden", message };
-  if (NEEDS_A_PERSON.includes(code)) return { kind: "refused", reason: "invalid", message };
+  if (NEEDS_A_PERSON.includes(code)) return { kind: "refused", message };
   return { kind: "retry", message };
 }
 

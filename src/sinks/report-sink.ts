@@ -22,17 +22,17 @@ export type WriteResult =
   /** The store refuses an object of this size. */
   | { kind: "too_large"; message: string }
   /** Answered: try later (429, 5xx). */
-  | { kind: "retry"; message: string; retryAfterMs?: number }
+  | { kind: "retry"; message: string; retryAfterMs?: number | undefined }
   /** Not answered (time-out, connection lost): the write may have happened. Read again before the next one. */
   | { kind: "unknown"; message: string }
   /** Refused for a reason that only a person can fix; `message` states it and the remedy. */
-  | { kind: "refused"; reason: "forbidden" | "unauthorized" | "not_served" | "invalid"; message: string };
+  | { kind: "refused"; message: string };
 
 export type ReadResult =
   | { kind: "found"; report: Report }
   | { kind: "absent" }
-  | { kind: "retry"; message: string; retryAfterMs?: number }
-  | { kind: "refused"; reason: "forbidden" | "unauthorized" | "not_served" | "invalid"; message: string };
+  | { kind: "retry"; message: string; retryAfterMs?: number | undefined }
+  | { kind: "refused"; message: string };
 
 /** The exact object: another one of the same name, or a later version, is kept. */
 export interface ReportVersion {
@@ -77,14 +77,12 @@ export interface ReportWatch {
   readonly problem: string | undefined;
 }
 
-/** A list that could not be had; `reason` and `retryAfterMs` as in ReadResult. */
+/** A list that could not be had; `message` and `retryAfterMs` as in ReadResult. */
 export class SinkError extends Error {
   override name = "SinkError";
   readonly retryAfterMs: number | undefined;
-  readonly refused: boolean;
-  constructor(message: string, options: { cause?: unknown; retryAfterMs?: number; refused?: boolean } = {}) {
-    super(message, { cause: options.cause });
+  constructor(message: string, options: { cause?: unknown; retryAfterMs?: number | undefined } = {}) {
+    super(message, options);
     this.retryAfterMs = options.retryAfterMs;
-    this.refused = options.refused ?? false;
   }
 }

@@ -69,7 +69,7 @@ export class FaultSink implements ReportSink {
   async read(ref: ReportRef, signal: AbortSignal): Promise<ReadResult> {
     const fault = this.#takeNext();
     if (isKill(fault)) return await this.#killProcess(fault);
-    if (fault === "refused") return { kind: "refused", reason: "forbidden", message: "injected" };
+    if (fault === "refused") return { kind: "refused", message: "injected" };
     if (fault?.startsWith("retry") || fault?.startsWith("unknown")) return { kind: "retry", message: "injected" };
     if (fault) this.#changeObject(fault, toReportKey(ref), ref.namespace);
     return await this.#store.read(ref, signal);
@@ -88,7 +88,7 @@ export class FaultSink implements ReportSink {
       case "retry_before":
         return { kind: "retry", message: "injected", retryAfterMs: 3000 };
       case "refused":
-        return { kind: "refused", reason: "forbidden", message: "injected" };
+        return { kind: "refused", message: "injected" };
       case "unknown_after":
         await this.#store.write(report, signal);
         return { kind: "unknown", message: "injected" };
@@ -108,7 +108,7 @@ export class FaultSink implements ReportSink {
   async remove(ref: ReportRef, version: ReportVersion, signal: AbortSignal): Promise<RemoveResult> {
     const fault = this.#takeNext();
     if (isKill(fault)) return await this.#killProcess(fault);
-    if (fault === "refused") return { kind: "refused", reason: "forbidden", message: "injected" };
+    if (fault === "refused") return { kind: "refused", message: "injected" };
     if (fault === "unknown_before") return { kind: "unknown", message: "injected" };
     if (fault === "retry_before") return { kind: "retry", message: "injected" };
     if (fault === "unknown_after" || fault === "retry_after") {

@@ -74,7 +74,6 @@ export class Publisher {
   readonly #newest = new Map<number, { seq: number; id: string }>();
   /** Counters since the start. */
   messages = 0;
-  repeats = 0;
   retries = 0;
   lost = 0;
   published = 0;
@@ -226,10 +225,9 @@ export class Publisher {
     if (seq > (this.#newest.get(connections)?.seq ?? 0)) this.#newest.set(connections, { seq, id });
   }
 
-  #countStored({ seq, isRepeat }: StoredAnswer, occurrences: number): void {
+  #countStored({ seq }: StoredAnswer, occurrences: number): void {
     this.messages++;
     this.published += occurrences;
-    if (isRepeat) this.repeats++;
     // Lanes may hear of their messages out of order; a server that has lost messages gives numbers again.
     this.#lastSeq = Math.max(this.#lastSeq, seq);
   }

@@ -150,7 +150,6 @@ describe("what is stored is what was read", () => {
     writeFileSync(path, text);
     const error = await listReports().catch((thrown: unknown) => thrown);
     expect(error).toBeInstanceOf(SinkError);
-    expect((error as SinkError).refused).toBe(true);
     expect((error as SinkError).message).toContain(`${path}: `);
     expect((error as SinkError).message).toContain(why);
     expect((error as SinkError).message).toContain("remove the file");
@@ -205,7 +204,7 @@ describe("a directory that can't be used", () => {
     mkdirSync(join(directory, ".."), { recursive: true });
     writeFileSync(directory, "I am a file");
     const result = await sink.write(report("shop", "p"), SIGNAL);
-    expect(result).toMatchObject({ kind: "refused", reason: "invalid" });
+    expect(result).toMatchObject({ kind: "refused", message: expect.stringContaining("ENOTDIR") });
     expect(JSON.stringify(result)).toContain(join(directory, "shop"));
   });
 
@@ -217,7 +216,7 @@ describe("a directory that can't be used", () => {
     if (isRoot) process.seteuid?.(65_534);
     const result = await sink.write(report("shop", "p"), SIGNAL);
     if (isRoot) process.seteuid?.(0);
-    expect(result).toMatchObject({ kind: "refused", reason: "forbidden" });
+    expect(result).toMatchObject({ kind: "refused", message: expect.stringContaining("EACCES") });
   });
 });
 
