@@ -11,7 +11,7 @@ import { type FollowObserver, type FollowProblem, follow } from "../kube/follow.
 import { toObjectKey } from "../lib/object-key.ts";
 import type { AcceptanceCatalog, AcceptanceSet } from "../report/acceptance-set.ts";
 import { AcceptanceIndex, type IndexLimits, type Place } from "./acceptance-index.ts";
-import type { Denials } from "./denials.ts";
+import type { ApplyDenials } from "./denials.ts";
 import { type ReadAcceptance, readAcceptance } from "./parse-acceptance.ts";
 import { StatusWriter, type StatusWriterOptions } from "./status-writer.ts";
 
@@ -20,7 +20,7 @@ export interface AcceptanceWatchOptions extends StatusWriterOptions, IndexLimits
   /** Called when other violations of this policy in this namespace may be accepted than before. */
   onChange: (namespace: string, policy: string) => void;
   /** Default: nothing is denied. */
-  denials?: Denials;
+  applyDenials?: ApplyDenials;
   /** As in FollowOptions. */
   absentRetryMs?: number;
 }
@@ -126,7 +126,7 @@ export class AcceptanceWatch implements AcceptanceCatalog, FollowObserver {
   onObject(item: unknown): void {
     const found = readAcceptance(item);
     if (!found) return;
-    const read = this.#options.denials?.apply(found) ?? found;
+    const read = this.#options.applyDenials?.(found) ?? found;
     const key = toObjectKey(read);
     this.#unlisted?.delete(key);
     const before = this.#index.get(read);

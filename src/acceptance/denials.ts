@@ -12,29 +12,25 @@ export interface DenialOptions {
   deniedNamespaces: readonly string[];
 }
 
-export class Denials {
-  readonly #policies: readonly Glob[];
-  readonly #namespaces: readonly Glob[];
+/** Returns an acceptance, without effect where it is denied. */
+export type ApplyDenials = (read: ReadAcceptance) => ReadAcceptance;
 
-  constructor({ deniedPolicies, deniedNamespaces }: DenialOptions) {
-    this.#policies = parseAll(deniedPolicies);
-    this.#namespaces = parseAll(deniedNamespaces);
-  }
-
-  /** Returns the acceptance, without effect where it is denied. */
-  apply(read: ReadAcceptance): ReadAcceptance {
+export function createDenials({ deniedPolicies, deniedNamespaces }: DenialOptions): ApplyDenials {
+  const policies = parseAll(deniedPolicies);
+  const namespaces = parseAll(deniedNamespaces);
+  return (read) => {
     if ("problem" in read.effect) return read;
     const { namespace, effect } = read;
     const { policy } = effect.acceptance;
-    const denied = this.#policies.some((glob) => glob.matches(policy))
+    const denied = policies.some((glob) => glob.matches(policy))
       ? `violations of ${policy} (acceptances.deniedPolicies)`
-      : this.#namespaces.some((glob) => glob.matches(namespace))
+      : namespaces.some((glob) => glob.matches(namespace))
         ? `violations in ${namespace} (acceptances.deniedNamespaces)`
         : undefined;
     if (denied === undefined) return read;
     const problem = `The operator's configuration does not allow accepting ${denied}.`;
     return { ...read, effect: { problem, reason: "Denied" } };
-  }
+  };
 }
 
 function parseAll(globs: readonly string[]): Glob[] {

@@ -5,7 +5,7 @@
 // Invariant: followed only while this process leads; reports wait for them for at most READY_MS.
 
 import { AcceptanceWatch } from "../acceptance/acceptance-watch.ts";
-import { Denials } from "../acceptance/denials.ts";
+import { createDenials } from "../acceptance/denials.ts";
 import type { Config } from "../config/config.ts";
 import type { KubeClient } from "../kube/client.ts";
 import { assert } from "../lib/assert.ts";
@@ -68,7 +68,7 @@ export class ClusterContext {
       onChange: (namespace, policy) => this.#known.onAcceptancesChanged(namespace, policy),
       mayWrite: isDivided ? () => true : isLeader,
       ownsReport: (namespace, policy) => this.#known.ownsReport?.(namespace, policy) ?? true,
-      denials: new Denials(config.acceptances),
+      applyDenials: createDenials(config.acceptances),
       matched: (namespace, policy) => this.#known.matchAcceptances(namespace, policy),
     });
     this.policies = new PolicyWatch({

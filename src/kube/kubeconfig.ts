@@ -134,8 +134,10 @@ function loadFiles(paths: string[], source: string, context?: string): LoadedKub
     const names = merged.contexts.map((one) => toText(one["name"])).join(", ") || "none";
     throw new KubeConfigError(`${source}: there is no context "${context}" (contexts: ${names})`);
   }
-  checkReferences(merged, current, source);
-  addExecInfo(merged, current, source);
+  const { cluster, user } = findCurrentEntries(merged, current, source);
+  addExecInfo(user, cluster, source);
+  const headers = impersonationHeaders(toObject(user["user"]));
+  if (typeof headers === "string") throw new KubeConfigError(`${source}: user ${user["name"]}: ${headers}`);
 
   const config = new KubeConfig();
   try {
@@ -143,31 +145,19 @@ function loadFiles(paths: string[], source: string, context?: string): LoadedKub
   } catch (cause) {
     throw new KubeConfigError(`${source}: ${getErrorMessage(cause)}`, { cause });
   }
-  return { config, source, headers: checkHeaders(merged.users, config, source), ...checkServer(config, source) };
+  return { config, source, headers, ...checkServer(config, source) };
 }
 
-/** Completes the exec plugin of the current context's user, if it has one. */
-function addExecInfo({ clusters, contexts, users }: Lists, current: string, source: string): void {
-  const context = toObject(contexts.find((one) => one["name"] === current)?.["context"]);
-  const cluster = toObject(clusters.find((one) => one["name"] === context["cluster"])?.["cluster"]);
-  const entry = users.find((one) => one["name"] === context["user"]);
-  if (!entry) return;
+/** Completes the exec plugin of a user, if it has one. */
+function addExecInfo(user: YamlObject, cluster: YamlObject, source: string): void {
   try {
-    entry["user"] = withExecInfo(toObject(entry["user"]), cluster);
+    user["user"] = withExecInfo(toObject(user["user"]), cluster);
   } catch (cause) {
     const file = toText(cluster["certificate-authority"]);
     throw new KubeConfigError(`${source}: cannot read certificate-authority ${file}: ${explainFailure(cause)}`, {
       cause,
     });
   }
-}
-
-function checkHeaders(users: readonly YamlObject[], config: KubeConfig, source: string): ImpersonationHeaders {
-  const name = config.getContextObject(config.getCurrentContext())?.user;
-  const user = users.find((one) => one["name"] === name)?.["user"];
-  const headers = impersonationHeaders(toObject(user));
-  if (typeof headers === "string") throw new KubeConfigError(`${source}: user ${name}: ${headers}`);
-  return headers;
 }
 
 function parseFile(path: string): YamlObject {
@@ -243,7 +233,8 @@ function completeUser(value: unknown, directory: string): YamlObject {
   return user;
 }
 
-function checkReferences(merged: Lists, current: string, source: string): void {
+/** Returns the cluster and the entry of the user of the current context. Throws KubeConfigError. */
+function findCurrentEntries(merged: Lists, current: string, source: string): { cluster: YamlObject; user: YamlObject } {
   const names = merged.contexts.map((context) => toText(context["name"])).join(", ") || "none";
   if (current === "") {
     throw new KubeConfigError(
@@ -257,19 +248,20 @@ function checkReferences(merged: Lists, current: string, source: string): void {
       `${source}: the current-context ${current} is not among the contexts (${names}); choose one with kubectl config use-context NAME`,
     );
   }
-  const cluster = toText(context["cluster"]);
-  if (!merged.clusters.some((one) => one["name"] === cluster)) {
-    throw new KubeConfigError(`${source}: context ${current} names the cluster "${cluster}", which is not defined`);
-  }
-  const user = toText(context["user"]);
-  if (user !== "" && !merged.users.some((one) => one["name"] === user)) {
-    throw new KubeConfigError(`${source}: context ${current} names the user "${user}", which is not defined`);
-  }
-  if (user === "") {
-    // Without any user the client library leaves out the CA as well.
-    context["user"] = "anonymous";
-    if (!merged.users.some((one) => one["name"] === "anonymous")) merged.users.push({ name: "anonymous", user: {} });
-  }
+  const find = (list: "clusters" | "users", name: string) => {
+    const found = merged[list].find((one) => one["name"] === name);
+    if (found) return found;
+    throw new KubeConfigError(
+      `${source}: context ${current} names the ${list.slice(0, -1)} "${name}", which is not defined`,
+    );
+  };
+  const cluster = toObject(find("clusters", toText(context["cluster"]))["cluster"]);
+  // Without any user the client library leaves out the CA as well.
+  const isAnonymous = toText(context["user"]) === "";
+  if (isAnonymous) context["user"] = "anonymous";
+  if (isAnonymous && !merged.users.some((one) => one["name"] === "anonymous"))
+    merged.users.push({ name: "anonymous", user: {} });
+  return { cluster, user: find("users", toText(context["user"])) };
 }
 
 function checkServer(config: KubeConfig, source: string): { server: string; namespace?: string } {

@@ -3,7 +3,7 @@
 
 import { beforeEach, describe, expect, test } from "vitest";
 import { AcceptanceWatch } from "../../../src/acceptance/acceptance-watch.ts";
-import { Denials } from "../../../src/acceptance/denials.ts";
+import { type ApplyDenials, createDenials } from "../../../src/acceptance/denials.ts";
 import { silentLogger } from "../../../src/lib/logger.ts";
 import { FakeClock } from "../../support/fake-clock.ts";
 
@@ -15,7 +15,7 @@ beforeEach(() => {
   watch = createWatch();
 });
 
-function createWatch(denials?: Denials): AcceptanceWatch {
+function createWatch(applyDenials?: ApplyDenials): AcceptanceWatch {
   return new AcceptanceWatch({
     client: { request: () => Promise.reject(new Error("no server")), stream: async function* () {} },
     clock: new FakeClock(),
@@ -26,7 +26,7 @@ function createWatch(denials?: Denials): AcceptanceWatch {
     mayWrite: () => false,
     onChange() {},
     max: 2,
-    ...(denials && { denials }),
+    ...(applyDenials && { applyDenials }),
   });
 }
 
@@ -47,7 +47,7 @@ function list(...names: readonly string[]): void {
 test("what the configuration denies has no effect", () => {
   list("a");
   expect(watch.find("shop", "p")?.names).toEqual(["a"]);
-  watch = createWatch(new Denials({ deniedPolicies: ["p"], deniedNamespaces: [] }));
+  watch = createWatch(createDenials({ deniedPolicies: ["p"], deniedNamespaces: [] }));
   list("a");
   expect([watch.size, watch.find("shop", "p")]).toEqual([1, undefined]);
 });

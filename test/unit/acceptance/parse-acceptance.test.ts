@@ -3,7 +3,7 @@
 
 import { describe, expect, it } from "vitest";
 import { behind, createStatus } from "../../../src/acceptance/conditions.ts";
-import { Denials } from "../../../src/acceptance/denials.ts";
+import { createDenials } from "../../../src/acceptance/denials.ts";
 import {
   type ReadAcceptance,
   type RefusedAcceptance,
@@ -107,7 +107,7 @@ describe("an acceptance that the configuration denies", () => {
     ["its namespace", [], ["shop"], "acceptances.deniedNamespaces"],
     ["namespaces like it", [], ["kube-*", "s?op"], "acceptances.deniedNamespaces"],
   ])("by %s has no effect and says so", (_, deniedPolicies, deniedNamespaces, setting) => {
-    const denied = new Denials({ deniedPolicies, deniedNamespaces }).apply(read(SPEC));
+    const denied = createDenials({ deniedPolicies, deniedNamespaces })(read(SPEC));
     expect(denied.effect).toMatchObject({ reason: "Denied", problem: expect.stringContaining(setting) });
     const matched = { violations: 3, occurrences: 9 };
     const { conditions, matched: shown } = createStatus(denied, { nowUs: START_US, matched, refusal: undefined });
@@ -120,13 +120,13 @@ describe("an acceptance that the configuration denies", () => {
   });
 
   it("by other names has effect", () => {
-    const denials = new Denials({ deniedPolicies: ["no", "no-shells-*"], deniedNamespaces: ["shop-*", "SHOP"] });
-    expect(denials.apply(read(SPEC)).effect).toHaveProperty("acceptance");
+    const applyDenials = createDenials({ deniedPolicies: ["no", "no-shells-*"], deniedNamespaces: ["shop-*", "SHOP"] });
+    expect(applyDenials(read(SPEC)).effect).toHaveProperty("acceptance");
   });
 
   it("keeps the reason for which it is not valid", () => {
-    const denials = new Denials({ deniedPolicies: ["*"], deniedNamespaces: [] });
-    expect(denials.apply(read({ ...SPEC, until: 1 })).effect).toMatchObject({ reason: "NotUnderstood" });
+    const applyDenials = createDenials({ deniedPolicies: ["*"], deniedNamespaces: [] });
+    expect(applyDenials(read({ ...SPEC, until: 1 })).effect).toMatchObject({ reason: "NotUnderstood" });
   });
 });
 
