@@ -5,8 +5,7 @@
 
 import type { Config } from "../config/config.ts";
 import { createEventSink } from "../events/event-sink.ts";
-import { startRecorder } from "../events/recorder.ts";
-import type { RunningRecorder } from "../events/recorder-options.ts";
+import { Recorder } from "../events/recorder.ts";
 import { Journaling } from "../journal/journal-writer.ts";
 import { createSqliteJournal } from "../journal/sqlite-journal.ts";
 import { createWriterId } from "../journal/writer-id.ts";
@@ -41,7 +40,7 @@ export interface OperatorParts {
   /** Undefined where this is the only replica. */
   elector: LeaderElector | undefined;
   context: ClusterContext;
-  recorder: RunningRecorder | undefined;
+  recorder: Recorder | undefined;
   /** Undefined where none is configured. */
   journaling: Journaling | undefined;
   source: ConfiguredSource;
@@ -115,10 +114,10 @@ export function createRecorder(
   { config, clock, logger }: OperatorSettings,
   client: KubeClient,
   steps: StopSteps,
-): RunningRecorder | undefined {
+): Recorder | undefined {
   const { events, identity, shutdown } = config;
   if (!events.enabled) return undefined;
-  const recorder = startRecorder(
+  const recorder = new Recorder(
     {
       defaultPosture: events.defaultPosture,
       maxSeries: events.maxSeries,

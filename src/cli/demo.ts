@@ -18,7 +18,7 @@ import { Pipeline } from "../app/pipeline/pipeline.ts";
 import { toPipelineOptions } from "../app/pipeline/pipeline-options.ts";
 import { type Config, parseConfig } from "../config/config.ts";
 import type { EventResult, EventSink, NewEvent, UidResult } from "../events/event-recorder.ts";
-import { startRecorder } from "../events/recorder.ts";
+import { Recorder } from "../events/recorder.ts";
 import { assert } from "../lib/assert.ts";
 import type { Clock } from "../lib/clock.ts";
 import { silentLogger } from "../lib/logger.ts";
@@ -70,7 +70,7 @@ export async function runDemo(parts: DemoParts, stop: AbortSignal): Promise<numb
     const address = await readListeningAddress(node.stdout);
     terminal.out(`A KubeArmor node (process ${node.pid}) streams ${ALERTS} alerts over gRPC from ${address}.\n\n`);
     const events = new CollectedEvents();
-    const recorder = startRecorder({}, events, clock, silentLogger);
+    const recorder = new Recorder({}, events, clock, silentLogger);
     const reports = new Map<string, Report>();
     const pipeline = new Pipeline(
       { ...toPipelineOptions(createDemoConfig(), undefined), retention: KEEP_ALL },

@@ -12,7 +12,7 @@ import type { EventResult, EventSink, NewEvent, Regarding, UidResult } from "./e
 
 export interface EventSinkOptions {
   client: ApiRequester;
-  /** Name of the reporting pod or host; cut to 128 bytes. */
+  /** Name of the reporting pod or host, in ASCII; cut to 128 characters. */
   reportingInstance: string;
   /** Time limit of each call; default 10,000: an Event is not worth more. */
   timeoutMs?: number;
@@ -20,14 +20,14 @@ export interface EventSinkOptions {
 
 /** A static pod's Events are kept under the uid that the kubelet gave it, which this annotation of its mirror holds. */
 const MIRROR_ANNOTATION = "kubernetes.io/config.mirror";
-const MAX_INSTANCE_BYTES = 128;
+const MAX_INSTANCE_CHARS = 128;
 const MAX_INT32 = 2 ** 31 - 1;
 
 /** Returns the sink that creates and patches Events through the API server. */
 export function createEventSink(options: EventSinkOptions): EventSink {
   const { client } = options;
   const timeoutMs = options.timeoutMs ?? 10_000;
-  const reportingInstance = cutToBytes(options.reportingInstance, MAX_INSTANCE_BYTES) || "unknown";
+  const reportingInstance = options.reportingInstance.slice(0, MAX_INSTANCE_CHARS);
 
   return {
     async findUid(regarding, signal) {
@@ -149,12 +149,4 @@ function toFailure(error: unknown): EventResult {
     default:
       return { kind: "refused", message };
   }
-}
-
-function cutToBytes(text: string, maxBytes: number): string {
-  const bytes = Buffer.from(text, "utf8");
-  if (bytes.length <= maxBytes) return text;
-  let end = maxBytes;
-  while (end > 0 && ((bytes[end] ?? 0) & 0xc0) === 0x80) end -= 1;
-  return bytes.toString("utf8", 0, end);
 }

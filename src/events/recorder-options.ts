@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// Bounds of the recorder of Events, and what its owner can do with it.
+// Bounds of the recorder of Events.
 
-import type { RecorderStats } from "./event-counters.ts";
 import type { TokenRate } from "./event-limits.ts";
-import type { EventRecorder } from "./event-recorder.ts";
 
 export interface RecorderOptions {
   /** Enables Events for occurrences of KubeArmor's default posture; default false. */
@@ -21,13 +19,4 @@ export interface RecorderOptions {
   overall?: TokenRate;
   /** New Events of one pod or node; default one per 30 s, burst 25. Patches are bounded by the series' own pace. */
   perRegarding?: TokenRate;
-}
-
-export interface RunningRecorder extends EventRecorder {
-  stats(): RecorderStats;
-  /**
-   * Takes no more, sends pending updates for at most `withinMs` milliseconds, and counts the rest as lost. Never
-   * rejects; later calls return the first one's promise.
-   */
-  stop(withinMs: number): Promise<void>;
 }

@@ -13,9 +13,9 @@ import { WorkQueue } from "../lib/pacing/work-queue.ts";
 import { createEventCounters, type LossReason, type RecorderStats } from "./event-counters.ts";
 import { type Deliverable, EventDelivery } from "./event-delivery.ts";
 import { EventLimits, type PauseReason } from "./event-limits.ts";
-import type { EventResult, EventSink, EventUpdate } from "./event-recorder.ts";
+import type { EventRecorder, EventResult, EventSink, EventUpdate } from "./event-recorder.ts";
 import { FailureLog } from "./failure-log.ts";
-import type { RecorderOptions, RunningRecorder } from "./recorder-options.ts";
+import type { RecorderOptions } from "./recorder-options.ts";
 import {
   addOccurrence,
   countPending,
@@ -45,17 +45,8 @@ interface Entry extends Deliverable {
   retry: RetryPolicy;
 }
 
-/** Starts the recorder; it runs until stop(). */
-export function startRecorder(
-  options: RecorderOptions,
-  sink: EventSink,
-  clock: Clock,
-  logger: Logger,
-): RunningRecorder {
-  return new Recorder(options, sink, clock, logger);
-}
-
-class Recorder implements RunningRecorder {
+/** Runs from its creation until stop(). */
+export class Recorder implements EventRecorder {
   readonly #options: RecorderOptions;
   readonly #clock: Clock;
   readonly #failures: FailureLog;
@@ -126,6 +117,10 @@ class Recorder implements RunningRecorder {
     return { ...structuredClone(this.#counters), ...kept };
   }
 
+  /**
+   * Takes no more, sends pending updates for at most `withinMs` milliseconds, and counts the rest as lost. Never
+   * rejects; later calls return the first one's promise.
+   */
   stop(withinMs: number): Promise<void> {
     this.#stopping ??= this.#flush(withinMs);
     return this.#stopping;

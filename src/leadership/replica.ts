@@ -7,8 +7,9 @@
 import type { Config } from "../config/config.ts";
 import type { Clock } from "../lib/clock.ts";
 import { guardSink } from "../sinks/guarded-sink.ts";
-import type { ReportObserver, ReportSink, ReportWatch } from "../sinks/report-sink.ts";
+import type { ReportSink, ReportWatch } from "../sinks/report-sink.ts";
 import type { LeaderElector } from "./election/leader-elector.ts";
+import type { LeaderTakeover } from "./leader-takeover.ts";
 import { NOT_TRIED } from "./report-loader.ts";
 import type { PreviousLeader } from "./takeover-parts.ts";
 
@@ -19,17 +20,11 @@ export interface Leadership {
   detail: string;
 }
 
-/** PORT: the takeover of counts as leader election sees it. */
-export interface ReplicatedTakeover {
-  /** Receives the leader's writes while this replica is standby; undefined without leader election. */
-  readonly observer: ReportObserver | undefined;
-  /** Reason for which the stored reports can't be listed; undefined once they are. */
-  readonly listing: string | undefined;
-  /** Everything counted before this time is in the stored reports. Milliseconds since the epoch. */
-  readonly persistedUntilMs: number | undefined;
-  isCaughtUpWith(persistedUntilMs: number | undefined): boolean;
-  onLeaderProgress(persistedUntilMs: number | undefined): void;
-}
+/** The takeover of counts as leader election sees it. */
+type ReplicatedTakeover = Pick<
+  LeaderTakeover,
+  "observer" | "listing" | "persistedUntilMs" | "isCaughtUpWith" | "onLeaderProgress"
+>;
 
 export interface ReplicaParts {
   config: Pick<Config, "leaderElection">;

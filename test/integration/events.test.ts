@@ -6,8 +6,7 @@
 import { beforeAll, beforeEach, describe, expect, test } from "vitest";
 import type { EventUpdate, NewEvent } from "../../src/events/event-recorder.ts";
 import { createEventSink } from "../../src/events/event-sink.ts";
-import { startRecorder } from "../../src/events/recorder.ts";
-import type { RunningRecorder } from "../../src/events/recorder-options.ts";
+import { Recorder } from "../../src/events/recorder.ts";
 import { silentLogger } from "../../src/lib/logger.ts";
 import { eventually } from "../support/eventually.ts";
 import { FakeClock } from "../support/fake-clock.ts";
@@ -66,7 +65,7 @@ describeReal("Events on a real API server", () => {
   }
 
   /** Runs what is due at once, and no pacing, until nothing is pending. */
-  async function runUntilSent(recorder: RunningRecorder, clock: FakeClock): Promise<void> {
+  async function runUntilSent(recorder: Recorder, clock: FakeClock): Promise<void> {
     await eventually("nothing is pending", async () => {
       await clock.advance(0);
       return recorder.stats().pending === 0;
@@ -76,7 +75,7 @@ describeReal("Events on a real API server", () => {
   /** Records, and stops when all is sent. */
   async function recordAll(...occurrences: EventUpdate[]) {
     const clock = new FakeClock(Date.now());
-    const recorder = startRecorder({ defaultPosture: false }, createSink(), clock, silentLogger);
+    const recorder = new Recorder({ defaultPosture: false }, createSink(), clock, silentLogger);
     for (const one of occurrences) {
       recorder.record(one);
       await runUntilSent(recorder, clock);
@@ -162,7 +161,7 @@ describeReal("Events on a real API server", () => {
     test("with a deleted Event gets a new one", async () => {
       await createPod("web-0");
       const clock = new FakeClock(Date.now());
-      const recorder = startRecorder({}, createSink(), clock, silentLogger);
+      const recorder = new Recorder({}, createSink(), clock, silentLogger);
       recorder.record(createUpdate());
       await runUntilSent(recorder, clock);
       expect(recorder.stats().reported).toBe(1);
@@ -242,7 +241,7 @@ describeReal("Events on a real API server", () => {
     await createPod(name);
     const long = createEventSink({ client, reportingInstance: "ü".repeat(100) });
     const clock = new FakeClock(Date.now());
-    const recorder = startRecorder({}, long, clock, silentLogger);
+    const recorder = new Recorder({}, long, clock, silentLogger);
     recorder.record(
       createUpdate({
         regarding: { kind: "Pod", namespace, name },

@@ -6,7 +6,7 @@
 
 import type { Config } from "../../config/config.ts";
 import { createEventCounters } from "../../events/event-counters.ts";
-import type { RunningRecorder } from "../../events/recorder-options.ts";
+import type { Recorder } from "../../events/recorder.ts";
 import { IngestCounters } from "../../ingest/ingest-counters.ts";
 import { sumBuffers } from "../../lib/collections/buffer-use.ts";
 import type { LeaseGroup } from "../../scale/leases/lease-group.ts";
@@ -59,7 +59,7 @@ export function createOwnerMetrics({
 }: Common & {
   owners: Owners;
   context: ClusterContext;
-  recorder: RunningRecorder | undefined;
+  recorder: Recorder | undefined;
   config: Config;
 }): MetricsSource {
   const series = new ReportSeries(config.metrics.maxReportSeries);

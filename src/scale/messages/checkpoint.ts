@@ -7,28 +7,43 @@
 import * as z from "zod";
 import { gapNotice, shard } from "./delta.ts";
 import { DELTA_VERSION } from "./delta-codec.ts";
-import type { ShardsSnapshot } from "./shard-tracker.ts";
-import type { SourceState } from "./source-tracker.ts";
-
-/** Position from which another owner can continue. */
-export interface Checkpoint extends ShardsSnapshot {
-  /** Every message up to this sequence of the stream is in the stored reports. */
-  position: number;
-  /** The sources as of that message. */
-  sources: Record<string, SourceState>;
-}
 
 const count = z.number().int().min(0).max(Number.MAX_SAFE_INTEGER);
+
+/** State of one source after a message. */
+const source = z.strictObject({
+  seq: count,
+  cumulative: count,
+  /** Time of the message in the stream. Milliseconds since the epoch. */
+  atMs: count,
+  /** Everything that the source counted before this time has been seen. Microseconds since the epoch. */
+  untilUs: count,
+});
+
+/** State of one shard after the newest message of its holder, with the times of that message as in `source`. */
+const knownShard = shard.extend({ source: z.string(), atMs: count, untilUs: count });
 
 const schema = z.strictObject({
   version: z.literal(DELTA_VERSION),
   stream: z.string(),
+  /** Every message up to this sequence of the stream is in the stored reports. */
   position: count,
-  sources: z.record(z.string(), z.strictObject({ seq: count, cumulative: count, atMs: count, untilUs: count })),
-  shards: z.array(shard.extend({ source: z.string(), atMs: count, untilUs: count })),
+  /** The sources as of that message. */
+  sources: z.record(z.string(), source),
+  /** By index. */
+  shards: z.array(knownShard),
+  /** No gap that was declared ends later than this. Microseconds since the epoch. */
   wholeSinceUs: count,
-  gaps: z.array(gapNotice).optional(),
+  /** The newest gaps that are over. */
+  gaps: z.array(gapNotice).readonly().optional(),
 });
+
+export type SourceState = z.infer<typeof source>;
+export type KnownShard = z.infer<typeof knownShard>;
+/** Position from which another owner can continue. */
+export type Checkpoint = Omit<z.infer<typeof schema>, "version" | "stream">;
+/** Shards, and the end of the newest gap. */
+export type ShardsSnapshot = Pick<Checkpoint, "shards" | "wholeSinceUs" | "gaps">;
 
 export class CheckpointTracker {
   #candidate: Checkpoint | undefined;

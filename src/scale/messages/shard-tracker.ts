@@ -5,24 +5,8 @@
 // Invariant: pure and deterministic. The same messages after the same snapshot give the same answers.
 
 import type { EpochUs } from "../../lib/time.ts";
+import type { KnownShard, ShardsSnapshot } from "./checkpoint.ts";
 import type { GapNotice, ShardState } from "./delta.ts";
-
-/** State of one shard after the newest message of its holder. */
-export interface KnownShard extends ShardState {
-  source: string;
-  /** Time of the message in the stream. Milliseconds since the epoch. */
-  atMs: number;
-  untilUs: EpochUs;
-}
-
-/** Shards by index, and the end of the newest gap. */
-export interface ShardsSnapshot {
-  shards: KnownShard[];
-  /** No gap that was declared ends later than this. Microseconds since the epoch. */
-  wholeSinceUs: EpochUs;
-  /** The newest gaps that are over. */
-  gaps?: readonly GapNotice[] | undefined;
-}
 
 /** Gaps that are remembered for reports that begin later: as many as one lists. */
 const MAX_GAPS = 10;

@@ -5,24 +5,12 @@
 // are missing where one does not come.
 // Invariant: pure and deterministic. The same messages after the same snapshot give the same answers.
 
-/** State of one source after a message. */
-export interface SourceState {
-  seq: number;
-  cumulative: number;
-  /** Time of the message in the stream. Milliseconds since the epoch. */
-  atMs: number;
-  /** Everything that the source counted before this time has been seen. Microseconds since the epoch. */
-  untilUs: number;
-}
+import type { SourceState } from "./checkpoint.ts";
 
 /** A message as the bookkeeping sees it. */
-export interface SourceMessage {
+export interface SourceMessage extends SourceState {
   source: string;
-  seq: number;
-  cumulative: number;
   occurrences: number;
-  atMs: number;
-  untilUs: number;
 }
 
 export type Arrival =

@@ -6,8 +6,8 @@
 
 import { afterEach, beforeEach, expect } from "vitest";
 import type { EventUpdate } from "../../../src/events/event-recorder.ts";
-import { startRecorder } from "../../../src/events/recorder.ts";
-import type { RecorderOptions, RunningRecorder } from "../../../src/events/recorder-options.ts";
+import { Recorder } from "../../../src/events/recorder.ts";
+import type { RecorderOptions } from "../../../src/events/recorder-options.ts";
 import { silentLogger } from "../../../src/lib/logger.ts";
 import { FakeClock } from "../../support/fake-clock.ts";
 import { MemoryEventSink } from "./memory-event-sink.ts";
@@ -16,7 +16,7 @@ export interface RecorderBench {
   clock: FakeClock;
   /** Knows the pod shop/web-0. */
   sink: MemoryEventSink;
-  recorder: RunningRecorder;
+  recorder: Recorder;
   /** The fields of every warning that was logged. */
   warnings: object[];
   /** Starts another recorder in place of the first. */
@@ -45,7 +45,7 @@ export function setUpRecorder(): RecorderBench {
       sink,
       warnings,
       start: (options: RecorderOptions) => {
-        bench.recorder = startRecorder(options, sink, clock, logger);
+        bench.recorder = new Recorder(options, sink, clock, logger);
       },
       record: (changes: Partial<EventUpdate> = {}) =>
         bench.recorder.record(createUpdate(clock.nowMs() * 1000, changes)),
@@ -74,7 +74,7 @@ export function setUpRecorder(): RecorderBench {
 }
 
 /** recorded = sent + pending + Σ suppressed + Σ lost. */
-export function expectBalance(recorder: RunningRecorder): void {
+export function expectBalance(recorder: Recorder): void {
   const { recorded, reported, pending, suppressed, lost } = recorder.stats();
   const sum = (counts: Record<string, number>) => Object.values(counts).reduce((a, b) => a + b, 0);
   expect(reported + pending + sum(suppressed) + sum(lost)).toBe(recorded);

@@ -6,7 +6,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { EventResult } from "../../../src/events/event-recorder.ts";
-import { startRecorder } from "../../../src/events/recorder.ts";
+import { Recorder } from "../../../src/events/recorder.ts";
 import { silentLogger } from "../../../src/lib/logger.ts";
 import { FakeClock } from "../../support/fake-clock.ts";
 import { runs } from "../../support/gen.ts";
@@ -197,7 +197,7 @@ test("the counters balance after any sequence", async () => {
       let call = 0;
       own.fault = () => faults[call++];
       const options = { maxSeries: 6, maxQueued: 3, perRegarding: { perSecond: 0.1, burst: 4 } };
-      const tested = startRecorder(options, own, ownClock, silentLogger);
+      const tested = new Recorder(options, own, ownClock, silentLogger);
       let deletedCounts = 0;
       for (const one of steps) {
         if ("waitMs" in one) await ownClock.advance(one.waitMs);
