@@ -12,7 +12,6 @@ import type { Report } from "../api/v1alpha1.ts";
 import { reportKey } from "../ingest/violation/violation.ts";
 import { unreachable } from "../lib/assert.ts";
 import type { Buffers } from "../lib/collections/buffer-use.ts";
-import { RetryPolicy } from "../lib/pacing/retry-policy.ts";
 import { runInTurns, type Steps } from "../lib/pacing/steps.ts";
 import { WorkLoop } from "../lib/pacing/work-loop.ts";
 import type { EpochUs } from "../lib/time.ts";
@@ -27,7 +26,6 @@ import type { ReconcilerParts } from "./reconciler-parts.ts";
 import { isFresh, type ReportQueue } from "./report-queue.ts";
 import { ReportReconciler } from "./report-reconciler.ts";
 import { findPersistedSeq, isWrittenByAnother } from "./watermark.ts";
-import { getCommonRefusal, isFailing, listRefusals, type WorkItem } from "./work-item.ts";
 import { toReportRef } from "./write-attempt.ts";
 
 export interface ReportControllerOptions {
@@ -59,7 +57,7 @@ export class ReportController {
   readonly #loop: WorkLoop;
   readonly #gone: GoneNamespaces;
   readonly #deletions = new Deletions();
-  readonly #items = new Map<string, WorkItem>();
+  readonly #reconcilers = new Map<string, ReportReconciler>();
   readonly #busy: BusyReports;
   readonly rendered = new RenderedViolations();
   /** Writes and reads that failed and were requeued. */
@@ -101,17 +99,21 @@ export class ReportController {
 
   /** A refusal that is not about one report alone, as long as it lasts. */
   get commonRefusal(): string | undefined {
-    return this.#items.values().map(getCommonRefusal).find(Boolean);
+    return this.#reconcilers
+      .values()
+      .map(({ commonRefusal }) => commonRefusal)
+      .find(Boolean);
   }
 
   /** True while writes are refused or fail repeatedly, except refusals of a single report. */
   get isFailing(): boolean {
-    return this.#items.values().some(isFailing);
+    return this.#reconcilers.values().some(({ isFailing }) => isFailing);
   }
 
-  /** Refusals that only a person can resolve, as long as they last. */
+  /** Refusals that only a person can resolve, each once, as long as they last. */
   get refusals(): readonly string[] {
-    return listRefusals(this.#items.values());
+    const all = Array.from(this.#reconcilers.values(), ({ refusal }) => refusal);
+    return [...new Set(all.filter((refusal) => refusal !== undefined))];
   }
 
   /**
@@ -125,7 +127,7 @@ export class ReportController {
     const open = yield* recoverSets(layers.filter((layer) => layer.seq > seq));
     yield* ledger.transfer.recover(open);
     const key = reportKey(ledger.namespace, ledger.policyName);
-    this.#createItem(key, ledger).reconciler.resume(report?.metadata);
+    this.#getReconciler(key, ledger).resume(report?.metadata);
     if (report && this.#parts.sink.isMislabeled?.(report)) this.#queue.add(key, "coverage");
     if (report) for (const observer of this.#observers) observer.onAdopted?.(ledger, report);
     return open.reduce((sum, { totals }) => sum + totals.occurrences, 0);
@@ -199,18 +201,17 @@ export class ReportController {
       await this.#moveToCluster(key, ledger, false);
       return;
     }
-    const item = this.#createItem(key, ledger);
-    const refusal = item.reconciler.refusal;
-    const result = await item.reconciler.reconcile(fresh, this.#calls.signal);
-    if (item.reconciler.refusal !== undefined && item.reconciler.refusal !== refusal) this.#logRefusal(item.reconciler);
-    await this.#handle(key, item, result);
+    const reconciler = this.#getReconciler(key, ledger);
+    const { refusal } = reconciler;
+    const result = await reconciler.reconcile(fresh, this.#calls.signal);
+    if (reconciler.refusal !== undefined && reconciler.refusal !== refusal) this.#logRefusal(reconciler);
+    await this.#handle(key, reconciler, result);
   }
 
-  async #handle(key: string, item: WorkItem, result: ReconcileResult): Promise<void> {
-    const { ledger } = item.reconciler;
+  async #handle(key: string, { ledger, retry }: ReportReconciler, result: ReconcileResult): Promise<void> {
     switch (result.kind) {
       case "written":
-        item.retry.reset();
+        retry.reset();
         if (ledger.namespace !== undefined) this.#gone.delete(ledger.namespace);
         this.#parts.aggregator.afterWrite(ledger);
         this.#queue.recordWrite(key, result.fresh);
@@ -219,7 +220,7 @@ export class ReportController {
         return;
       case "requeue":
         this.retries++;
-        this.#queue.requeue(key, result.fresh, item.retry.nextMs(result.afterMs));
+        this.#queue.requeue(key, result.fresh, retry.nextMs(result.afterMs));
         return;
       case "recreate":
         this.#queue.add(key, "new_report");
@@ -228,7 +229,7 @@ export class ReportController {
         // An alert may have been counted since.
         if (this.#parts.aggregator.drop(key)) {
           this.#deletions.add(key, ledger);
-          this.#items.delete(key);
+          this.#reconcilers.delete(key);
           this.rendered.delete(ledger);
           this.#queue.delete(key);
         } else this.#queue.add(key, "new_report");
@@ -248,7 +249,7 @@ export class ReportController {
   }
 
   async #move(key: string, ledger: Ledger, fresh: boolean): Promise<void> {
-    this.#items.delete(key);
+    this.#reconcilers.delete(key);
     this.rendered.delete(ledger);
     // The pace stays: pods of a namespace that is being deleted may go on for a while.
     this.#queue.recordWrite(key, fresh);
@@ -260,19 +261,18 @@ export class ReportController {
 
   /** Logs a refusal once, however many reports meet it. */
   #logRefusal({ ledger, refusal }: ReportReconciler): void {
-    const others = [...this.#items.values()].filter(({ reconciler }) => reconciler.ledger !== ledger);
-    if (others.some(({ reconciler }) => reconciler.refusal === refusal)) return;
+    const others = this.#reconcilers.values().filter((reconciler) => reconciler.ledger !== ledger);
+    if (others.some((reconciler) => reconciler.refusal === refusal)) return;
     this.#parts.logger.error({ ...toReportRef(ledger), answer: refusal }, "report refused, retrying");
   }
 
-  #createItem(key: string, ledger: Ledger): WorkItem {
-    let item = this.#items.get(key);
-    if (!item) {
-      this.#deletions.restore(key, ledger);
-      item = { reconciler: this.#createReconciler(ledger), retry: new RetryPolicy(this.#parts.clock) };
-      this.#items.set(key, item);
-    }
-    return item;
+  #getReconciler(key: string, ledger: Ledger): ReportReconciler {
+    const known = this.#reconcilers.get(key);
+    if (known) return known;
+    this.#deletions.restore(key, ledger);
+    const reconciler = this.#createReconciler(ledger);
+    this.#reconcilers.set(key, reconciler);
+    return reconciler;
   }
 
   #createReconciler(ledger: Ledger): ReportReconciler {

@@ -8,6 +8,7 @@ import type { Ledger } from "../aggregate/ledger/ledger.ts";
 import { toReportText } from "../api/report-text.ts";
 import type { ObjectMeta, Report } from "../api/v1alpha1.ts";
 import { unreachable } from "../lib/assert.ts";
+import { RetryPolicy } from "../lib/pacing/retry-policy.ts";
 import { runInTurns, type Steps } from "../lib/pacing/steps.ts";
 import { type EpochUs, toEpochUs } from "../lib/time.ts";
 import { renderInSteps } from "../report/render.ts";
@@ -23,6 +24,8 @@ const MAX_QUICK_TRIES = 8;
 const MIN_REPORT_BYTES = 4096;
 /** Pause after a refusal that only a person can resolve. */
 const REFUSED_RETRY_MS = 15_000;
+/** Failures in a row that are more than a short fault; they take some seconds. */
+const FAILING_TRIES = 3;
 
 export class ReportReconciler {
   readonly ledger: Ledger;
@@ -30,8 +33,10 @@ export class ReportReconciler {
   metadata: ObjectMeta | undefined;
   /** Reason why the report is refused, while it is. */
   refusal: string | undefined;
+  /** Pauses between failed turns; its owner resets it. */
+  readonly retry: RetryPolicy;
   /** True where the refusal is about this report alone. */
-  isOwnRefusal = false;
+  #isOwnRefusal = false;
   readonly #parts: ReconcilerParts;
   #attempt: Attempt | undefined;
   #state: AttemptState = "unsent";
@@ -43,6 +48,17 @@ export class ReportReconciler {
   constructor(ledger: Ledger, parts: ReconcilerParts) {
     this.ledger = ledger;
     this.#parts = parts;
+    this.retry = new RetryPolicy(parts.clock);
+  }
+
+  /** The refusal that is not about this report alone. */
+  get commonRefusal(): string | undefined {
+    return this.#isOwnRefusal ? undefined : this.refusal;
+  }
+
+  /** True while the report is refused, or its writes fail again and again; not for a refusal of this report alone. */
+  get isFailing(): boolean {
+    return this.refusal === undefined ? this.retry.failures >= FAILING_TRIES : !this.#isOwnRefusal;
   }
 
   /** Continues from the stored object and from the set that an earlier process left in flight; before the first turn. */
@@ -274,7 +290,7 @@ export class ReportReconciler {
 
   #refuse(message: string, isOwn = false): ReconcileResult {
     this.refusal = message;
-    this.isOwnRefusal = isOwn;
+    this.#isOwnRefusal = isOwn;
     const result = this.#requeue(REFUSED_RETRY_MS);
     // Certainly not stored, so the next try may be rendered again.
     if (this.#state === "unsent") this.#attempt = undefined;

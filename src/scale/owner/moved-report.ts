@@ -17,7 +17,6 @@ import { Ledger } from "../../aggregate/ledger/ledger.ts";
 import { MOVED_ANNOTATION } from "../../api/names.ts";
 import type { Report } from "../../api/v1alpha1.ts";
 import type { Clock } from "../../lib/clock.ts";
-import { RetryPolicy } from "../../lib/pacing/retry-policy.ts";
 import { runInTurns, type Steps } from "../../lib/pacing/steps.ts";
 import { type EpochUs, parseMicroTime, toEpochUs } from "../../lib/time.ts";
 import type { ReconcilerParts } from "../../reconcile/reconciler-parts.ts";
@@ -86,7 +85,6 @@ export class MovedReport {
   readonly #parts: MovedReportParts;
   readonly #ledger: Ledger;
   readonly #reconciler: ReportReconciler;
-  readonly #retry: RetryPolicy;
   /** Not yet in the ledger. */
   #sets: MovedSet[] = [];
   #gaps: MovedGap[] = [];
@@ -98,7 +96,6 @@ export class MovedReport {
     const { clock } = parts;
     this.#parts = parts;
     this.#ledger = new Ledger(undefined, policyName, { numbers: new RandomNumbers(clock) });
-    this.#retry = new RetryPolicy(clock);
     this.#reconciler = new ReportReconciler(this.#ledger, {
       ...parts,
       sink: this.#mark(parts.sink),
@@ -148,11 +145,11 @@ export class MovedReport {
 
   /** Returns the time after which more may be written. */
   async #writeOnce(signal: AbortSignal): Promise<number> {
-    if (!(await this.#absorb(signal))) return this.#retry.nextMs();
+    if (!(await this.#absorb(signal))) return this.#reconciler.retry.nextMs();
     const result = await this.#reconciler.reconcile(true, signal);
-    if (result.kind === "requeue") return this.#retry.nextMs(result.afterMs);
+    if (result.kind === "requeue") return this.#reconciler.retry.nextMs(result.afterMs);
     if (result.kind !== "written") return INTERVAL_MS;
-    this.#retry.reset();
+    this.#reconciler.retry.reset();
     this.#parts.onStored(this.#sent);
     this.#sent.clear();
     return INTERVAL_MS;
