@@ -12,6 +12,7 @@ import { type ApiRequester, MERGE_PATCH } from "../kube/client.ts";
 import { type Clock, waitForAbort } from "../lib/clock.ts";
 import type { Logger } from "../lib/logger.ts";
 import { parseObjectKey, toObjectKey } from "../lib/object-key.ts";
+import type { Steps } from "../lib/pacing/steps.ts";
 import { TokenBucket } from "../lib/pacing/token-bucket.ts";
 import { WorkLoop } from "../lib/pacing/work-loop.ts";
 import { WorkQueue } from "../lib/pacing/work-queue.ts";
@@ -20,14 +21,12 @@ import type { AcceptanceIndex, Place } from "./acceptance-index.ts";
 import { behind, createStatus } from "./conditions.ts";
 import { type ReadAcceptance, readAcceptance } from "./parse-acceptance.ts";
 
-/** Counts the matches of each acceptance of a policy in its report, by name; in slices. */
-export type MatchedCounts = Generator<undefined, ReadonlyMap<string, Matched>, undefined>;
-
 export interface StatusWriterOptions {
   client: ApiRequester;
   clock: Clock;
   logger: Logger;
-  matched: (namespace: string, policy: string) => MatchedCounts;
+  /** Counts the matches of each acceptance of a policy in its report, by name. */
+  matched: (namespace: string, policy: string) => Steps<ReadonlyMap<string, Matched>>;
   /** Asked before each write: a process that was suspended may have lost the lead without knowing. */
   mayWrite: () => boolean;
   /** True where this process has the report; the status of others is left to another one. Default: always. */

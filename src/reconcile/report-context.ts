@@ -10,6 +10,7 @@ import type { Urgency } from "../aggregate/gaps/urgency.ts";
 import type { Ledger } from "../aggregate/ledger/ledger.ts";
 import type { Policy, PolicySource, Report } from "../api/v1alpha1.ts";
 import { reportKey } from "../ingest/violation/violation.ts";
+import type { Steps } from "../lib/pacing/steps.ts";
 import type { AcceptanceCatalog, Matched } from "../report/acceptance-set.ts";
 import type { PolicyCatalog } from "../report/provenance.ts";
 import { findLedgerProvenance } from "../report/render.ts";
@@ -58,7 +59,7 @@ export class ReportContext implements ControllerObserver {
   }
 
   /** Counts what each acceptance of a policy matches in its report, in slices. */
-  *matchAcceptances(namespace: string, policy: string): Generator<undefined, ReadonlyMap<string, Matched>, undefined> {
+  *matchAcceptances(namespace: string, policy: string): Steps<ReadonlyMap<string, Matched>> {
     const ledger = this.#parts.aggregator.ledgers.get(reportKey(namespace, policy));
     const acceptances = this.#parts.acceptances?.find(namespace, policy);
     if (!ledger || !acceptances) return new Map();

@@ -8,6 +8,7 @@
 import type { Accepted } from "../api/v1alpha1.ts";
 import type { Identity } from "../ingest/violation/violation.ts";
 import type { Work } from "../lib/glob.ts";
+import type { Steps } from "../lib/pacing/steps.ts";
 import type { EpochUs } from "../lib/time.ts";
 import type { Acceptance } from "./acceptance.ts";
 
@@ -106,7 +107,7 @@ export class AcceptanceSet {
   }
 
   /** Matches the pairs that were not matched before, yielding between slices. */
-  *refresh(subjects: Iterable<Subject>): Generator<undefined, void, undefined> {
+  *refresh(subjects: Iterable<Subject>): Steps {
     const work = { steps: 0 };
     for (const subject of subjects) {
       this.#refresh(subject, work);
@@ -118,10 +119,7 @@ export class AcceptanceSet {
   }
 
   /** Counts the matches of each acceptance, by its name, yielding between slices. */
-  *count<S extends Subject>(
-    subjects: Iterable<S>,
-    occurrences: (subject: S) => number,
-  ): Generator<undefined, Map<string, Matched>, undefined> {
+  *count<S extends Subject>(subjects: Iterable<S>, occurrences: (subject: S) => number): Steps<Map<string, Matched>> {
     const sums = new Map<string, Matched>();
     const work = { steps: 0 };
     for (const subject of subjects) {

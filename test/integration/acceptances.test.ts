@@ -5,7 +5,7 @@
 
 import { afterEach, expect, it } from "vitest";
 import { AcceptanceWatch, type AcceptanceWatchOptions } from "../../src/acceptance/acceptance-watch.ts";
-import type { MatchedCounts } from "../../src/acceptance/status-writer.ts";
+import type { StatusWriterOptions } from "../../src/acceptance/status-writer.ts";
 import type { KubeClient, KubeRequest } from "../../src/kube/client.ts";
 import { type Clock, systemClock } from "../../src/lib/clock.ts";
 import { silentLogger } from "../../src/lib/logger.ts";
@@ -24,7 +24,7 @@ const hurried: Clock = {
 };
 
 /** Every acceptance matches the same. */
-function* makeCounts(): MatchedCounts {
+function* makeCounts(): ReturnType<StatusWriterOptions["matched"]> {
   const names = ["raced", "unsaid", "led"];
   return new Map(names.map((name) => [name, { violations: 1, occurrences: 2 }]));
 }

@@ -7,6 +7,7 @@ import { MOVED_ANNOTATION } from "../../api/names.ts";
 import type { Report } from "../../api/v1alpha1.ts";
 import { reportKey } from "../../ingest/violation/violation.ts";
 import { emptyBuffers, sumBuffers } from "../../lib/collections/buffer-use.ts";
+import type { Steps } from "../../lib/pacing/steps.ts";
 import type { Matched } from "../../report/acceptance-set.ts";
 import { isNamedRight } from "../../report/parse.ts";
 import type { ReportSink } from "../../sinks/report-sink.ts";
@@ -73,7 +74,7 @@ export class Owners {
   }
 
   /** Counts what each acceptance of a policy matches in its report; nothing in a report of another owner. */
-  matchAcceptances(namespace: string, policy: string): Generator<undefined, ReadonlyMap<string, Matched>, undefined> {
+  matchAcceptances(namespace: string, policy: string): Steps<ReadonlyMap<string, Matched>> {
     return this.#findContext(namespace, policy)?.matchAcceptances(namespace, policy) ?? matchNothing();
   }
 
@@ -102,7 +103,7 @@ export class Owners {
 }
 
 // biome-ignore lint/correctness/useYield: there is no step
-function* matchNothing(): Generator<undefined, ReadonlyMap<string, Matched>, undefined> {
+function* matchNothing(): Steps<ReadonlyMap<string, Matched>> {
   return new Map();
 }
 
