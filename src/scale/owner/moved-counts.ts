@@ -14,14 +14,11 @@ import type { Report } from "../../api/v1alpha1.ts";
 import { reportKey } from "../../ingest/violation/violation.ts";
 import { runInTurns } from "../../lib/pacing/steps.ts";
 import type { GapNotice } from "../messages/delta.ts";
-import { formatMoved, isMovedBy, isOfOtherStream, type Partition, parseMoved, toGapsEntry } from "./moved-marks.ts";
+import { formatMoved, isMovedBy, parseMoved, toGapsEntry } from "./moved-marks.ts";
 import { MovedReport, type MovedReportParts } from "./moved-report.ts";
 import { RecentPositions } from "./recent-positions.ts";
 
-export interface MovedCountsParts
-  extends Omit<MovedReportParts, "gapsEntry" | "isOwn" | "isOfOtherStream" | "format" | "onStored" | "isOvertaken"> {
-  partition: Partition;
-  stream: string;
+export interface MovedCountsParts extends Omit<MovedReportParts, "format" | "onStored" | "isOvertaken"> {
   /** Positions up to which reports, or counts and gaps that were moved, are stored; by reportKey. */
   marks: ReadonlyMap<string, number>;
   /** Policies with a cluster report that may have moved counts. */
@@ -121,12 +118,9 @@ export class MovedCounts {
   }
 
   #createReport(policyName: string): MovedReport {
-    const { partition, stream } = this.#parts;
+    const { stream } = this.#parts;
     return new MovedReport(policyName, {
       ...this.#parts,
-      gapsEntry: toGapsEntry(partition.index),
-      isOwn: (namespace) => isMovedBy(partition, namespace, policyName),
-      isOfOtherStream: ({ metadata }) => isOfOtherStream(metadata, stream),
       format: (report, positions) => this.#format(report, positions),
       onStored: (positions) => {
         for (const [entry, position] of positions) this.#stored.set(reportKey(entry, policyName), position);

@@ -27,7 +27,7 @@ import { overrideSink } from "../../sinks/guarded-sink.ts";
 import type { ReportSink } from "../../sinks/report-sink.ts";
 import type { GapNotice } from "../messages/delta.ts";
 import { declareGap, LOSS } from "./gap-notice.ts";
-import { MOVED_ID } from "./moved-marks.ts";
+import { isMovedBy, isOfOtherStream, MOVED_ID, type Partition, toGapsEntry } from "./moved-marks.ts";
 
 /** Counts of one namespace on their way to the report. */
 export interface MovedSet {
@@ -48,12 +48,9 @@ export interface MovedReportParts
   extends Pick<ReconcilerParts, "sink" | "clock" | "logger" | "render" | "onResult" | "onWritten"> {
   /** Position in the stream now. */
   getPosition: () => number;
-  /** Stands for the gaps among the namespaces of the annotation. */
-  gapsEntry: string;
-  /** True for a namespace of this partition. */
-  isOwn: (namespace: string) => boolean;
-  /** True for a report with counts of an earlier stream: the annotation says so only until it is written. */
-  isOfOtherStream: (report: Report) => boolean;
+  partition: Partition;
+  /** Identity of the stream. */
+  stream: string;
   /** Annotation of the report with these positions on top of those that it has. */
   format: (report: Report, positions: ReadonlyMap<string, number>) => string;
   /** Receives positions that are stored. */
@@ -157,7 +154,7 @@ export class MovedReport {
 
   /** Adds what waits on top of the stored report; false where that can't be read now. */
   async #absorb(signal: AbortSignal): Promise<boolean> {
-    const { sink, clock, gapsEntry, getPosition, isOvertaken } = this.#parts;
+    const { sink, clock, partition, stream, getPosition, isOvertaken } = this.#parts;
     const ledger = this.#ledger;
     if (this.#sets.length + this.#gaps.length === 0) return true;
     const isBased = this.#reconciler.metadata !== undefined || ledger.write.isInFlight;
@@ -169,7 +166,8 @@ export class MovedReport {
       this.#reconciler.resume(report.metadata);
     }
     if (isOvertaken()) return false;
-    if (report && this.#parts.isOfOtherStream(report))
+    // The annotation says so only until it is written.
+    if (report && isOfOtherStream(report.metadata, stream))
       declareGap(ledger, { ...LOSS, fromUs: null, toUs: toEpochUs(clock.nowMs()) }, ledger.counts.all.lastUs);
     const lastUs = this.#findLastOwn(report);
     for (let [set] = this.#sets; set; [set] = this.#sets) {
@@ -179,7 +177,7 @@ export class MovedReport {
     for (const { gap, seq } of this.#gaps.splice(0)) {
       if (lastUs === undefined) continue;
       declareGap(ledger, gap, lastUs);
-      raisePosition(this.#waiting, gapsEntry, Math.min(seq, getPosition()));
+      raisePosition(this.#waiting, toGapsEntry(partition.index), Math.min(seq, getPosition()));
     }
     return true;
   }
@@ -201,7 +199,7 @@ export class MovedReport {
   /** Time of the newest alert that was moved, at least; undefined where the report has none. */
   #findLastOwn(report: Report | undefined): EpochUs | undefined {
     const times = (report?.violations ?? []).flatMap(({ namespace, lastSeen }) =>
-      namespace !== undefined && this.#parts.isOwn(namespace) ? (parseMicroTime(lastSeen) ?? []) : [],
+      namespace !== undefined && this.#isOwn(namespace) ? (parseMicroTime(lastSeen) ?? []) : [],
     );
     if (times.length > 0) return Math.max(...times);
     // Violations that are not listed may be of the partition.
@@ -209,6 +207,10 @@ export class MovedReport {
     const waiting = this.#sets.map(({ from }) => from.transfer.unwritten);
     if (this.#ledger.counts.unwritten > 0) waiting.push(this.#ledger.counts.all);
     return waiting.length > 0 ? Math.min(...waiting.map((totals) => totals.lastUs)) : undefined;
+  }
+
+  #isOwn(namespace: string): boolean {
+    return isMovedBy(this.#parts.partition, namespace, this.#ledger.policyName);
   }
 
   *#rebase(report: Report | undefined): Steps {
