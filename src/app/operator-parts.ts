@@ -119,10 +119,8 @@ export function createRecorder(
   if (!events.enabled) return undefined;
   const recorder = new Recorder(
     {
-      defaultPosture: events.defaultPosture,
-      maxSeries: events.maxSeries,
-      maxQueued: events.maxQueued,
-      overall: { perSecond: events.perSecond, burst: events.burst },
+      ...events,
+      overall: events,
       perRegarding: { perSecond: 1000 / events.perObjectIntervalMs, burst: events.perObjectBurst },
     },
     createEventSink({ client, reportingInstance: identity }),

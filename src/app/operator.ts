@@ -6,7 +6,6 @@
 // regaining is suspended, and idle after it, because another replica has led, exits.
 
 import { waitForAbort } from "../lib/clock.ts";
-import { createMetrics } from "../telemetry/metrics.ts";
 import { monitorEventLoopStalls } from "./event-loop-monitor.ts";
 import { createMetricsSource } from "./operator-metrics.ts";
 import { CLOSING_SHARE, createOperatorParts, type OperatorParts, type OperatorSettings } from "./operator-parts.ts";
@@ -153,12 +152,10 @@ class Operator {
   }
 
   async #listen(): Promise<void> {
-    const { config, version } = this.#settings;
-    const source = createMetricsSource(config, this.#parts);
-    const metrics = createMetrics({ source, version, clusterName: config.cluster.name });
-    this.#parts.passing.observe((durationMs) => metrics.observeWrite(durationMs));
+    const { passing } = this.#parts;
+    const source = createMetricsSource(this.#settings.config, this.#parts);
     const readiness = () => computeReadiness(this.#parts);
-    const close = await startServers({ ...this.#settings, metrics, readiness });
+    const close = await startServers({ ...this.#settings, source, passing, readiness });
     this.#steps.onStop("http servers", close);
   }
 }

@@ -8,12 +8,16 @@ import type { Clock } from "../lib/clock.ts";
 import type { Logger } from "../lib/logger.ts";
 import { createHealthPages, type Health } from "../telemetry/health.ts";
 import { type HttpServer, startHttpServer } from "../telemetry/http-server.ts";
-import type { Metrics } from "../telemetry/metrics.ts";
+import { createMetrics } from "../telemetry/metrics.ts";
 import { createMetricsPage } from "../telemetry/metrics-page.ts";
+import type { MetricsSource } from "../telemetry/metrics-source.ts";
+import type { RequestCounters } from "./request-counters.ts";
 
 export interface ServersParts {
-  config: Pick<Config, "metrics" | "health">;
-  metrics: Metrics;
+  config: Config;
+  version: string;
+  source: MetricsSource;
+  passing: RequestCounters;
   readiness: () => Health;
   clock: Clock;
   logger: Logger;
@@ -25,7 +29,9 @@ export interface ServersParts {
  * @throws ListenError when one of them cannot listen; then none does.
  */
 export async function startServers(parts: ServersParts): Promise<() => Promise<void>> {
-  const { config, metrics, readiness, clock, logger } = parts;
+  const { config, version, source, passing, readiness, clock, logger } = parts;
+  const metrics = createMetrics({ source, version, clusterName: config.cluster.name });
+  passing.observe((durationMs) => metrics.observeWrite(durationMs));
   const open: HttpServer[] = [];
   const closeAll = async () => {
     for (const server of open) await server.close();

@@ -11,17 +11,9 @@ import type { PipelineOptions } from "./pipeline.ts";
 export function toPipelineOptions(config: Config, writerId: string | undefined): PipelineOptions {
   const { reports, severity, memory, duplicates, redaction, events, leaderElection } = config;
   return {
-    limits: {
-      maxViolations: reports.maxViolations,
-      maxBytes: reports.maxBytes,
-      maxPodsPerViolation: reports.maxPodsPerViolation,
-    },
+    limits: reports,
     severity: severity.thresholds,
-    pace: {
-      firstWriteDelayMs: reports.firstWriteDelayMs,
-      minIntervalMs: reports.minIntervalMs,
-      maxIntervalMs: reports.maxIntervalMs,
-    },
+    pace: reports,
     writesPerSecond: reports.writesPerSecond,
     writeBurst: reports.writeBurst,
     memory,

@@ -10,7 +10,6 @@ import { LeaseGroup } from "../../scale/leases/lease-group.ts";
 import { Reader } from "../../scale/reader/reader.ts";
 import type { Bus } from "../../scale/stream/bus.ts";
 import type { Health } from "../../telemetry/health.ts";
-import { createMetrics } from "../../telemetry/metrics.ts";
 import { monitorEventLoopStalls } from "../event-loop-monitor.ts";
 import { toSourceOptions } from "../feed/configured-source.ts";
 import { followKubeArmorPods } from "../feed/kubearmor-pods.ts";
@@ -70,9 +69,8 @@ async function collect(parts: OperatorSettings, steps: StopSteps, stop: AbortSig
     missingSinceMs: (index) => reader.missingSinceMs(index),
   });
   const source = createReaderMetrics({ reader, group, bus, passing });
-  const metrics = createMetrics({ source, version, clusterName: config.cluster.name });
   const readiness = (): Health => computeReadiness(group, reader, bus);
-  steps.onStop("http servers", await startServers({ ...parts, metrics, readiness }));
+  steps.onStop("http servers", await startServers({ ...parts, source, passing, readiness }));
   const end = new AbortController();
   const endWatch = monitorEventLoopStalls(clock, (ms) => reader.onEventLoopStall(ms));
   const reading = reader.run(end.signal);

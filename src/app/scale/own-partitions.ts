@@ -17,7 +17,6 @@ import { Owners } from "../../scale/owner/owners.ts";
 import type { Bus } from "../../scale/stream/bus.ts";
 import { createClusterSink } from "../../sinks/cluster-sink.ts";
 import type { Health } from "../../telemetry/health.ts";
-import { createMetrics } from "../../telemetry/metrics.ts";
 import { ClusterContext } from "../cluster-context.ts";
 import { limitToHeap } from "../heap-limits.ts";
 import { createClient, createRecorder, type OperatorSettings } from "../operator-parts.ts";
@@ -95,10 +94,8 @@ async function ownPartitions(parts: OperatorSettings, steps: StopSteps, stop: Ab
     },
   );
   const source = createOwnerMetrics({ owners, group, bus, passing, context, recorder, config });
-  const metrics = createMetrics({ source, version, clusterName: config.cluster.name });
-  passing.observe((durationMs) => metrics.observeWrite(durationMs));
   const readiness = () => computeReadiness(group, owners, bus);
-  steps.onStop("http servers", await startServers({ ...parts, metrics, readiness }));
+  steps.onStop("http servers", await startServers({ ...parts, source, passing, readiness }));
   const following = new AbortController();
   await context.follow(following.signal);
   await tryOpen(bus, (answer) => logger.error({ answer }, "stream not available, retrying"));
