@@ -5,7 +5,7 @@
 // Invariant: an acceptance that is not read, not valid or expired accepts nothing; onChange is called once a change
 // has effect.
 
-import { API_GROUP, API_VERSION } from "../api/names.ts";
+import { API_GROUP_VERSION } from "../api/names.ts";
 import type { ApiRequester, ApiStreamer } from "../kube/client.ts";
 import { type FollowObserver, type FollowProblem, follow } from "../kube/follow.ts";
 import { toObjectKey } from "../lib/object-key.ts";
@@ -25,7 +25,7 @@ export interface AcceptanceWatchOptions extends StatusWriterOptions, IndexLimits
   absentRetryMs?: number;
 }
 
-export const ACCEPTANCES_PATH = `/apis/${API_GROUP}/${API_VERSION}/acceptedviolations`;
+export const ACCEPTANCES_PATH = `/apis/${API_GROUP_VERSION}/acceptedviolations`;
 
 /** A timer takes at most 24 days. */
 const MAX_WAIT_MS = 3_600_000;

@@ -6,12 +6,12 @@
 // every half minute; never over a version that was not read. Counting and comparing yield to the event loop.
 
 import type { AcceptanceStatus } from "../api/acceptance.ts";
-import { API_GROUP, API_VERSION, FIELD_MANAGER } from "../api/names.ts";
+import { API_GROUP_VERSION, FIELD_MANAGER } from "../api/names.ts";
 import { ApiError } from "../kube/api-error.ts";
 import { type ApiRequester, MERGE_PATCH } from "../kube/client.ts";
 import { type Clock, waitForAbort } from "../lib/clock.ts";
 import type { Logger } from "../lib/logger.ts";
-import { parseObjectKey, toObjectKey } from "../lib/object-key.ts";
+import { parseObjectKey, toApiPath, toObjectKey } from "../lib/object-key.ts";
 import type { Steps } from "../lib/pacing/steps.ts";
 import { TokenBucket } from "../lib/pacing/token-bucket.ts";
 import { WorkLoop } from "../lib/pacing/work-loop.ts";
@@ -182,12 +182,11 @@ export class StatusWriter {
   /** Returns false when the server refuses, so that trying on makes no sense for a while. */
   async #write(read: ReadAcceptance, status: AcceptanceStatus, signal: AbortSignal): Promise<boolean> {
     const { client, clock, logger } = this.#options;
-    const { namespace, name, resourceVersion } = read;
-    const base = `/apis/${API_GROUP}/${API_VERSION}/namespaces/${encodeURIComponent(namespace)}`;
+    const { resourceVersion } = read;
     try {
       const stored = await client.request({
         method: "PATCH",
-        path: `${base}/acceptedviolations/${encodeURIComponent(name)}/status`,
+        path: `${toApiPath(`/apis/${API_GROUP_VERSION}`, "acceptedviolations", read)}/status`,
         query: { fieldManager: FIELD_MANAGER },
         contentType: MERGE_PATCH,
         body: { metadata: { resourceVersion }, status },

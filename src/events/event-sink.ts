@@ -7,6 +7,7 @@
 import { API_GROUP_VERSION, EVENT_REPORTER, FIELD_MANAGER } from "../api/names.ts";
 import { ApiError } from "../kube/api-error.ts";
 import { type ApiRequester, MERGE_PATCH, METADATA_ONLY } from "../kube/client.ts";
+import { toApiPath } from "../lib/object-key.ts";
 import { formatMicroTime } from "../lib/time.ts";
 import type { EventResult, EventSink, NewEvent, Regarding, UidResult } from "./event-recorder.ts";
 
@@ -21,6 +22,7 @@ export interface EventSinkOptions {
 /** A static pod's Events are kept under the uid that the kubelet gave it, which this annotation of its mirror holds. */
 const MIRROR_ANNOTATION = "kubernetes.io/config.mirror";
 const MAX_INSTANCE_CHARS = 128;
+const EVENTS_API = "/apis/events.k8s.io/v1";
 const MAX_INT32 = 2 ** 31 - 1;
 
 /** Returns the sink that creates and patches Events through the API server. */
@@ -50,7 +52,7 @@ export function createEventSink(options: EventSinkOptions): EventSink {
       try {
         await client.request({
           method: "POST",
-          path: toEventsPath(event.namespace),
+          path: toApiPath(EVENTS_API, "events", { namespace: event.namespace }),
           query: { fieldManager: FIELD_MANAGER },
           body: toEventBody(event, reportingInstance),
           timeoutMs,
@@ -69,7 +71,7 @@ export function createEventSink(options: EventSinkOptions): EventSink {
       try {
         await client.request({
           method: "PATCH",
-          path: `${toEventsPath(ref.namespace)}/${encodeURIComponent(ref.name)}`,
+          path: toApiPath(EVENTS_API, "events", ref),
           query: { fieldManager: FIELD_MANAGER },
           contentType: MERGE_PATCH,
           body: { series: toSeriesBody(series) },
@@ -112,17 +114,13 @@ function toSeriesBody(series: { count: number; lastObservedUs: number }): object
   };
 }
 
-function toEventsPath(namespace: string): string {
-  return `/apis/events.k8s.io/v1/namespaces/${encodeURIComponent(namespace)}/events`;
-}
-
 function toRegardingPath(regarding: Regarding): string {
-  const name = encodeURIComponent(regarding.name);
-  if (regarding.kind === "Node") return `/api/v1/nodes/${name}`;
-  const namespace = `namespaces/${encodeURIComponent(regarding.namespace)}`;
-  if (regarding.kind === "Namespace") return `/api/v1/${namespace}`;
-  if (regarding.kind === "Deployment") return `/apis/apps/v1/${namespace}/deployments/${name}`;
-  return `/api/v1/${namespace}/pods/${name}`;
+  const { kind, name } = regarding;
+  if (kind === "Node") return toApiPath("/api/v1", "nodes", { name });
+  if (kind === "Namespace") return toApiPath("/api/v1", "namespaces", { name });
+  return kind === "Deployment"
+    ? toApiPath("/apis/apps/v1", "deployments", regarding)
+    : toApiPath("/api/v1", "pods", regarding);
 }
 
 function toUidFailure(error: unknown, regarding: Regarding): UidResult {

@@ -5,6 +5,7 @@
 // Invariant: one GET by name, so that the right to one Secret is enough; its contents are in no message.
 
 import { toObject } from "../lib/json.ts";
+import { toApiPath } from "../lib/object-key.ts";
 import { ApiError } from "./api-error.ts";
 import type { ApiRequester } from "./client.ts";
 
@@ -26,13 +27,13 @@ const TIMEOUT_MS = 5_000;
 /** Reads a Secret within 5 s; never rejects. */
 export async function readSecret(
   client: ApiRequester,
-  { namespace, name }: SecretName,
+  secret: SecretName,
   signal: AbortSignal,
 ): Promise<SecretReading> {
-  const path = `/api/v1/namespaces/${encodeURIComponent(namespace)}/secrets/${encodeURIComponent(name)}`;
+  const path = toApiPath("/api/v1", "secrets", secret);
   try {
-    const secret = await client.request<{ data?: unknown }>({ method: "GET", path, timeoutMs: TIMEOUT_MS, signal });
-    return { kind: "found", data: decodeData(secret?.data) };
+    const found = await client.request<{ data?: unknown }>({ method: "GET", path, timeoutMs: TIMEOUT_MS, signal });
+    return { kind: "found", data: decodeData(found?.data) };
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
     // Of a proxy's 404, or that of a server without the API, the code is another: only a Status that names the Secret

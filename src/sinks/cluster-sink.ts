@@ -5,9 +5,7 @@
 // Invariant: never merges, never retries, never patches; every outcome is one of the port's.
 
 import {
-  API_GROUP,
   API_GROUP_VERSION,
-  API_VERSION,
   CLUSTER_REPORT_KIND,
   CLUSTER_REPORT_PLURAL,
   FIELD_MANAGER,
@@ -23,15 +21,9 @@ import { type ApiRequester, METADATA_FIRST } from "../kube/client.ts";
 import { listItems } from "../kube/list.ts";
 import { isObject, toObject, toText } from "../lib/json.ts";
 import type { Logger } from "../lib/logger.ts";
+import { toApiPath } from "../lib/object-key.ts";
 import { addClusterLabel } from "./cluster-label.ts";
-import {
-  type ReadResult,
-  type RemoveResult,
-  type ReportRef,
-  type ReportSink,
-  SinkError,
-  type WriteResult,
-} from "./report-sink.ts";
+import { type ReadResult, type RemoveResult, type ReportSink, SinkError, type WriteResult } from "./report-sink.ts";
 
 export interface ClusterSinkOptions {
   client: ApiRequester;
@@ -44,8 +36,8 @@ export interface ClusterSinkOptions {
 
 /** Parsed in some 10 ms. */
 export const PAGE_BYTES = 2 ** 20;
-/** Prefix of the paths of all reports. */
-export const BASE = `/apis/${API_GROUP}/${API_VERSION}`;
+/** API of reports. */
+export const REPORTS_API = `/apis/${API_GROUP_VERSION}`;
 const WRITE_QUERY = { fieldManager: FIELD_MANAGER, fieldValidation: "Strict" };
 const INSTALL_HINT = "install the CRDs: kubectl apply -f crds/";
 
@@ -61,7 +53,13 @@ export function createClusterSink(options: ClusterSinkOptions): ReportSink {
   const clusterName = options.clusterName ?? "";
 
   async function* listKind(plural: string, kind: Report["kind"], signal: AbortSignal): AsyncIterable<Report> {
-    const request = { path: `${BASE}/${plural}`, labelSelector: SELECTOR, pageSize, pageBytes: PAGE_BYTES, signal };
+    const request = {
+      path: toApiPath(REPORTS_API, plural),
+      labelSelector: SELECTOR,
+      pageSize,
+      pageBytes: PAGE_BYTES,
+      signal,
+    };
     try {
       for await (const item of listItems(client, request)) {
         const report = parseReport(item, kind);
@@ -96,12 +94,13 @@ export function createClusterSink(options: ClusterSinkOptions): ReportSink {
     },
 
     async write(report, signal) {
-      const ref = report.metadata;
-      const create = ref.resourceVersion === undefined;
+      const { namespace, name, resourceVersion } = report.metadata;
+      const create = resourceVersion === undefined;
+      const path = toObjectPath({ namespace, name });
       try {
         const stored = await client.request({
           method: create ? "POST" : "PUT",
-          path: create ? toCollectionPath(ref) : toObjectPath(ref),
+          path: create ? toObjectPath({ namespace }) : path,
           query: WRITE_QUERY,
           // Avoids that a report at its limit, 256 KiB, is sent back for three fields.
           accept: METADATA_FIRST,
@@ -110,7 +109,7 @@ export function createClusterSink(options: ClusterSinkOptions): ReportSink {
         });
         const metadata = readMetadata(stored);
         // An answer that is not an object: the server took the write, but what is stored now must be read.
-        if (metadata === undefined) return { kind: "unknown", message: `${toObjectPath(ref)}: unreadable answer` };
+        if (metadata === undefined) return { kind: "unknown", message: `${path}: unreadable answer` };
         return { kind: "written", report: { ...report, metadata } };
       } catch (error) {
         return writeFailure(error, create);
@@ -138,13 +137,8 @@ export function createClusterSink(options: ClusterSinkOptions): ReportSink {
 /** Selects the operator's own objects. */
 export const SELECTOR = `${MANAGED_BY_LABEL}=${PRODUCT}`;
 
-function toCollectionPath(ref: ReportRef): string {
-  if (ref.namespace === undefined) return `${BASE}/${CLUSTER_REPORT_PLURAL}`;
-  return `${BASE}/namespaces/${encodeURIComponent(ref.namespace)}/${REPORT_PLURAL}`;
-}
-
-function toObjectPath(ref: ReportRef): string {
-  return `${toCollectionPath(ref)}/${encodeURIComponent(ref.name)}`;
+function toObjectPath({ namespace, name }: { namespace?: string | undefined; name?: string }): string {
+  return toApiPath(REPORTS_API, namespace === undefined ? CLUSTER_REPORT_PLURAL : REPORT_PLURAL, { namespace, name });
 }
 
 /** Checks the form that later code relies on, and drops managedFields, which are unused and cost memory. */

@@ -11,7 +11,8 @@ import type { ApiRequester, ApiStreamer } from "../kube/client.ts";
 import { type FollowObserver, follow } from "../kube/follow.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Logger } from "../lib/logger.ts";
-import { BASE, PAGE_BYTES, parseReport, SELECTOR } from "./cluster-sink.ts";
+import { toApiPath } from "../lib/object-key.ts";
+import { PAGE_BYTES, parseReport, REPORTS_API, SELECTOR } from "./cluster-sink.ts";
 import type { ReportObserver, ReportWatch } from "./report-sink.ts";
 
 export interface ReportWatchOptions {
@@ -37,7 +38,7 @@ export function createReportWatch(options: ReportWatchOptions): ReportWatch {
     async run(observer, signal) {
       const each = followed.map(async (kind) => {
         const collection = {
-          path: `${BASE}/${kind.plural}`,
+          path: toApiPath(REPORTS_API, kind.plural),
           labelSelector: SELECTOR,
           pageBytes: PAGE_BYTES,
           absentRetryMs: ABSENT_RETRY_MS,

@@ -15,6 +15,7 @@ import {
 import { ApiError, type ApiErrorCode } from "../../kube/api-error.ts";
 import type { ApiRequester, KubeRequest } from "../../kube/client.ts";
 import { toObject, toText } from "../../lib/json.ts";
+import { toApiPath } from "../../lib/object-key.ts";
 
 /** The fields of a Lease that leader election uses. */
 export interface LeaseRecord {
@@ -45,6 +46,11 @@ export interface StoredLease {
 /** Bounds of one request. */
 export type LeaseCall = Required<Pick<KubeRequest, "timeoutMs" | "signal">>;
 
+/** Path of a Lease, or of all those of a namespace. */
+export function toLeasePath(place: { namespace: string; name?: string }): string {
+  return toApiPath("/apis/coordination.k8s.io/v1", "leases", place);
+}
+
 /** One named Lease. Every method sends one request and throws nothing but ApiError. */
 export class LeaseStore {
   readonly #client: ApiRequester;
@@ -56,13 +62,13 @@ export class LeaseStore {
     this.#client = client;
     this.#namespace = namespace;
     this.#name = name;
-    this.#path = `/apis/coordination.k8s.io/v1/namespaces/${encodeURIComponent(namespace)}/leases`;
+    this.#path = toLeasePath({ namespace, name });
   }
 
   /** Returns the Lease, or undefined when it (or its namespace) does not exist. */
   async read(call: LeaseCall): Promise<StoredLease | undefined> {
     try {
-      return parseLease(await this.#client.request({ method: "GET", path: this.#getObjectPath(), ...call }));
+      return parseLease(await this.#client.request({ method: "GET", path: this.#path, ...call }));
     } catch (error) {
       if (error instanceof ApiError && error.code === "NotFound") return undefined;
       throw error;
@@ -72,18 +78,13 @@ export class LeaseStore {
   /** Creates the Lease; AlreadyExists when another replica was faster. */
   async create(record: LeaseRecord, call: LeaseCall): Promise<StoredLease> {
     const labels = { [MANAGED_BY_LABEL]: PRODUCT };
-    return await this.#write(
-      "POST",
-      this.#path,
-      { name: this.#name, namespace: this.#namespace, labels },
-      record,
-      call,
-    );
+    const [namespace, name] = [this.#namespace, this.#name];
+    return await this.#write("POST", toLeasePath({ namespace }), { name, namespace, labels }, record, call);
   }
 
   /** Replaces `base`; Conflict when another version is stored, or the Lease was deleted. */
   async update(base: StoredLease, record: LeaseRecord, call: LeaseCall): Promise<StoredLease> {
-    return await this.#write("PUT", this.#getObjectPath(), base.metadata, record, call);
+    return await this.#write("PUT", this.#path, base.metadata, record, call);
   }
 
   /** Advises on an error; undefined where its own message is enough. */
@@ -105,10 +106,6 @@ export class LeaseStore {
       default:
         return undefined;
     }
-  }
-
-  #getObjectPath(): string {
-    return `${this.#path}/${encodeURIComponent(this.#name)}`;
   }
 
   async #write(

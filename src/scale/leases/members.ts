@@ -8,7 +8,13 @@
 import { ApiError } from "../../kube/api-error.ts";
 import type { ApiRequester } from "../../kube/client.ts";
 import { listItems } from "../../kube/list.ts";
-import { type LeaseRecord, LeaseStore, parseLease, type StoredLease } from "../../leadership/election/lease.ts";
+import {
+  type LeaseRecord,
+  LeaseStore,
+  parseLease,
+  type StoredLease,
+  toLeasePath,
+} from "../../leadership/election/lease.ts";
 import type { Clock } from "../../lib/clock.ts";
 import { stableHash } from "../../lib/hash.ts";
 import { toText } from "../../lib/json.ts";
@@ -43,7 +49,6 @@ export class Members {
   readonly #clock: Clock;
   readonly #store: LeaseStore;
   readonly #name: string;
-  readonly #path: string;
   readonly #onLeases: (leases: readonly ListedLease[]) => void;
   #own: StoredLease | undefined;
   #seen = new Map<string, Seen>();
@@ -61,7 +66,6 @@ export class Members {
     this.#onLeases = onLeases;
     this.#name = `${prefix}-${stableHash(identity, 16)}`;
     this.#store = new LeaseStore(client, namespace, this.#name);
-    this.#path = `/apis/coordination.k8s.io/v1/namespaces/${encodeURIComponent(namespace)}/leases`;
   }
 
   /** Renews the own Lease, or removes it, and returns the replicas that are alive. Throws ApiError. */
@@ -124,11 +128,11 @@ export class Members {
   }
 
   async #look(signal: AbortSignal): Promise<void> {
-    const { leaseDurationMs } = this.#options;
+    const { leaseDurationMs, namespace } = this.#options;
     const nowMs = this.#clock.monotonicMs();
     const seen = new Map<string, Seen>();
     const leases: ListedLease[] = [];
-    for await (const item of listItems(this.#client, { path: this.#path, pageSize: 500, signal })) {
+    for await (const item of listItems(this.#client, { path: toLeasePath({ namespace }), pageSize: 500, signal })) {
       const { metadata, record } = parseLease(item);
       const name = toText(metadata["name"]);
       const { holder, renewTime } = record;
@@ -149,9 +153,9 @@ export class Members {
   }
 
   async #remove(name: string, signal: AbortSignal): Promise<void> {
-    const path = `${this.#path}/${name}`;
+    const { namespace, requestTimeoutMs: timeoutMs } = this.#options;
     try {
-      await this.#client.request({ method: "DELETE", path, timeoutMs: this.#options.requestTimeoutMs, signal });
+      await this.#client.request({ method: "DELETE", path: toLeasePath({ namespace, name }), timeoutMs, signal });
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
     }

@@ -11,12 +11,18 @@ import type { Report } from "../../api/v1alpha1.ts";
 import { ApiError } from "../../kube/api-error.ts";
 import { type FollowObserver, type FollowOptions, type FollowProblem, follow } from "../../kube/follow.ts";
 import type { Logger } from "../../lib/logger.ts";
-import { toObjectKey } from "../../lib/object-key.ts";
+import { toApiPath, toObjectKey } from "../../lib/object-key.ts";
 import { RetryPolicy } from "../../lib/pacing/retry-policy.ts";
 import type { WorkQueue } from "../../lib/pacing/work-queue.ts";
-import { SELECTOR } from "../cluster-sink.ts";
+import { REPORTS_API, SELECTOR } from "../cluster-sink.ts";
 import { type CopyState, CopyStates } from "./copy-states.ts";
-import { ForeignObjectError, isUpToDate, OpenReportStore, type ReportPair } from "./openreport-store.ts";
+import {
+  ForeignObjectError,
+  isUpToDate,
+  OPENREPORTS_API,
+  OpenReportStore,
+  type ReportPair,
+} from "./openreport-store.ts";
 import { FIXED_PAUSES, type PublishResult } from "./publish-result.ts";
 import { observeNames, type StoredName, type StoredNamesObserver } from "./stored-names.ts";
 
@@ -83,10 +89,12 @@ export class KindPublisher {
     this.#signal = signal;
     const common = { client, clock, absentRetryMs, labelSelector: SELECTOR, isMetadataOnly: true };
     const served = Promise.withResolvers<void>();
-    const copies = follow({ ...common, path: this.#pair.openReportsPath }, this.#observeCopies(served.resolve), signal);
+    const { reports: plural, openReports } = this.#pair;
+    const copiesPath = toApiPath(OPENREPORTS_API, openReports);
+    const copies = follow({ ...common, path: copiesPath }, this.#observeCopies(served.resolve), signal);
     // Reports are followed only where there is something to copy them to.
     await Promise.race([served.promise, copies]);
-    const reports = follow({ ...common, path: this.#pair.reportsPath }, this.#observeReports(), signal);
+    const reports = follow({ ...common, path: toApiPath(REPORTS_API, plural) }, this.#observeReports(), signal);
     await Promise.all([copies, reports]);
     this.isServed = false;
   }
@@ -241,7 +249,7 @@ export class KindPublisher {
 
   /** Tries again at once what failed while the API was not served. */
   #onServed(): void {
-    this.#options.logger.info({ kind: this.#pair.plural }, "publishing OpenReports");
+    this.#options.logger.info({ kind: this.#pair.openReports }, "publishing OpenReports");
     for (const key of this.#states.known) {
       const rank = this.#queue.waitingRank(key);
       if (rank === undefined) continue;
@@ -254,7 +262,7 @@ export class KindPublisher {
     const { logger, isRequired } = this.#options;
     if (code === "NotServed" || code === "Forbidden") this.isServed = false;
     if (!isNew) return;
-    const fields = { kind: this.#pair.plural, answer: message };
+    const fields = { kind: this.#pair.openReports, answer: message };
     if (code !== "NotServed") logger.warn(fields, "cannot publish OpenReports, will retry");
     else if (isRequired) logger.warn(fields, "cluster does not serve OpenReports, will retry");
     else logger.info(fields, "cluster does not serve OpenReports");

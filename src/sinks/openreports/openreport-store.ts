@@ -6,8 +6,6 @@
 
 import { isDeepStrictEqual } from "node:util";
 import {
-  API_GROUP,
-  API_VERSION,
   CLUSTER_REPORT_KIND,
   CLUSTER_REPORT_PLURAL,
   FIELD_MANAGER,
@@ -25,31 +23,23 @@ import {
 import type { Report } from "../../api/v1alpha1.ts";
 import { ApiError } from "../../kube/api-error.ts";
 import { type ApiRequester, METADATA_FIRST } from "../../kube/client.ts";
-import type { ObjectPath } from "../../lib/object-key.ts";
-import { parseReport } from "../cluster-sink.ts";
+import { type ObjectPath, toApiPath } from "../../lib/object-key.ts";
+import { parseReport, REPORTS_API } from "../cluster-sink.ts";
 
-/** A kind of report, and the OpenReports kind that it is copied to. */
+/** A kind of report, its plural, and the plural of the OpenReports kind that it is copied to. */
 export interface ReportPair {
   kind: Report["kind"];
-  plural: string;
-  /** Collections without a namespace, as in `/apis/GROUP/VERSION/PLURAL`. */
-  reportsPath: string;
-  openReportsPath: string;
+  reports: string;
+  openReports: string;
 }
 
 export const REPORT_PAIRS: readonly ReportPair[] = [
-  pair(REPORT_KIND, REPORT_PLURAL, OPENREPORT_PLURAL),
-  pair(CLUSTER_REPORT_KIND, CLUSTER_REPORT_PLURAL, CLUSTER_OPENREPORT_PLURAL),
+  { kind: REPORT_KIND, reports: REPORT_PLURAL, openReports: OPENREPORT_PLURAL },
+  { kind: CLUSTER_REPORT_KIND, reports: CLUSTER_REPORT_PLURAL, openReports: CLUSTER_OPENREPORT_PLURAL },
 ];
 
-function pair(kind: Report["kind"], reports: string, plural: string): ReportPair {
-  return {
-    kind,
-    plural,
-    reportsPath: `/apis/${API_GROUP}/${API_VERSION}/${reports}`,
-    openReportsPath: `/apis/${OPENREPORTS_GROUP_VERSION}/${plural}`,
-  };
-}
+/** API of OpenReports. */
+export const OPENREPORTS_API = `/apis/${OPENREPORTS_GROUP_VERSION}`;
 
 /** The stored object carries labels of another program, or none. */
 export class ForeignObjectError extends Error {
@@ -65,7 +55,7 @@ export class OpenReportStore {
 
   /** Returns undefined when there is no such report, or it has another form. Throws ApiError. */
   async readReport(pair: ReportPair, name: ObjectPath, signal: AbortSignal): Promise<Report | undefined> {
-    return parseReport(await this.#read(toPath(pair.reportsPath, name), signal), pair.kind);
+    return parseReport(await this.#read(toApiPath(REPORTS_API, pair.reports, name), signal), pair.kind);
   }
 
   /**
@@ -78,7 +68,7 @@ export class OpenReportStore {
     owner: Report,
     signal: AbortSignal,
   ): Promise<OpenReport | undefined> {
-    const path = toPath(pair.openReportsPath, name);
+    const path = toApiPath(OPENREPORTS_API, pair.openReports, name);
     const stored = (await this.#read(path, signal)) as OpenReport | undefined;
     if (stored !== undefined && !isOurs(stored, owner)) {
       throw new ForeignObjectError(
@@ -95,10 +85,10 @@ export class OpenReportStore {
     stored: OpenReport | undefined,
     signal: AbortSignal,
   ): Promise<{ resourceVersion: string | undefined }> {
-    const path = toPath(pair.openReportsPath, next.metadata);
+    const { namespace, name } = next.metadata;
     const answer = await this.#client.request<{ metadata?: { resourceVersion?: string } }>({
       method: stored === undefined ? "POST" : "PUT",
-      path: stored === undefined ? path.slice(0, path.lastIndexOf("/")) : path,
+      path: toApiPath(OPENREPORTS_API, pair.openReports, stored === undefined ? { namespace } : { namespace, name }),
       query: { fieldManager: FIELD_MANAGER, fieldValidation: "Strict" },
       accept: METADATA_FIRST,
       body: stored === undefined ? next : keepMetadata(next, stored),
@@ -144,11 +134,4 @@ function keepMetadata(next: OpenReport, stored: OpenReport): OpenReport {
     annotations: { ...annotations, ...next.metadata.annotations },
   };
   return { ...next, metadata };
-}
-
-function toPath(collection: string, { namespace, name }: ObjectPath): string {
-  if (namespace === undefined) return `${collection}/${encodeURIComponent(name)}`;
-  const cut = collection.lastIndexOf("/");
-  const [base, plural] = [collection.slice(0, cut), collection.slice(cut + 1)];
-  return `${base}/namespaces/${encodeURIComponent(namespace)}/${plural}/${encodeURIComponent(name)}`;
 }

@@ -8,7 +8,6 @@
 import {
   API_GROUP,
   API_GROUP_VERSION,
-  API_VERSION,
   CLUSTER_REPORT_KIND,
   CLUSTER_REPORT_PLURAL,
   PRODUCT,
@@ -19,6 +18,7 @@ import type { Report } from "../../../../src/api/v1alpha1.ts";
 import { ApiError } from "../../../../src/kube/api-error.ts";
 import { type ApiRequester, JSON_PATCH, type KubeClient } from "../../../../src/kube/client.ts";
 import { listItems } from "../../../../src/kube/list.ts";
+import { toApiPath } from "../../../../src/lib/object-key.ts";
 import { plain, toShellWord } from "../../text/escape.ts";
 import { type Heartbeat, type LeaseObject, readHeartbeat } from "../heartbeat.ts";
 import { createUsageError, EXIT, PluginError } from "../problem.ts";
@@ -38,7 +38,7 @@ export interface ClusterReportsOptions {
 export const OPERATOR_LEASE = { namespace: "kubearmor", name: PRODUCT };
 
 const ACCEPTANCE_PLURAL = "acceptedviolations";
-const BASE = `/apis/${API_GROUP}/${API_VERSION}`;
+const REPORTS_API = `/apis/${API_GROUP_VERSION}`;
 const METADATA_LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1";
 const COMPLETION_TIMEOUT_MS = 2000;
 
@@ -55,7 +55,7 @@ export function createClusterReports(options: ClusterReportsOptions): ReportSour
     namespace: string | undefined,
     onLeftOut: (why: string) => void,
   ): AsyncIterable<Report> {
-    const path = `${BASE}/${namespace === undefined ? "" : `namespaces/${encodeURIComponent(namespace)}/`}${plural}`;
+    const path = toApiPath(REPORTS_API, plural, { namespace });
     // Compression shrinks an answer to a tenth or less.
     const request = { path, pageSize: options.pageSize ?? 500, mayCompress: true, signal };
     let isEmpty = true;
@@ -108,7 +108,7 @@ export function createClusterReports(options: ClusterReportsOptions): ReportSour
     async doubtNamespace(namespace) {
       if ((await probe(toNamespacePath(namespace))) === undefined) return undefined;
       // A right in one namespace is bound in it, so that it exists; one in all says nothing of it.
-      if ((await probe(`${BASE}/${REPORT_PLURAL}`, { limit: 1 })) === "Forbidden") return undefined;
+      if ((await probe(toApiPath(REPORTS_API, REPORT_PLURAL), { limit: 1 })) === "Forbidden") return undefined;
       return (
         `it is unknown if there is a namespace "${namespace}", which has no reports: you may not get it; ` +
         "use an account with the right `get` on namespaces, or with rights in that namespace only"
@@ -116,8 +116,7 @@ export function createClusterReports(options: ClusterReportsOptions): ReportSour
     },
     heartbeat: (nowMs) => fetchHeartbeat(options, nowMs),
     async acceptances({ namespace }) {
-      const place = namespace === undefined ? "" : `namespaces/${encodeURIComponent(namespace)}/`;
-      const path = `${BASE}/${place}${ACCEPTANCE_PLURAL}`;
+      const path = toApiPath(REPORTS_API, ACCEPTANCE_PLURAL, { namespace });
       const found: Acceptance[] = [];
       try {
         for await (const item of listItems(client, { path, pageSize: 500, signal })) found.push(item as Acceptance);
@@ -128,20 +127,20 @@ export function createClusterReports(options: ClusterReportsOptions): ReportSour
     },
     async apply(acceptance) {
       const { metadata, spec } = acceptance as Acceptance;
-      const path = `${BASE}/namespaces/${encodeURIComponent(metadata.namespace)}/${ACCEPTANCE_PLURAL}`;
+      const { namespace, name } = metadata;
       try {
+        const path = toApiPath(REPORTS_API, ACCEPTANCE_PLURAL, { namespace });
         await client.request({ method: "POST", path, body: acceptance, signal });
         return "created";
       } catch (error) {
         if (!(error instanceof ApiError) || error.code !== "AlreadyExists") {
-          throw toProblem(error, ACCEPTANCE_PLURAL, metadata.namespace, "create");
+          throw toProblem(error, ACCEPTANCE_PLURAL, namespace, "create");
         }
       }
-      const own = `${path}/${encodeURIComponent(metadata.name)}`;
       try {
         await client.request({
           method: "PATCH",
-          path: own,
+          path: toApiPath(REPORTS_API, ACCEPTANCE_PLURAL, { namespace, name }),
           // A merge would keep keys of the former match, its owner and its expiry.
           body: [{ op: "replace", path: "/spec", value: spec }],
           contentType: JSON_PATCH,
@@ -149,7 +148,7 @@ export function createClusterReports(options: ClusterReportsOptions): ReportSour
         });
         return "replaced";
       } catch (error) {
-        throw toProblem(error, ACCEPTANCE_PLURAL, metadata.namespace, "patch");
+        throw toProblem(error, ACCEPTANCE_PLURAL, namespace, "patch");
       }
     },
     async *list({ namespace }, onLeftOut) {
@@ -163,9 +162,8 @@ export function createClusterReports(options: ClusterReportsOptions): ReportSour
     },
     async read(namespace, name) {
       const plural = namespace === undefined ? CLUSTER_REPORT_PLURAL : REPORT_PLURAL;
-      const place = namespace === undefined ? "" : `namespaces/${encodeURIComponent(namespace)}/`;
-      const path = `${BASE}/${place}${plural}/${encodeURIComponent(name)}`;
       try {
+        const path = toApiPath(REPORTS_API, plural, { namespace, name });
         const item = await client.request({ method: "GET", path, signal });
         const report = toReport(item, namespace === undefined ? CLUSTER_REPORT_KIND : REPORT_KIND);
         if (typeof report === "string") throw new PluginError(EXIT.failed, report);
@@ -179,7 +177,7 @@ export function createClusterReports(options: ClusterReportsOptions): ReportSour
 }
 
 function toNamespacePath(namespace: string): string {
-  return `/api/v1/namespaces/${encodeURIComponent(namespace)}`;
+  return toApiPath("/api/v1", "namespaces", { name: namespace });
 }
 
 /** Reads the one Lease by its name: any account may do that, and a Lease of another namespace proves nothing. */
@@ -188,13 +186,9 @@ async function fetchHeartbeat(
   nowMs: number,
 ): Promise<Heartbeat> {
   const { namespace, name } = operatorLease;
-  const place = `namespaces/${encodeURIComponent(namespace)}/leases/${encodeURIComponent(name)}`;
   try {
-    const lease = await client.request<LeaseObject>({
-      method: "GET",
-      path: `/apis/coordination.k8s.io/v1/${place}`,
-      signal,
-    });
+    const path = toApiPath("/apis/coordination.k8s.io/v1", "leases", { namespace, name });
+    const lease = await client.request<LeaseObject>({ method: "GET", path, signal });
     return readHeartbeat(lease, operatorLease, { nowMs, serverMs: client.serverNowMs?.() });
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
