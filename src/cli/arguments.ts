@@ -12,9 +12,9 @@ import { parseProgram } from "./program.ts";
 
 /** Parsed command line. */
 export type Invocation =
-  | { command: "run" | "collect"; flags: FlagInputs; configPath?: string; printConfig: boolean }
-  | { command: "replay"; file: string; out: string; configPath?: string }
-  | { command: "demo"; out?: string }
+  | { command: "run" | "collect"; flags: FlagInputs; configPath?: string | undefined; printConfig: boolean }
+  | { command: "replay"; file: string; out: string; configPath?: string | undefined }
+  | { command: "demo"; out?: string | undefined }
   /** Nothing to run: help, version (0) or a mistake (2); the texts are to be printed as they are. */
   | { exit: 0 | 2; stdout: string; stderr: string };
 
@@ -131,12 +131,7 @@ function addSettings(
       const value = given[name];
       if (value !== undefined && run.getOptionValueSource(name) === "cli") flags[path] = value;
     }
-    onInvocation({
-      command,
-      flags,
-      ...(given.config === undefined ? {} : { configPath: given.config }),
-      printConfig: given.printConfig === true,
-    });
+    onInvocation({ command, flags, configPath: given.config, printConfig: given.printConfig === true });
   });
 }
 
@@ -149,8 +144,8 @@ function addReplay(program: Command, onInvocation: (invocation: Invocation) => v
     .requiredOption("--out <DIR>", "The directory for the reports; created if missing.")
     .addOption(createConfigOption())
     .addHelpText("after", REPLAY_NOTES)
-    .action((file: string, { out, config }: { out: string; config?: string }) => {
-      onInvocation({ command: "replay", file, out, ...(config === undefined ? {} : { configPath: config }) });
+    .action((file: string, { out, config: configPath }: { out: string; config?: string }) => {
+      onInvocation({ command: "replay", file, out, configPath });
     });
 }
 
@@ -161,8 +156,8 @@ function addDemo(program: Command, hidden: boolean, onInvocation: (invocation: I
     .description("Streams sample alerts through the whole program and shows the reports and Events.")
     .option("--out <DIR>", "The directory for the reports; default: a new temporary directory.")
     .addHelpText("after", DEMO_NOTES)
-    .action(({ out }: { out?: string }) => {
-      onInvocation({ command: "demo", ...(out === undefined ? {} : { out }) });
+    .action(({ out }: { out?: string | undefined }) => {
+      onInvocation({ command: "demo", out });
     });
 }
 

@@ -13,9 +13,9 @@ export type Regarding =
 
 export interface RelatedReport {
   kind: string;
-  namespace?: string;
+  namespace?: string | undefined;
   name: string;
-  uid?: string;
+  uid?: string | undefined;
 }
 
 /** Something that happened `count` times to a pod or a node since the last Event about it. */

@@ -21,12 +21,8 @@ const ENTRIES_PER_STEP = 64;
  * accepted.
  */
 export function* recordEventUpdates(ledger: Ledger, report: Report, record: (update: EventUpdate) => void): Steps {
-  const related = {
-    kind: report.kind,
-    name: report.metadata.name,
-    ...(ledger.namespace === undefined ? {} : { namespace: ledger.namespace }),
-    ...(report.metadata.uid === undefined ? {} : { uid: report.metadata.uid }),
-  };
+  const { name, uid } = report.metadata;
+  const related = { kind: report.kind, name, namespace: ledger.namespace, uid };
   const accepted = new Set(report.violations.filter((each) => each.accepted).map(({ id }) => id));
   yield* visitInSteps(
     ledger.write.entries,
