@@ -114,7 +114,7 @@ export class ReportReconciler {
         return await this.#shrink(attempt, readMessage(result));
       case "wait":
         this.#state = "uncertain";
-        return this.#requeue(retryAfterIn(result));
+        return this.#requeue("retryAfterMs" in result ? result.retryAfterMs : undefined);
       case "refuse":
         return this.#refuse(readMessage(result));
       default:
@@ -164,18 +164,9 @@ export class ReportReconciler {
 
   async #readAndCompare(attempt: Attempt, signal: AbortSignal): Promise<ReconcileResult | undefined> {
     const read = await this.#parts.sink.read(toReportRef(this.ledger), signal);
-    switch (read.kind) {
-      case "found":
-        return await this.#compare(attempt, read.report);
-      case "absent":
-        return await this.#rebase(attempt, undefined);
-      case "retry":
-        return this.#requeue(read.retryAfterMs);
-      case "refused":
-        return this.#refuse(read.message);
-      default:
-        return unreachable(read);
-    }
+    if (read.kind === "found") return await this.#compare(attempt, read.report);
+    if (read.kind === "absent") return await this.#rebase(attempt, undefined);
+    return read.kind === "retry" ? this.#requeue(read.retryAfterMs) : this.#refuse(read.message);
   }
 
   /** Distinguishes the reasons of a conflict: our own write was stored, labels changed, or another writer's counts. */
@@ -248,8 +239,9 @@ export class ReportReconciler {
       case "conflict":
         return await this.#reconsider(signal);
       case "retry":
+        return this.#requeue(result.retryAfterMs);
       case "unknown":
-        return this.#requeue(retryAfterIn(result));
+        return this.#requeue();
       case "refused":
         return this.#refuse(result.message);
       default:
@@ -304,8 +296,4 @@ export class ReportReconciler {
 
 function readMessage(result: WriteResult): string {
   return "message" in result ? result.message : result.kind;
-}
-
-function retryAfterIn(result: { kind: string; retryAfterMs?: number | undefined }): number | undefined {
-  return result.retryAfterMs;
 }
