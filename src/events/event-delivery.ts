@@ -25,13 +25,19 @@ export interface Deliverable {
 export class EventDelivery {
   readonly #sink: EventSink;
   readonly #clock: Pick<Clock, "nowMs" | "random">;
-  readonly #uids: UidCache;
+  /** Uids of pods and nodes: looked up when an Event needs one, and soon forgotten. */
+  readonly #uids: LRUCache<string, UidResult>;
   readonly #aborter = new AbortController();
 
   constructor(sink: EventSink, clock: Clock) {
     this.#sink = sink;
     this.#clock = clock;
-    this.#uids = new UidCache(sink, clock);
+    this.#uids = new LRUCache({
+      max: MAX_ENTRIES,
+      perf: { now: () => clock.monotonicMs() },
+      // 0: ask the clock each time instead of caching its answer with another timer.
+      ttlResolution: 0,
+    });
   }
 
   /** Ends the requests under way. */
@@ -51,7 +57,7 @@ export class EventDelivery {
   async #send(deliverable: Deliverable): Promise<EventResult> {
     const { series } = deliverable;
     const { signal } = this.#aborter;
-    const uid = await this.#uids.get(series.occurrence.regarding, signal);
+    const uid = await this.#findUid(series.occurrence.regarding);
     // The namespace of a pod that is gone may still exist; the result is the same.
     if (uid.kind === "absent") return { kind: "namespace_gone" };
     if (uid.kind !== "found") return uid;
@@ -64,34 +70,16 @@ export class EventDelivery {
     const last = { count: attempt.count, lastObservedUs: attempt.lastUs };
     return this.#sink.patchSeries(attempt.ref, last, signal);
   }
-}
 
-/**
- * Uids of pods and nodes: looked up when an Event needs one, and soon forgotten. Bounded in number and in age; a failed
- * look-up is not remembered, an absent object is, briefly.
- */
-class UidCache {
-  readonly #sink: EventSink;
-  readonly #known: LRUCache<string, UidResult>;
-
-  constructor(sink: EventSink, clock: Clock) {
-    this.#sink = sink;
-    this.#known = new LRUCache({
-      max: MAX_ENTRIES,
-      perf: { now: () => clock.monotonicMs() },
-      // 0: ask the clock each time instead of caching its answer with another timer.
-      ttlResolution: 0,
-    });
-  }
-
-  async get(regarding: Regarding, signal: AbortSignal): Promise<UidResult> {
+  /** A failed look-up is not remembered, an absent object is, briefly. */
+  async #findUid(regarding: Regarding): Promise<UidResult> {
     const namespace = regarding.kind === "Node" ? "" : regarding.namespace;
     const key = JSON.stringify([regarding.kind, namespace, regarding.name]);
-    const known = this.#known.get(key);
+    const known = this.#uids.get(key);
     if (known !== undefined) return known;
-    const result = await this.#sink.findUid(regarding, signal);
-    if (result.kind === "found") this.#known.set(key, result, { ttl: FOUND_TTL_MS });
-    if (result.kind === "absent") this.#known.set(key, result, { ttl: ABSENT_TTL_MS });
+    const result = await this.#sink.findUid(regarding, this.#aborter.signal);
+    if (result.kind === "found") this.#uids.set(key, result, { ttl: FOUND_TTL_MS });
+    if (result.kind === "absent") this.#uids.set(key, result, { ttl: ABSENT_TTL_MS });
     return result;
   }
 }

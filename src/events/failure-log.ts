@@ -9,20 +9,16 @@ import type { EventUpdate } from "./event-recorder.ts";
 
 const INTERVAL_MS = 60_000;
 
-export class FailureLog {
-  readonly #clock: Pick<Clock, "monotonicMs">;
-  readonly #logger: Logger;
-  #lastMs = Number.NEGATIVE_INFINITY;
-
-  constructor(clock: Pick<Clock, "monotonicMs">, logger: Logger) {
-    this.#clock = clock;
-    this.#logger = logger;
-  }
-
-  warn({ regarding: { kind, name } }: EventUpdate, message: string): void {
-    const nowMs = this.#clock.monotonicMs();
-    if (nowMs - this.#lastMs < INTERVAL_MS) return;
-    this.#lastMs = nowMs;
-    this.#logger.warn({ regarding: `${kind} ${name}`, error: message }, "failed to send Event");
-  }
+/** Returns what logs that an Event could not be sent, and why. */
+export function createFailureLog(
+  clock: Pick<Clock, "monotonicMs">,
+  logger: Logger,
+): (occurrence: EventUpdate, message: string) => void {
+  let lastMs = Number.NEGATIVE_INFINITY;
+  return ({ regarding: { kind, name } }, message) => {
+    const nowMs = clock.monotonicMs();
+    if (nowMs - lastMs < INTERVAL_MS) return;
+    lastMs = nowMs;
+    logger.warn({ regarding: `${kind} ${name}`, error: message }, "failed to send Event");
+  };
 }

@@ -14,7 +14,7 @@ import { createEventCounters, type LossReason, type RecorderStats } from "./even
 import { type Deliverable, EventDelivery } from "./event-delivery.ts";
 import { EventLimits, type PauseReason } from "./event-limits.ts";
 import type { EventRecorder, EventResult, EventSink, EventUpdate } from "./event-recorder.ts";
-import { FailureLog } from "./failure-log.ts";
+import { createFailureLog } from "./failure-log.ts";
 import type { RecorderOptions } from "./recorder-options.ts";
 import {
   addOccurrence,
@@ -49,7 +49,7 @@ interface Entry extends Deliverable {
 export class Recorder implements EventRecorder {
   readonly #options: RecorderOptions;
   readonly #clock: Clock;
-  readonly #failures: FailureLog;
+  readonly #logFailure: ReturnType<typeof createFailureLog>;
   readonly #limits: EventLimits;
   readonly #delivery: EventDelivery;
   readonly #queue: WorkQueue;
@@ -67,7 +67,7 @@ export class Recorder implements EventRecorder {
   constructor(options: RecorderOptions, sink: EventSink, clock: Clock, logger: Logger) {
     this.#options = options;
     this.#clock = clock;
-    this.#failures = new FailureLog(clock, logger);
+    this.#logFailure = createFailureLog(clock, logger);
     this.#limits = new EventLimits(options.perRegarding, clock);
     this.#delivery = new EventDelivery(sink, clock);
     const pace = options.overall ?? { perSecond: 10, burst: 50 };
@@ -206,7 +206,7 @@ export class Recorder implements EventRecorder {
         this.#pause(entry, "pod_gone");
         break;
       case "refused":
-        this.#failures.warn(entry.series.occurrence, result.message);
+        this.#logFailure(entry.series.occurrence, result.message);
         this.#pause(entry, "refused");
         break;
       case "retry":
@@ -245,7 +245,7 @@ export class Recorder implements EventRecorder {
     }
     const delayMs = entry.retry.nextMs();
     if (entry.retry.failures >= MAX_TRIES) {
-      this.#failures.warn(entry.series.occurrence, result.message);
+      this.#logFailure(entry.series.occurrence, result.message);
       this.#pause(entry, "retries_exhausted");
       return;
     }

@@ -10,8 +10,7 @@ import type { Report } from "../api/v1alpha1.ts";
 import type { AlertTally } from "../ingest/alert-tally.ts";
 import { reportKey } from "../ingest/violation/violation.ts";
 import { RetryPolicy } from "../lib/pacing/retry-policy.ts";
-import { Slices } from "../lib/pacing/slices.ts";
-import type { Steps } from "../lib/pacing/steps.ts";
+import { createSpend, type Spend, type Steps } from "../lib/pacing/steps.ts";
 import { toEpochUs } from "../lib/time.ts";
 import type { ControllerObserver } from "../reconcile/controller-observer.ts";
 import { type ReportObserver, SinkError } from "../sinks/report-sink.ts";
@@ -197,8 +196,8 @@ export class LeaderTakeover implements ControllerObserver {
     const { clock, coverage, journaling, logger } = this.#parts;
     const { times } = this.#restore;
     const journaled = journaling?.previous;
-    const slices = new Slices(clock, VIOLATIONS_PER_STEP);
-    await this.#restore.adoptUnclaimed(slices, VIOLATIONS_PER_STEP);
+    const spend = createSpend(clock, VIOLATIONS_PER_STEP);
+    await this.#restore.adoptUnclaimed(spend, VIOLATIONS_PER_STEP);
     const nowMs = clock.nowMs();
     const fromMs = previous?.ownPersistedUntilMs ?? previous?.persistedUntilMs;
     const isCaughtUp = this.isCaughtUpWith(previous?.persistedUntilMs);
@@ -207,8 +206,8 @@ export class LeaderTakeover implements ControllerObserver {
     const knownMs = fromMs || journaled?.readUntilMs;
     const lastMs = knownMs || times.lastSeenMs || nowMs;
     this.#handover = { kind: "Handover", fromMs: Math.min(fromMs ?? nowMs, nowMs), toMs: nowMs };
-    await this.#restore.declareGaps(isRestart ? lastMs : nowMs, slices);
-    if (isRestart) await this.#declareRestart(lastMs, { isOfAll: mayHaveLost, isByReport: !knownMs }, slices);
+    await this.#restore.declareGaps(isRestart ? lastMs : nowMs, spend);
+    if (isRestart) await this.#declareRestart(lastMs, { isOfAll: mayHaveLost, isByReport: !knownMs }, spend);
     if (isCaughtUp) coverage.continueFrom(times.newestStartMs);
     for (const name of this.#restore.leftToOther) this.#declareHandover(...name);
     journaling?.markGapRecorded();
@@ -238,7 +237,7 @@ export class LeaderTakeover implements ControllerObserver {
   async #declareRestart(
     lastMs: number,
     { isOfAll, isByReport }: { isOfAll: boolean; isByReport: boolean },
-    slices: Slices,
+    spend: Spend,
   ): Promise<void> {
     const { aggregator, coverage, onGap } = this.#parts;
     this.#gap = coverage.addNotRunning(lastMs);
@@ -250,7 +249,7 @@ export class LeaderTakeover implements ControllerObserver {
       const ownMs = isByReport ? this.#restore.lastSeenMs(ledger) : undefined;
       const own = ownMs ? { ...gap, fromUs: Math.min(gap.fromUs, toEpochUs(ownMs)) } : gap;
       if (isOfAll || this.#restore.has(ledger)) aggregator.gaps.addGapTo(ledger, own);
-      await slices.spend(1);
+      await spend(1);
     }
   }
 

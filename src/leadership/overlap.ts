@@ -12,8 +12,7 @@ import type { AlertTally } from "../ingest/alert-tally.ts";
 import type { Occurrence } from "../ingest/occurrence.ts";
 import { reportKey, type ThrottleNotice, type ViolationFacts } from "../ingest/violation/violation.ts";
 import type { Clock } from "../lib/clock.ts";
-import { Slices } from "../lib/pacing/slices.ts";
-import type { Steps } from "../lib/pacing/steps.ts";
+import { createSpend, type Steps } from "../lib/pacing/steps.ts";
 import type { EpochUs } from "../lib/time.ts";
 import { ReportedUntil, ReportedUntilIndex } from "../report/reported-until.ts";
 import { subtractReported } from "./subtract-reported.ts";
@@ -103,11 +102,11 @@ export class Overlap implements AlertTally {
   /** Adds to the ledgers what a standby held. */
   async addHeld(takeovers: Iterable<ReportTakeover>): Promise<void> {
     const { aggregator, clock, onMissing } = this.#parts;
-    const slices = new Slices(clock, ALERTS_PER_STEP);
+    const spend = createSpend(clock, ALERTS_PER_STEP);
     for (const { namespace, policyName, alerts, balance } of takeovers) {
       for (const occurrence of alerts) {
         if (!aggregator.add(occurrence)) this.refusedTotal++;
-        await slices.spend(1);
+        await spend(1);
       }
       if (balance > 0) onMissing(namespace, policyName);
       const key = reportKey(namespace, policyName);

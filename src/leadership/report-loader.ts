@@ -10,7 +10,7 @@ import type { Report } from "../api/v1alpha1.ts";
 import { reportKey } from "../ingest/violation/violation.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Logger } from "../lib/logger.ts";
-import { Slices } from "../lib/pacing/slices.ts";
+import { createSpend } from "../lib/pacing/steps.ts";
 import { createFenceId, findPersistedSeq, type Mark, parseMarks } from "../reconcile/watermark.ts";
 import { toReportRef } from "../reconcile/write-attempt.ts";
 import { isNamedRight } from "../report/parse.ts";
@@ -59,7 +59,7 @@ export class ReportLoader {
    */
   async run(fences: boolean, signal: AbortSignal): Promise<void> {
     const { sink, clock } = this.#parts;
-    const slices = new Slices(clock, VIOLATIONS_PER_STEP);
+    const spend = createSpend(clock, VIOLATIONS_PER_STEP);
     try {
       for await (const report of sink.list(signal)) {
         if (signal.aborted) return;
@@ -69,7 +69,7 @@ export class ReportLoader {
         this.#recordWriter(key, report);
         if (fences && this.#parts.isHeld(key)) await this.#fenceSoon(key, report, signal);
         else await this.#hand(key, report);
-        await slices.spend(1 + report.violations.length);
+        await spend(1 + report.violations.length);
       }
     } finally {
       await Promise.all(this.#running);

@@ -10,8 +10,7 @@ import type { Report } from "../api/v1alpha1.ts";
 import { reportKey } from "../ingest/violation/violation.ts";
 import type { Journaling } from "../journal/journal-writer.ts";
 import type { Clock } from "../lib/clock.ts";
-import type { Slices } from "../lib/pacing/slices.ts";
-import { runInTurns } from "../lib/pacing/steps.ts";
+import { runInTurns, type Spend } from "../lib/pacing/steps.ts";
 import { toEpochUs } from "../lib/time.ts";
 import type { ReportController } from "../reconcile/report-controller.ts";
 import type { ReportQueue } from "../reconcile/report-queue.ts";
@@ -64,10 +63,10 @@ export class ReportRestore {
   }
 
   /** Continues journaled counts of reports that are not stored. */
-  async adoptUnclaimed(slices: Slices, entriesPerReport: number): Promise<void> {
+  async adoptUnclaimed(spend: Spend, entriesPerReport: number): Promise<void> {
     for (const { namespace, policyName } of this.#parts.journaling?.unclaimed.all ?? []) {
       await this.#restore([namespace, policyName], undefined);
-      await slices.spend(entriesPerReport);
+      await spend(entriesPerReport);
     }
   }
 
@@ -75,12 +74,12 @@ export class ReportRestore {
    * Ends gaps that were open in the reports, and declares those of the journal. `previousEndMs`: when the previous
    * process read last, or when this one took over. Milliseconds since the epoch.
    */
-  async declareGaps(previousEndMs: number, slices: Slices): Promise<void> {
+  async declareGaps(previousEndMs: number, spend: Spend): Promise<void> {
     const { aggregator, journaling, queue } = this.#parts;
     for (const ledger of this.#ledgers) {
       if (ledger.gaps.endUnknown(ledger.counts.written.coverageGaps, toEpochUs(previousEndMs)))
         queue.add(reportKey(ledger.namespace, ledger.policyName), "coverage");
-      await slices.spend(1);
+      await spend(1);
     }
     this.#ledgers = [];
     const toMs = journaling?.previous.readUntilMs ?? previousEndMs;

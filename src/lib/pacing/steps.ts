@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// Long work as a generator: each step ends in a `yield`, after which alerts may be read.
+// Long work on the main thread in steps, between which alerts may be read; as a generator each ends in a `yield`.
 
 import type { Clock } from "../clock.ts";
 
@@ -36,4 +36,18 @@ export function* visitInSteps<T>(entries: Iterable<T>, visit: (entry: T) => void
     }
     visit(entry);
   }
+}
+
+/** Notes visited entries; waits for a turn of the event loop where the step is full. */
+export type Spend = (entries: number) => Promise<void>;
+
+/** Divides work that awaits other things as well into steps of `max` visited entries. */
+export function createSpend(clock: Pick<Clock, "turn">, max: number): Spend {
+  let left = max;
+  return async (entries) => {
+    left -= entries;
+    if (left > 0) return;
+    left = max;
+    await clock.turn();
+  };
 }

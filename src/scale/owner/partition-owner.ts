@@ -14,8 +14,7 @@ import type { Report } from "../../api/v1alpha1.ts";
 import { reportKey } from "../../ingest/violation/violation.ts";
 import { VIOLATIONS_PER_STEP } from "../../leadership/report-loader.ts";
 import { RetryPolicy } from "../../lib/pacing/retry-policy.ts";
-import { Slices } from "../../lib/pacing/slices.ts";
-import { runInTurns } from "../../lib/pacing/steps.ts";
+import { createSpend, runInTurns } from "../../lib/pacing/steps.ts";
 import { type EpochUs, parseMicroTime, toEpochUs } from "../../lib/time.ts";
 import { findPersistedSeq } from "../../reconcile/watermark.ts";
 import { SinkError } from "../../sinks/report-sink.ts";
@@ -179,11 +178,11 @@ export class PartitionOwner {
   async #adopt(life: PartitionLife, stored: readonly Report[], stream: string): Promise<void> {
     const { clock } = this.#parts;
     const nowMs = clock.nowMs();
-    const slices = new Slices(clock, VIOLATIONS_PER_STEP);
+    const spend = createSpend(clock, VIOLATIONS_PER_STEP);
     for (const report of stored) {
       const ledger = life.aggregator.ledger(report.metadata.namespace, report.policy.name);
       await runInTurns(life.controller.adopt(ledger, report, []), clock);
-      await slices.spend(1 + report.violations.length);
+      await spend(1 + report.violations.length);
       if (!isOfOtherStream(report.metadata, stream)) continue;
       // Messages for this report in the earlier stream can't be read any more.
       declareGap(ledger, { ...LOSS, fromUs: null, toUs: toEpochUs(nowMs) }, ledger.counts.all.lastUs);
