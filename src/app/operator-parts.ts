@@ -90,12 +90,16 @@ function createElector(
   client: KubeClient,
   steps: StopSteps,
 ): LeaderElector | undefined {
-  const { enabled, leaseNamespace: namespace, leaseName: name, ...times } = config.leaderElection;
-  if (!enabled) return undefined;
-  const { identity } = config;
-  const elector = new LeaderElector({ namespace, name, identity, ...times }, client, clock, logger);
+  if (!config.leaderElection.enabled) return undefined;
+  const elector = new LeaderElector(toElectorOptions(config), client, clock, logger);
   steps.onStop("lease", () => elector.release());
   return elector;
+}
+
+/** Options of the operator's Lease. */
+export function toElectorOptions({ identity, leaderElection }: Config) {
+  const { leaseNamespace: namespace, leaseName: name, ...times } = leaderElection;
+  return { namespace, name, identity, ...times };
 }
 
 function createContext(

@@ -19,12 +19,12 @@ import { createClusterSink } from "../../sinks/cluster-sink.ts";
 import type { Health } from "../../telemetry/health.ts";
 import { ClusterContext } from "../cluster-context.ts";
 import { limitToHeap } from "../heap-limits.ts";
-import { createClient, createRecorder, type OperatorSettings } from "../operator-parts.ts";
+import { createClient, createRecorder, type OperatorSettings, toElectorOptions } from "../operator-parts.ts";
 import { ownObject, toPipelineOptions } from "../pipeline/pipeline-options.ts";
 import { RequestCounters } from "../request-counters.ts";
 import { startServers } from "../servers.ts";
 import { StopSteps } from "../stop-steps.ts";
-import { createBus, findObstacle, toLeaderOptions, toLeaseOptions, tryOpen } from "./scale-bus.ts";
+import { createBus, findObstacle, toLeaseOptions, tryOpen } from "./scale-bus.ts";
 import { createOwnerMetrics } from "./scale-process-metrics.ts";
 
 /** Messages that are logged for each reason that they are skipped. */
@@ -45,12 +45,7 @@ async function ownPartitions(parts: OperatorSettings, steps: StopSteps, stop: Ab
   const bus = await createBus(config, logger, clock);
   steps.onStop("stream", () => bus.close());
   const recorder = createRecorder(parts, client, steps);
-  const elector = new LeaderElector(
-    { ...toLeaderOptions(config), name: config.leaderElection.leaseName },
-    client,
-    clock,
-    logger,
-  );
+  const elector = new LeaderElector(toElectorOptions(config), client, clock, logger);
   const partLeases = new PartLeases({ names: toPartNames(config), ...config.leaderElection }, clock);
   const context = new ClusterContext({ ...parts, client, isLeader: () => elector.isLeader, isDivided: true });
   const owners = new Owners(partitions, toOwnerOptions(parts), {

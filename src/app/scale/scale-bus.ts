@@ -11,6 +11,7 @@ import type { Clock } from "../../lib/clock.ts";
 import type { Logger } from "../../lib/logger.ts";
 import type { LeaseGroupOptions } from "../../scale/leases/lease-group.ts";
 import { type Bus, BusError, isBusError, type NatsSecret, SECRET_KEYS } from "../../scale/stream/bus.ts";
+import { toElectorOptions } from "../operator-parts.ts";
 
 /** Creates the connection; it is opened with its first use. */
 export async function createBus(config: Config, logger: Logger, clock: Clock): Promise<Bus> {
@@ -49,13 +50,7 @@ export function toLeaseOptions(
   config: Config,
   kind: Pick<LeaseGroupOptions, "member" | "part" | "count">,
 ): LeaseGroupOptions {
-  return { ...toLeaderOptions(config), ...kind, leaseName: config.leaderElection.leaseName };
-}
-
-/** Options of a Lease except its name. */
-export function toLeaderOptions({ identity, leaderElection }: Config) {
-  const { leaseNamespace: namespace, leaseDurationMs, renewDeadlineMs, retryPeriodMs } = leaderElection;
-  return { namespace, identity, leaseDurationMs, renewDeadlineMs, retryPeriodMs };
+  return { ...toElectorOptions(config), ...kind, leaseName: config.leaderElection.leaseName };
 }
 
 /** Reads the keys that are there; none without a directory. */
