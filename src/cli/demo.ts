@@ -28,15 +28,11 @@ import { formatTotals } from "./replay.ts";
 import { formatClusterReportTable, formatReportTable, table } from "./table.ts";
 import type { Terminal } from "./terminal.ts";
 
-/** Paths and ports of the KubeArmor node server. */
-interface NodePaths {
+export interface DemoParts {
   /** The Node.js that runs this program. */
   nodePath: string;
   /** The script of the KubeArmor node server. */
   nodeServer: string;
-}
-
-export interface DemoParts extends NodePaths {
   terminal: Terminal;
   clock: Clock;
   /** The directory for the reports; default a new one for temporary files. */
@@ -120,7 +116,7 @@ async function watch(
   terminal.out(`${terminal.isInteractive ? "\r\x1b[K" : ""}${line()}\n\n`);
 }
 
-interface ReportedUntil {
+interface DemoResult {
   terminal: Terminal;
   directory: string;
   events: CollectedEvents;
@@ -129,7 +125,7 @@ interface ReportedUntil {
   nowMs: number;
 }
 
-function show({ terminal, directory, events, pipeline, reports, nowMs }: ReportedUntil): void {
+function show({ terminal, directory, events, pipeline, reports, nowMs }: DemoResult): void {
   const heading = (text: string) => terminal.out(`\n# ${text}\n`);
   heading("kubectl get pvr -A");
   terminal.out(formatReportTable(reports, nowMs));
@@ -155,7 +151,7 @@ function createDemoConfig(): Config {
   return result.config;
 }
 
-function startNode({ nodePath, nodeServer }: NodePaths) {
+function startNode({ nodePath, nodeServer }: DemoParts) {
   const rate = ["--count", String(ALERTS), "--rate", String(ALERTS_PER_SECOND)];
   const args = [nodeServer, ...rate, "--wait-for-client", "--lossless", "--die-with-parent"];
   return spawn(nodePath, args, { stdio: ["pipe", "pipe", "inherit"] });
