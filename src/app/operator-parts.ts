@@ -22,7 +22,7 @@ import { ClusterContext } from "./cluster-context.ts";
 import { type ConfiguredSource, createConfiguredSource } from "./feed/configured-source.ts";
 import { limitToHeap } from "./heap-limits.ts";
 import { Pipeline } from "./pipeline/pipeline.ts";
-import { ownObject, toPipelineOptions } from "./pipeline/pipeline-options.ts";
+import { ownObject, toElectorOptions, toPipelineOptions } from "./pipeline/pipeline-options.ts";
 import { RequestCounters } from "./request-counters.ts";
 import type { StopSteps } from "./stop-steps.ts";
 
@@ -94,12 +94,6 @@ function createElector(
   const elector = new LeaderElector(toElectorOptions(config), client, clock, logger);
   steps.onStop("lease", () => elector.release());
   return elector;
-}
-
-/** Options of the operator's Lease. */
-export function toElectorOptions({ identity, leaderElection }: Config) {
-  const { leaseNamespace: namespace, leaseName: name, ...times } = leaderElection;
-  return { namespace, name, identity, ...times };
 }
 
 function createContext(

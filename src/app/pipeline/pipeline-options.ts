@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// The configuration as the pipeline takes it.
+// The configuration as the pipeline and the election take it.
 
 import type { Config } from "../../config/config.ts";
 import type { Regarding } from "../../events/event-recorder.ts";
@@ -52,4 +52,10 @@ export function ownObject(config: Config): Regarding {
   return name === undefined
     ? { kind: "Namespace", namespace, name: namespace }
     : { kind: "Deployment", namespace, name };
+}
+
+/** Options of the operator's Lease. */
+export function toElectorOptions({ identity, leaderElection }: Config) {
+  const { leaseNamespace: namespace, leaseName: name, ...times } = leaderElection;
+  return { namespace, name, identity, ...times };
 }

@@ -11,7 +11,7 @@ import type { Clock } from "../../lib/clock.ts";
 import type { Logger } from "../../lib/logger.ts";
 import type { LeaseGroupOptions } from "../../scale/leases/lease-group.ts";
 import { type Bus, BusError, isBusError, type NatsSecret, SECRET_KEYS } from "../../scale/stream/bus.ts";
-import { toElectorOptions } from "../operator-parts.ts";
+import { toElectorOptions } from "../pipeline/pipeline-options.ts";
 
 /** Creates the connection; it is opened with its first use. */
 export async function createBus(config: Config, logger: Logger, clock: Clock): Promise<Bus> {
