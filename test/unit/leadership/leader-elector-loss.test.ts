@@ -193,9 +193,7 @@ describe("release", () => {
     const a = await election.createLeader("a");
     a.connection.weather = ({ body }) => (body ? { requestMs: 300 } : {});
     await election.world.advance(2100);
-    const released = a.elector.release();
-    await election.world.advance(2000);
-    await released;
+    await Promise.all([a.elector.release(), election.world.advance(2000)]);
     // The version read is that before the renewal, which then comes between: so it is read again.
     expect(election.server.methods.slice(2)).toEqual(["GET", "PUT", "PUT", "GET", "PUT"]);
     expect(election.record).toMatchObject({ holderIdentity: "" });
@@ -208,9 +206,7 @@ describe("release", () => {
     void a.run();
     await election.world.advance(1000);
     expect(election.record).toMatchObject({ holderIdentity: "a" });
-    const released = a.elector.release();
-    await election.world.advance(10);
-    await released;
+    await Promise.all([a.elector.release(), election.world.advance(10)]);
     expect(a.gaveUp).toBe(1);
     expect(election.record).toMatchObject({ holderIdentity: "" });
     expect(election.world.pending).toBe(0);
@@ -223,9 +219,7 @@ describe("release", () => {
     await election.world.advance(12_000);
     expect(a.lostAtMs).toHaveLength(1);
     a.connection.weather = () => ({});
-    const released = a.elector.release();
-    await election.world.advance(10);
-    await released;
+    await Promise.all([a.elector.release(), election.world.advance(10)]);
     expect(election.record).toMatchObject({ holderIdentity: "" });
 
     void b.run();
@@ -273,9 +267,7 @@ describe("release", () => {
     a.connection.request = (asked) => request.call(a.connection, { ...asked, signal: undefined }) as never;
     void a.run();
     await election.world.advance(3);
-    const released = a.elector.release();
-    await election.world.advance(10);
-    await released;
+    await Promise.all([a.elector.release(), election.world.advance(10)]);
     expect([a.elector.isLeader, a.terms.length, a.gaveUp]).toEqual([false, 0, 1]);
     expect(election.record).toMatchObject({ holderIdentity: "" });
     expect(election.world.pending).toBe(0);
