@@ -7,7 +7,8 @@ import { decode } from "../../src/ingest/decode.ts";
 import { toEvidence } from "../../src/ingest/evidence/evidence.ts";
 import { createRedactor } from "../../src/ingest/evidence/redact.ts";
 import { type Decoded, identityKey } from "../../src/ingest/violation/violation.ts";
-import { checkAll, generateHostileAlert, renderOptions, START_US } from "../support/gen.ts";
+import { generateHostileAlert } from "../support/alert-generators.ts";
+import { checkAll, renderOptions, START_US } from "../support/gen.ts";
 import { add, createAggregator, renderReports } from "../unit/ingest/fold-alerts.ts";
 import { findFaults } from "../unit/report/report-check.ts";
 

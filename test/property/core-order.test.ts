@@ -8,13 +8,8 @@ import { describe, expect, it } from "vitest";
 import type { Aggregator } from "../../src/aggregate/aggregator.ts";
 import type { Alert } from "../../src/api/alert.ts";
 import { renderReport } from "../../src/report/render.ts";
-import {
-  checkAll,
-  generateHostileAlert,
-  generateWorldAlert,
-  generateWorldNotice,
-  renderOptions,
-} from "../support/gen.ts";
+import { generateHostileAlert, generateWorldAlert, generateWorldNotice } from "../support/alert-generators.ts";
+import { checkAll, renderOptions } from "../support/gen.ts";
 import { add, addAll, createAggregator, renderReports, reports } from "../unit/ingest/fold-alerts.ts";
 
 const LIMITS = [{}, { maxViolations: 3 }, { maxBytes: 4000 }, { maxPodsPerViolation: 1 }] as const;

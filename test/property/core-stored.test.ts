@@ -11,14 +11,8 @@ import type { Report, SeverityLevel } from "../../src/api/v1alpha1.ts";
 import { runAtOnce } from "../../src/lib/pacing/steps.ts";
 import { rebaseOn } from "../../src/report/parse.ts";
 import { renderReport } from "../../src/report/render.ts";
-import {
-  checkAll,
-  generateHostileAlert,
-  generateWorldAlert,
-  generateWorldNotice,
-  renderOptions,
-  START_US,
-} from "../support/gen.ts";
+import { generateHostileAlert, generateWorldAlert, generateWorldNotice } from "../support/alert-generators.ts";
+import { checkAll, renderOptions, START_US } from "../support/gen.ts";
 import { addAll, createAggregator, renderReports, reports } from "../unit/ingest/fold-alerts.ts";
 import { findFaults } from "../unit/report/report-check.ts";
 

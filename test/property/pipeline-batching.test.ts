@@ -8,7 +8,8 @@ import { expect, it } from "vitest";
 import type { Alert } from "../../src/api/alert.ts";
 import type { Report } from "../../src/api/v1alpha1.ts";
 import { readSampleAlerts } from "../../tools/samples.ts";
-import { checkAllAsync, generateWorldAlert } from "../support/gen.ts";
+import { generateWorldAlert } from "../support/alert-generators.ts";
+import { checkAllAsync } from "../support/gen.ts";
 import { startSimulation } from "./pipeline-simulation.ts";
 
 /** Content of a report that does not depend on the run. */

@@ -17,16 +17,8 @@ import { type CellBounds, CellStore } from "../../src/ingest/cells/cell-store.ts
 import { createRedactor } from "../../src/ingest/evidence/redact.ts";
 import type { IngestCounters } from "../../src/ingest/ingest-counters.ts";
 import { renderReport } from "../../src/report/render.ts";
-import {
-  checkAll,
-  formatTimeAt,
-  generateHostileAlert,
-  generateWorldAlert,
-  generateWorldNotice,
-  renderOptions,
-  START_US,
-  throttleNotice,
-} from "../support/gen.ts";
+import { generateHostileAlert, generateWorldAlert, generateWorldNotice } from "../support/alert-generators.ts";
+import { checkAll, formatTimeAt, renderOptions, START_US, throttleNotice } from "../support/gen.ts";
 import { createIngest } from "../support/ingest-bed.ts";
 import { renderReports } from "../unit/ingest/fold-alerts.ts";
 import { wireAlert } from "./wire-alert.ts";

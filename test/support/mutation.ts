@@ -3,7 +3,7 @@
 
 // Tampered alerts, from a seed: the same seed gives the same alerts.
 
-import { NASTY_TEXTS } from "./gen.ts";
+import { NASTY_TEXTS } from "./alert-generators.ts";
 
 /** Replacements for text and numbers in an alert. */
 const NASTY: readonly unknown[] = [

@@ -4,7 +4,8 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { byteLength, MAX_TEXT_BYTES, sanitize } from "../../../src/lib/sanitize.ts";
-import { checkAll, generateHostileText } from "../../support/gen.ts";
+import { generateHostileText } from "../../support/alert-generators.ts";
+import { checkAll } from "../../support/gen.ts";
 
 const BAD = "\ufffd";
 

@@ -5,7 +5,8 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { rememberClean } from "../../../../src/ingest/evidence/clean-texts.ts";
 import { createRedactor, type Redact } from "../../../../src/ingest/evidence/redact.ts";
-import { checkAll, generateHostileText } from "../../../support/gen.ts";
+import { generateHostileText } from "../../../support/alert-generators.ts";
+import { checkAll } from "../../../support/gen.ts";
 
 /** Counts the searches. */
 function createCounted(): { redact: Redact; searched: string[] } {

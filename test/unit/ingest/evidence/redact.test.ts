@@ -9,7 +9,8 @@ import { emptyAlert } from "../../../../src/api/alert.ts";
 import { createRedactor, STEPS_PER_ALERT } from "../../../../src/ingest/evidence/redact.ts";
 import { SearchBudgets } from "../../../../src/ingest/evidence/search-budgets.ts";
 import { sanitize } from "../../../../src/lib/sanitize.ts";
-import { checkAll, generateHostileText } from "../../../support/gen.ts";
+import { generateHostileText } from "../../../support/alert-generators.ts";
+import { checkAll } from "../../../support/gen.ts";
 import { parseList } from "../../../support/text-table.ts";
 
 const redact = createRedactor();

@@ -5,7 +5,8 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { foldExecutable, foldPath, foldPodName, foldWorkload } from "../../../../src/ingest/violation/fold.ts";
 import { sanitize } from "../../../../src/lib/sanitize.ts";
-import { checkAll, generateHostileText } from "../../../support/gen.ts";
+import { generateHostileText } from "../../../support/alert-generators.ts";
+import { checkAll } from "../../../support/gen.ts";
 import { parseList } from "../../../support/text-table.ts";
 
 describe("foldPath folds", () => {

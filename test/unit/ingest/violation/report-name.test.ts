@@ -4,7 +4,8 @@
 import { describe, expect, it } from "vitest";
 import { reportName } from "../../../../src/ingest/violation/report-name.ts";
 import { sanitize } from "../../../../src/lib/sanitize.ts";
-import { checkAll, generateHostileText } from "../../../support/gen.ts";
+import { generateHostileText } from "../../../support/alert-generators.ts";
+import { checkAll } from "../../../support/gen.ts";
 
 const DNS = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/;
 

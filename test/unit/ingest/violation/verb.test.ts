@@ -5,7 +5,8 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { emptyAlert } from "../../../../src/api/alert.ts";
 import { getVerb } from "../../../../src/ingest/violation/verb.ts";
-import { checkAll, generateHostileText } from "../../../support/gen.ts";
+import { generateHostileText } from "../../../support/alert-generators.ts";
+import { checkAll } from "../../../support/gen.ts";
 
 function verb(
   Operation: string,
