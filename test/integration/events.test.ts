@@ -12,9 +12,8 @@ import { eventually } from "../support/eventually.ts";
 import { FakeClock } from "../support/fake-clock.ts";
 import { createKubeClient, useKubeClient } from "../support/kube-clients.ts";
 import { describeReal, useCluster } from "../support/real-parts.ts";
+import { SIGNAL } from "../support/signal.ts";
 import { beginDeletion } from "../support/terminating-namespace.ts";
-
-const SIGNAL = new AbortController().signal;
 
 describeReal("Events on a real API server", () => {
   const cluster = useCluster();

@@ -8,6 +8,7 @@ import { afterEach, describe, expect, it } from "vitest";
 import { createAlertStream } from "../../src/alerts/alert-stream.ts";
 import type { StreamEnd } from "../../src/alerts/reconnecting-source.ts";
 import { systemClock } from "../../src/lib/clock.ts";
+import { SIGNAL } from "../support/signal.ts";
 import { run, startTcpServer } from "./alerts-bed.ts";
 
 const PATIENCE = { timeout: 30_000 };
@@ -64,7 +65,7 @@ async function open(address: string): Promise<{ end: StreamEnd; messages: string
   const messages: string[] = [];
   const listener = { onMessage: (bytes: Buffer) => void messages.push(bytes.toString()), onAlive() {} };
   const stream = createAlertStream({ address, maxMessageBytes: 1000 }, systemClock);
-  return { end: await stream(listener, new AbortController().signal), messages };
+  return { end: await stream(listener, SIGNAL), messages };
 }
 
 describe("a stream", () => {

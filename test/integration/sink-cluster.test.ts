@@ -16,10 +16,9 @@ import { ApiFaultProxy } from "../support/api-fault-proxy.ts";
 import { eventually } from "../support/eventually.ts";
 import { createKubeClient, useKubeClient } from "../support/kube-clients.ts";
 import { describeReal, useCluster } from "../support/real-parts.ts";
+import { SIGNAL } from "../support/signal.ts";
 import { beginDeletion } from "../support/terminating-namespace.ts";
 import { createFullClusterReport, createFullReport } from "../unit/api/full-report.ts";
-
-const SIGNAL = new AbortController().signal;
 
 describeReal("the cluster sink on a real API server", () => {
   const cluster = useCluster();

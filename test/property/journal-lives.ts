@@ -14,6 +14,7 @@ import { FakeClock } from "../support/fake-clock.ts";
 import type { Fault, Kill } from "../support/fault-sink.ts";
 import { START_MS } from "../support/gen.ts";
 import { MemorySink } from "../support/memory-sink.ts";
+import { SIGNAL } from "../support/signal.ts";
 import { findBackwardSteps, SCRIPT, Simulation } from "./pipeline-simulation.ts";
 
 /** End of one life, and the faults in it before. */
@@ -105,7 +106,7 @@ async function runLife(
   const steps = [...script];
   await simulation.start();
   // Writes of the previous life arrive only now.
-  if (late) await simulation.store.write(late, new AbortController().signal);
+  if (late) await simulation.store.write(late, SIGNAL);
   const endMs = START_MS + (steps.at(-1)?.[0] ?? 0) + QUIET_MS;
   while (!simulation.sink.killed && simulation.clock.nowMs() < endMs) {
     const [next] = steps;

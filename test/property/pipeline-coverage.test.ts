@@ -10,6 +10,7 @@ import { silentLogger } from "../../src/lib/logger.ts";
 import { FakeClock } from "../support/fake-clock.ts";
 import { alert, createPipelineOptions, formatTimeAt, hostAlert, MEMORY, throttleNotice } from "../support/gen.ts";
 import { MemorySink } from "../support/memory-sink.ts";
+import { SIGNAL } from "../support/signal.ts";
 import { Simulation, startSimulation } from "./pipeline-simulation.ts";
 
 const KEY = "shop/no-package-managers";
@@ -123,7 +124,7 @@ describe("the stream", () => {
   it("of nodes that are not all connected yet is a gap of reports that begin meanwhile", async () => {
     const s = new Simulation({ nodes: () => ({ desired: 2, connected: 1 }) });
     const fromMs = s.clock.nowMs();
-    await s.pipeline.load(new AbortController().signal);
+    await s.pipeline.load(SIGNAL);
     s.pipeline.controller.start();
     await s.sendAndWait(5_000, alert());
     s.pipeline.onConnected();

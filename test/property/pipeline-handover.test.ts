@@ -16,9 +16,9 @@ import { FakeClock } from "../support/fake-clock.ts";
 import { alert, checkAllAsync, createPipelineOptions, hostAlert, LIMITS, START_MS, START_US } from "../support/gen.ts";
 import { MemorySink } from "../support/memory-sink.ts";
 import { sendRaw } from "../support/send-raw.ts";
+import { SIGNAL } from "../support/signal.ts";
 import { findBackwardSteps } from "./pipeline-simulation.ts";
 
-const SIGNAL = new AbortController().signal;
 const RENEWAL_MS = 2000;
 const PACE = { firstWriteDelayMs: 200, minIntervalMs: 2000, maxIntervalMs: 8000 };
 

@@ -14,6 +14,7 @@ import { FakeClock } from "../support/fake-clock.ts";
 import { createFolder } from "../support/folder.ts";
 import { alert, formatTimeAt, START_MS } from "../support/gen.ts";
 import { MemorySink } from "../support/memory-sink.ts";
+import { SIGNAL } from "../support/signal.ts";
 import { Simulation, startSimulation } from "./pipeline-simulation.ts";
 
 let dir: string;
@@ -91,7 +92,7 @@ it("a full journal, which can't reserve set numbers, lets no later process use t
   fault = undefined;
   copyJournal("b.db", "c.db");
   const third = await startLife("c.db", START_MS + 120_000);
-  await store.write(second.sink.late, new AbortController().signal);
+  await store.write(second.sink.late, SIGNAL);
   third.send(...[1, 2, 3].map((i) => alert({ HostPID: i, UpdatedTime: formatTimeAt(120_000 + i) })));
   await third.stop();
   expect(store.occurrences).toBe(5);

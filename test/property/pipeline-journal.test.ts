@@ -13,6 +13,7 @@ import { FAULTS, type Fault, KILLS } from "../support/fault-sink.ts";
 import { createFolder } from "../support/folder.ts";
 import { alert, checkAllAsync, formatTimeAt, PACE, START_MS } from "../support/gen.ts";
 import { MemorySink } from "../support/memory-sink.ts";
+import { SIGNAL } from "../support/signal.ts";
 import { findProblemsOfLives, handOver, type LivesOptions, runLives } from "./journal-lives.ts";
 import { Simulation, startSimulation } from "./pipeline-simulation.ts";
 
@@ -55,7 +56,7 @@ it.each(SETTINGS.slice(1))(
       journal: open(1),
       clock: new FakeClock(START_MS + 60_000),
     });
-    await store.write(killed.sink.late, new AbortController().signal);
+    await store.write(killed.sink.late, SIGNAL);
     next.send(...[1, 2, 3].map((i) => alert({ HostPID: i, UpdatedTime: formatTimeAt(60_000 + i) })));
     await next.stop();
     expect(store.occurrences).toBe(4);

@@ -12,6 +12,7 @@ import { FakeClock } from "../support/fake-clock.ts";
 import type { Fault } from "../support/fault-sink.ts";
 import { alert, createPipelineOptions, formatTimeAt, hostAlert } from "../support/gen.ts";
 import { MemorySink } from "../support/memory-sink.ts";
+import { SIGNAL } from "../support/signal.ts";
 import { findBackwardSteps, findProblems, runScript, Simulation, startSimulation } from "./pipeline-simulation.ts";
 
 const KEY = "shop/no-package-managers";
@@ -60,7 +61,7 @@ describe("a start", () => {
     store.listErrors.push(...errors);
     const s = new Simulation({ store });
     s.pipeline.onConnected();
-    const loading = s.pipeline.load(new AbortController().signal);
+    const loading = s.pipeline.load(SIGNAL);
     await s.clock.advance(0);
     expect(s.pipeline.takeover.listing).toBe(errors[0]?.message);
     s.send(alert({ HostPID: 9, UpdatedTime: formatTimeAt(10) }));
@@ -88,7 +89,7 @@ describe("a start", () => {
   it("does not hide a bug behind the list's retries", async () => {
     const s = new Simulation();
     s.store.listErrors.push(new TypeError("a bug") as SinkError);
-    await expect(s.pipeline.load(new AbortController().signal)).rejects.toThrow("a bug");
+    await expect(s.pipeline.load(SIGNAL)).rejects.toThrow("a bug");
   });
 
   it("leaves an object alone that is not named as its policy's report would be", async () => {

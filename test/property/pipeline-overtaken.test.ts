@@ -10,9 +10,9 @@ import { FakeClock } from "../support/fake-clock.ts";
 import { createFolder } from "../support/folder.ts";
 import { alert, formatTimeAt, LIMITS, START_MS } from "../support/gen.ts";
 import { MemorySink } from "../support/memory-sink.ts";
+import { SIGNAL } from "../support/signal.ts";
 import { Simulation } from "./pipeline-simulation.ts";
 
-const SIGNAL = new AbortController().signal;
 const { maxPodsPerViolation } = LIMITS;
 const BOUNDS = { maxAlerts: 40, maxCells: 20, maxPodsPerViolation, overlapMs: 10_000 };
 

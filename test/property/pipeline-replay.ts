@@ -14,6 +14,7 @@ import { replay } from "../../src/cli/replay.ts";
 import { parseConfig } from "../../src/config/config.ts";
 import { createDirectorySink } from "../../src/sinks/directory-sink.ts";
 import { FakeClock } from "../support/fake-clock.ts";
+import { SIGNAL } from "../support/signal.ts";
 
 export interface Replayed {
   code: number;
@@ -50,7 +51,7 @@ export async function runReplay(lines: string, configText?: string): Promise<Rep
         },
         out: directory,
       },
-      new AbortController().signal,
+      SIGNAL,
     );
     const files = await readTree(directory);
     const reports = Object.values(files).map((text) => parse(text) as Report);

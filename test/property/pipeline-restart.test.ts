@@ -13,6 +13,7 @@ import type { Fault, Kill } from "../support/fault-sink.ts";
 import { createFolder } from "../support/folder.ts";
 import { alert, formatTimeAt, START_MS } from "../support/gen.ts";
 import { MemorySink } from "../support/memory-sink.ts";
+import { SIGNAL } from "../support/signal.ts";
 import { Simulation, startSimulation } from "./pipeline-simulation.ts";
 
 const STORED = "shop/no-package-managers";
@@ -104,7 +105,7 @@ describe("after a kill", () => {
     expect(first.sink.late).toBeDefined();
     const second = begin(first);
     await second.start();
-    if (first.sink.late) await store.write(first.sink.late, new AbortController().signal);
+    if (first.sink.late) await store.write(first.sink.late, SIGNAL);
     await second.clock.advance(60_000);
     expect(store.occurrences).toBe(3);
     for (const report of store.reports) {
@@ -170,7 +171,7 @@ describe("without the journal of a leader that ended", () => {
     const clock = new FakeClock(first.clock.nowMs() + DOWN_MS);
     const second = new Simulation({ store, clock });
     const previous = { isReleased, persistedUntilMs: first.clock.nowMs() - 1000 };
-    await second.settleWhile(second.pipeline.load(new AbortController().signal, previous));
+    await second.settleWhile(second.pipeline.load(SIGNAL, previous));
     second.pipeline.onConnected();
     second.pipeline.controller.start();
     send(second, "later");

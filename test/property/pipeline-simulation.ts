@@ -16,6 +16,7 @@ import { type Fault, FaultSink, type Kill } from "../support/fault-sink.ts";
 import { alert, createPipelineOptions, formatTimeAt, hostAlert, START_MS, throttleNotice } from "../support/gen.ts";
 import { MemorySink, type StoredState } from "../support/memory-sink.ts";
 import { sendRaw } from "../support/send-raw.ts";
+import { SIGNAL } from "../support/signal.ts";
 import { findFaults } from "../unit/report/report-check.ts";
 
 /** One process's life. Several may share a store, one after the other. */
@@ -116,7 +117,7 @@ export class Simulation {
 
   /** Lists, connects and begins to write. */
   async start(): Promise<void> {
-    await this.settleWhile(this.pipeline.load(new AbortController().signal));
+    await this.settleWhile(this.pipeline.load(SIGNAL));
     this.pipeline.onConnected();
     this.pipeline.controller.start();
   }

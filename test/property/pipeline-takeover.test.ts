@@ -13,9 +13,9 @@ import { FakeClock } from "../support/fake-clock.ts";
 import { alert, createPipelineOptions, formatTimeAt, LIMITS, START_MS } from "../support/gen.ts";
 import { MemorySink } from "../support/memory-sink.ts";
 import { sendRaw } from "../support/send-raw.ts";
+import { SIGNAL } from "../support/signal.ts";
 import { Simulation, startSimulation } from "./pipeline-simulation.ts";
 
-const SIGNAL = new AbortController().signal;
 const STANDBY = { maxAlerts: 40, maxCells: 20, maxPodsPerViolation: LIMITS.maxPodsPerViolation, overlapMs: 10_000 };
 
 function send(simulation: Simulation, policy: string, count: number): void {

@@ -20,9 +20,9 @@ import { FakeClock } from "../support/fake-clock.ts";
 import { alert, createPipelineOptions, formatTimeAt, hostAlert, START_MS } from "../support/gen.ts";
 import { MemorySink } from "../support/memory-sink.ts";
 import { sendRaw } from "../support/send-raw.ts";
+import { SIGNAL } from "../support/signal.ts";
 import { findBackwardSteps } from "./pipeline-simulation.ts";
 
-const SIGNAL = new AbortController().signal;
 const RENEWAL_MS = 2000;
 const QUIET_MS = 10 * 60_000;
 

@@ -7,6 +7,7 @@ import { Readable } from "node:stream";
 import { gzipSync, zstdCompressSync } from "node:zlib";
 import { describe, expect, it } from "vitest";
 import { createFileSource } from "../../../src/alerts/file-source.ts";
+import { SIGNAL } from "../../support/signal.ts";
 import { RecordingListener } from "./recording-listener.ts";
 
 const ALERT = { UpdatedTime: "2026-09-21T14:19:01.000341Z", PodName: "web-0", PolicyName: "p", Data: 'a="{"' };
@@ -25,7 +26,7 @@ async function read(input: string | Buffer, chunkBytes = 1_000_000, maxLineBytes
   const chunks: Buffer[] = [];
   for (let at = 0; at < bytes.length; at += chunkBytes) chunks.push(bytes.subarray(at, at + chunkBytes));
   const listener = new Listener();
-  await createFileSource({ input: Readable.from(chunks), maxLineBytes }).run(listener, new AbortController().signal);
+  await createFileSource({ input: Readable.from(chunks), maxLineBytes }).run(listener, SIGNAL);
   const pods = listener.received.flatMap((entry) => (entry.kind === "alert" ? [entry.alert.PodName] : []));
   return { pods, rejections: listener.rejections, logs: listener.logs };
 }

@@ -9,13 +9,14 @@ import type { FileFeedOptions } from "../../../src/alerts/file-source.ts";
 import { createFileSource } from "../../../src/alerts/file-source.ts";
 import { emptyAlert } from "../../../src/api/alert.ts";
 import { createFolder } from "../../support/folder.ts";
+import { SIGNAL } from "../../support/signal.ts";
 import { RecordingListener } from "./recording-listener.ts";
 
 const directory = createFolder();
 
 async function run(options: FileFeedOptions): Promise<RecordingListener> {
   const listener = new RecordingListener();
-  await createFileSource(options).run(listener, new AbortController().signal);
+  await createFileSource(options).run(listener, SIGNAL);
   return listener;
 }
 

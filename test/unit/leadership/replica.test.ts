@@ -11,6 +11,7 @@ import { guardLeader, Replica, type ReplicaParts } from "../../../src/leadership
 import { silentLogger } from "../../../src/lib/logger.ts";
 import { FakeClock } from "../../support/fake-clock.ts";
 import { MemorySink } from "../../support/memory-sink.ts";
+import { SIGNAL } from "../../support/signal.ts";
 import { DEFAULTS, Election } from "./election.ts";
 import { FakeProcess, LeaseConnection, LeaseServer } from "./lease-server.ts";
 
@@ -22,7 +23,7 @@ test("only a leader's writes and removals come through, by the clock at that ver
   const elector = new LeaderElector(options, connection, process, silentLogger);
   const sink = new MemorySink();
   const guarded = guardLeader(sink, elector);
-  const signal = new AbortController().signal;
+  const signal = SIGNAL;
   const report = { metadata: { name: "p", namespace: "shop" }, kind: "PolicyViolationReport" } as Report;
   const removed = { ref: { namespace: "shop", name: "p" }, version: { uid: "u", resourceVersion: "1" } };
   const tried = async () => [

@@ -18,6 +18,7 @@ import { renderInSteps, renderReport } from "../../../src/report/render.ts";
 import { RenderedViolations } from "../../../src/report/rendered-violations.ts";
 import { createClusterSink } from "../../../src/sinks/cluster-sink.ts";
 import { alert, checkAll, formatTimeAt, renderOptions, START_US, violation } from "../../support/gen.ts";
+import { SIGNAL } from "../../support/signal.ts";
 
 const VIOLATIONS = 300;
 const WORKLOAD = workloadKey(violation().violation.identity);
@@ -56,7 +57,7 @@ it("a report of 300 violations of which one has changed is written for the work 
   const sink = createClusterSink({ client, logger: silentLogger });
   const stringify = vi.spyOn(JSON, "stringify");
   const report = render(ledger, rendered);
-  await sink.write(report, new AbortController().signal);
+  await sink.write(report, SIGNAL);
   const serialized = stringify.mock.results.reduce((sum, { value }) => sum + String(value).length, 0);
   vi.restoreAllMocks();
   expect(rendered.rendered).toBe(VIOLATIONS + 1);

@@ -11,8 +11,8 @@ import type { ApiRequester, KubeRequest } from "../../../src/kube/client.ts";
 import { silentLogger } from "../../../src/lib/logger.ts";
 import { createClusterSink } from "../../../src/sinks/cluster-sink.ts";
 import { type ReadResult, SinkError, type WriteResult } from "../../../src/sinks/report-sink.ts";
+import { SIGNAL } from "../../support/signal.ts";
 
-const SIGNAL = new AbortController().signal;
 const NAMESPACED = "/apis/reports.kubearmor.com/v1alpha1/policyviolationreports";
 const CLUSTER = "/apis/reports.kubearmor.com/v1alpha1/clusterpolicyviolationreports";
 

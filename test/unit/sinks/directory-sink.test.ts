@@ -11,10 +11,9 @@ import { createDirectorySink, reportToYaml } from "../../../src/sinks/directory-
 import { type ReportSink, SinkError } from "../../../src/sinks/report-sink.ts";
 import { createFolder } from "../../support/folder.ts";
 import { checkAll } from "../../support/gen.ts";
+import { SIGNAL } from "../../support/signal.ts";
 import { parseList } from "../../support/text-table.ts";
 import { SMALL_BODY } from "../api/full-report.ts";
-
-const SIGNAL = new AbortController().signal;
 
 let directory: string;
 let sink: ReportSink;

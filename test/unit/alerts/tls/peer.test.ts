@@ -24,6 +24,7 @@ import {
   nameConstraints,
   type TestCertificate,
 } from "../../../support/certificates.ts";
+import { SIGNAL } from "../../../support/signal.ts";
 
 const NAME = "kubearmor";
 const HOST = "kubearmor.kubearmor.svc";
@@ -94,7 +95,7 @@ async function getRefusal(
     },
     systemClock,
   );
-  const end = await open({ onMessage() {}, onAlive() {} }, new AbortController().signal);
+  const end = await open({ onMessage() {}, onAlive() {} }, SIGNAL);
   return end.kind === "refused" ? end.message : undefined;
 }
 

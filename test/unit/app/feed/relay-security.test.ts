@@ -14,6 +14,7 @@ import type { KubeRequest } from "../../../../src/kube/client.ts";
 import { silentLogger } from "../../../../src/lib/logger.ts";
 import { issueCertificate } from "../../../support/certificates.ts";
 import { FakeClock } from "../../../support/fake-clock.ts";
+import { SIGNAL } from "../../../support/signal.ts";
 
 const CERTIFICATE = issueCertificate({ subject: "kubearmor" });
 const CERTIFICATE_EXPIRES_MS = Date.parse(new X509Certificate(CERTIFICATE.pem).validTo);
@@ -47,7 +48,7 @@ async function decideSecurity(
   const expiries: (number | undefined)[] = [];
   const choose = createRelaySecurity(parsed.config, client, clock, silentLogger, (ms) => expiries.push(ms));
   const decided: Security[] = [];
-  for (const _ of answers) decided.push(await choose(new AbortController().signal));
+  for (const _ of answers) decided.push(await choose(SIGNAL));
   return { paths, decided, expiries };
 }
 

@@ -13,6 +13,7 @@ import { parseMoved } from "../../../../src/scale/owner/moved-marks.ts";
 import { FakeClock } from "../../../support/fake-clock.ts";
 import { alert, MEMORY, renderOptions, toLetters, violation } from "../../../support/gen.ts";
 import { MemorySink } from "../../../support/memory-sink.ts";
+import { SIGNAL } from "../../../support/signal.ts";
 
 const HELD = 3000;
 const STREAM = "stream-1";
@@ -33,7 +34,7 @@ it("visits a bounded number of violations in a step, and stores their position w
     onResult: () => {},
     onWritten: async () => {},
     onMovedByAnother: () => {},
-    signal: new AbortController().signal,
+    signal: SIGNAL,
   });
   const visits = vi.spyOn(ReportEntries.prototype, "remove");
   const ofSteps: number[] = [];
