@@ -18,7 +18,7 @@ export class StopSteps {
     this.#steps.push({ name, stop });
   }
 
-  /** Runs a program; where it fails, nothing that it started is left running. Rejects as the program does. */
+  /** Runs a program; where it fails, the steps of what it has started are run. Rejects as the program does. */
   async cover<T>(program: () => Promise<T>): Promise<T> {
     try {
       return await program();

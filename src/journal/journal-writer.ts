@@ -158,7 +158,6 @@ export class Journaling {
   #recover(): void {
     this.#delayRetry();
     if (this.#journal && this.#resume(this.#journal)) return;
-    // Its counts are lost in any case, and alerts wait meanwhile.
     const journal = this.#open();
     if (!journal) return;
     const own = { writerId: this.writerId, startMs: this.#startMs, logger: this.#parts.logger };
@@ -219,10 +218,12 @@ export class Journaling {
     const kept = [...removed.keys()].map((key) => this.unclaimed.readChange(key)).filter((each) => each !== undefined);
     const { changes, totalsUntilMs, isAll } = this.#changes.collect(budget, nowMs, first);
     const isQuiet = removed.size + changes.length + this.#carried.length === 0;
-    if (isQuiet && this.problem === undefined && this.ageMs < HEARTBEAT_MS) return true;
+    if (isQuiet && budget !== ALL && this.problem === undefined && this.ageMs < HEARTBEAT_MS) return true;
     const readUntilMs = (this.#isGapRecorded && totalsUntilMs) || this.#protectedUntilMs;
     const batch = { removed: [...removed.keys()], changes: [...this.#carried, ...kept, ...changes], readUntilMs };
-    if (!this.#send(journal, batch, budget === ALL)) {
+    // Where an earlier process may have lost counts, and no ledger says so yet, the next one has to know it.
+    const isLast = budget === ALL && (this.#isGapRecorded || !this.previous.mayHaveLost);
+    if (!this.#send(journal, batch, isLast)) {
       this.#changes.undo(changes);
       return false;
     }

@@ -8,7 +8,7 @@
 import type { LayerRow, ReportChange } from "../aggregate/ledger/change-log.ts";
 import { reportKey } from "../ingest/violation/violation.ts";
 import { runAtOnce, type Steps } from "../lib/pacing/steps.ts";
-import type { Journal, RecoveredReport } from "./journal.ts";
+import type { Journal, RecoveredReport, ViolationPage } from "./journal.ts";
 
 /** What reading needs of the journal's owner. */
 export interface JournalAccess {
@@ -43,16 +43,19 @@ export class UnclaimedReports {
   /** Reads the sets of a report with their violations. */
   *readLayers(key: string): Steps<LayerRow[]> {
     const layers: LayerRow[] = [];
+    let damagedRows = 0;
     for (const layer of this.get(key)?.layers ?? []) {
       const violations: LayerRow["violations"] = [];
       for (let after: string | undefined = ""; after !== undefined; ) {
         const page = this.#readPage(key, layer.seq, after);
         violations.push(...page.violations);
+        damagedRows += page.damagedRows;
         after = page.last;
         yield;
       }
       layers.push({ ...layer, violations });
     }
+    if (damagedRows > 0) this.#access.onDamagedRows(damagedRows);
     return layers;
   }
 
@@ -73,18 +76,17 @@ export class UnclaimedReports {
     return this.all.map(toChange);
   }
 
-  #readPage(key: string, seq: number, after: string): { violations: LayerRow["violations"]; last: string | undefined } {
-    const { journal, onDamagedRows, onFailure } = this.#access;
+  #readPage(key: string, seq: number, after: string): ViolationPage {
     try {
-      const page = journal()?.readViolations(key, seq, after);
-      if (page && page.damagedRows > 0) onDamagedRows(page.damagedRows);
-      return page ?? { violations: [], last: undefined };
+      return this.#access.journal()?.readViolations(key, seq, after) ?? NOTHING;
     } catch (error) {
-      onFailure(error);
-      return { violations: [], last: undefined };
+      this.#access.onFailure(error);
+      return NOTHING;
     }
   }
 }
+
+const NOTHING: ViolationPage = { violations: [], last: undefined, damagedRows: 0 };
 
 function toPlace({ namespace, policyName }: RecoveredReport): Pick<ReportChange, "namespace" | "policyName"> {
   return { namespace, policyName };

@@ -118,14 +118,15 @@ export class ReportController {
 
   /**
    * Takes a stored report as the base of its ledger, and the sets of an earlier process of this writer that the report
-   * does not hold; before start. Returns the occurrences of the latter. Between the steps alerts may be added.
+   * does not hold; before start. Returns the occurrences of the latter, and calls `onHeld` in the step in which their totals
+   * are in the ledger. Between the steps alerts may be added.
    */
-  *adopt(ledger: Ledger, report: Report | undefined, layers: readonly LayerRow[]): Steps<number> {
+  *adopt(ledger: Ledger, report: Report | undefined, layers: readonly LayerRow[], onHeld?: () => void): Steps<number> {
     if (report) yield* rebaseOn(ledger, report);
     const seq = this.#writerId === undefined ? 0 : findPersistedSeq(report?.metadata, this.#writerId);
     ledger.sets.markPersisted(seq);
     const open = yield* recoverSets(layers.filter((layer) => layer.seq > seq));
-    yield* ledger.transfer.recover(open);
+    yield* ledger.transfer.recover(open, onHeld);
     const key = reportKey(ledger.namespace, ledger.policyName);
     this.#getReconciler(key, ledger).resume(report?.metadata);
     if (report && this.#parts.sink.isMislabeled?.(report)) this.#queue.add(key, "coverage");

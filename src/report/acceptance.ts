@@ -64,9 +64,13 @@ function toGlob(field: string, pattern: string | undefined): Glob | { problem: s
   return { isAny: glob.isAny, matches };
 }
 
-/** True where what was cut off or masked in `text` is in `written`, too. */
+/** True where what was cut off or masked in `text` is in `written`, too, as often. */
 function holdsWrittenParts(text: string, written: string): boolean {
-  return (!text.endsWith(ELLIPSIS) || written.endsWith(ELLIPSIS)) && (!text.includes(MASK) || written.includes(MASK));
+  return (!text.endsWith(ELLIPSIS) || written.endsWith(ELLIPSIS)) && countMasks(text) <= countMasks(written);
+}
+
+function countMasks(text: string): number {
+  return text.split(MASK).length - 1;
 }
 
 function isOr(wanted: string | undefined, found: string): boolean {

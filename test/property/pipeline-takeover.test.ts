@@ -93,34 +93,6 @@ it.each([-5 * 3_600_000, -31 * 86_400_000])(
   },
 );
 
-it.each([
-  ["9 minutes", 9, { PodName: "web-9" }],
-  ["11 minutes, of a violation that another pod had since", 11, { PodName: "web-9" }],
-  ["11 minutes, of a violation that was not seen since", 11, { Operation: "File", Resource: "/etc/other" }],
-])("an alert of a clock behind by %s, reported before a takeover and read after it", async (_what, minutes, since) => {
-  const store = new MemorySink();
-  const first = await startSimulation({ store });
-  const { clock } = first;
-  const next = new Simulation({ store, clock, options: { standby: STANDBY, writerId: "next" } });
-  next.pipeline.onConnected();
-  await clock.advance(20 * 60_000);
-  const toTime = (ms: number) => formatTimeAt(clock.nowMs() - START_MS - ms);
-  const late = alert({ UpdatedTime: toTime(minutes * 60_000) });
-  const recent = alert(since, { UpdatedTime: toTime(0) });
-  first.pipeline.onAlert(late, 0);
-  for (const { pipeline } of [first, next]) pipeline.onAlert(recent, 0);
-  await first.stop();
-  await next.settleWhile(next.pipeline.load(SIGNAL, { persistedUntilMs: clock.nowMs() }));
-  next.pipeline.controller.start();
-  next.pipeline.onAlert(late, 0);
-  await clock.advance(1000);
-  // The same clock goes on; the other pod has had no alert yet.
-  next.pipeline.onAlert(alert({ UpdatedTime: toTime(minutes * 60_000) }), 0);
-  next.pipeline.onAlert(alert({ UpdatedTime: toTime(minutes * 60_000), PodName: "web-3" }), 0);
-  await clock.advance(120_000);
-  expect(store.occurrences).toBe(4);
-});
-
 it("loading lets alerts be read after every 500 violations", async () => {
   const store = new MemorySink();
   const first = await startSimulation({ store });

@@ -4,10 +4,11 @@
 // Totals of one report and the number of its violations: committed (in the stored report), in flight (in a write without a
 // result yet) and pending (in no report yet).
 
-import { isEarlyKey, isUnnamedKey, type ViolationFacts } from "../../ingest/violation/violation.ts";
+import type { ViolationFacts } from "../../ingest/violation/violation.ts";
 import type { EpochUs } from "../../lib/time.ts";
 import { clearExpiry, emptyTotals, mergeTotals, type Totals } from "../counts/totals.ts";
 import type { Unidentified } from "../counts/unidentified.ts";
+import { NO_SWEEP } from "../entries/entry.ts";
 import type { ReportEntries } from "./report-entries.ts";
 
 export class LedgerCounts {
@@ -48,19 +49,17 @@ export class LedgerCounts {
     return Math.max(this.violationsFloor, this.listable + this.written.expired.violations);
   }
 
-  /** The time of the newest alert like `violation` that the stored report may hold; 0 when it holds none for certain. */
+  /** The time of the newest alert of the violation and pod that the stored report may list; 0 when it lists none. */
   findCommittedUntil({ key, podKey }: Pick<ViolationFacts, "key" | "podKey">): EpochUs {
     const entry = this.#entries.map.get(key);
-    const isUncertain = entry ? entry.lowerBound : this.#unidentified.committed > 0;
-    // It may have been counted once its names were known.
-    if (isUncertain || isEarlyKey(key) || isUnnamedKey(key)) return this.committed.lastUs;
-    const { lastUs = 0, occurrences = 0, pods = [] } = entry?.committed ?? {};
-    let unlisted = occurrences;
-    for (const [listed, pod] of pods) {
-      if (listed === podKey) return pod.lastUs;
-      unlisted -= pod.occurrences;
-    }
-    return unlisted > 0 ? lastUs : 0;
+    const committed = entry?.committed;
+    if (!entry || !committed) return 0;
+    const pod = committed.pods.get(podKey);
+    if (pod) return pod.lastUs;
+    let unlisted = committed.occurrences;
+    for (const { occurrences } of committed.pods.values()) unlisted -= occurrences;
+    // What this process has written says nothing of other pods.
+    return unlisted > 0 && entry.stored?.writtenInSweep === NO_SWEEP ? committed.lastUs : 0;
   }
 
   /** Clears what left the stored report's list, of sets that another base follows. */

@@ -33,11 +33,12 @@ export class LedgerTransfer {
 
   /**
    * Restores sets of an earlier process: the oldest in flight, as it may have been sent, the others pending. The totals are
-   * there with the first step. Between the steps alerts may be added, but nothing taken.
+   * there with the first step, in which `onHeld` is called. Between the steps alerts may be added, but nothing taken.
    */
-  *recover(recovered: readonly RecoveredSet[]): Steps {
+  *recover(recovered: readonly RecoveredSet[], onHeld: () => void = () => {}): Steps {
     const { policy, gaps, subjects, counts, sets, entries, unidentified } = this.#ledger;
     const [oldest, ...younger] = recovered;
+    onHeld();
     if (!oldest) return;
     assert(!counts.inFlight, "one write per report at a time");
     const before = unidentified.all;

@@ -117,6 +117,13 @@ describe("a set of acceptances", () => {
     set.put(createAcceptance("any", { resource: "**" }), undefined);
     expect(set.acceptedBy(createSubject(resource))).toEqual({ by: "any" });
   });
+
+  it("matches a path with a masked part by a glob that has it only where no other part is masked", () => {
+    const set = createSet();
+    set.put(createAcceptance("data", { resource: "/data/\\[REDACTED\\]/**" }), undefined);
+    expect(set.acceptedBy(createSubject("/data/[REDACTED]/a"))).toEqual({ by: "data" });
+    expect(set.acceptedBy(createSubject("/data/[REDACTED]/[REDACTED]/etc/shadow"))).toBeUndefined();
+  });
 });
 
 function countMatches(set: AcceptanceSet, subjects: readonly Subject[]): object {

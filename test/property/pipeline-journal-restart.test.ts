@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// What a journal holds while a process continues an earlier one's counts, and how it ended.
+
+import { copyFileSync } from "node:fs";
+import { join } from "node:path";
+import { beforeEach, expect, it } from "vitest";
+import { reportKey } from "../../src/ingest/violation/violation.ts";
+import { createSqliteJournal } from "../../src/journal/sqlite-journal.ts";
+import { FakeClock } from "../support/fake-clock.ts";
+import { createFolder } from "../support/folder.ts";
+import { alert, formatTimeAt, START_MS } from "../support/gen.ts";
+import { readAll } from "../support/journal-rows.ts";
+import { MemorySink } from "../support/memory-sink.ts";
+import { SIGNAL } from "../support/signal.ts";
+import { Simulation, startSimulation } from "./pipeline-simulation.ts";
+
+let dir: string;
+let store: MemorySink;
+beforeEach(() => {
+  dir = createFolder();
+  store = new MemorySink();
+});
+
+const open = (name: string) => createSqliteJournal({ path: join(dir, name), maxBytes: 2 ** 24 });
+
+/** As a killed process leaves it. */
+function copyJournal(from: string, to: string): void {
+  for (const part of ["", "-wal"]) copyFileSync(join(dir, from + part), join(dir, to + part));
+}
+
+/** Time passes, and batches are written, between the steps of long work. */
+class BusyClock extends FakeClock {
+  onTurn: () => void = () => {};
+  override async turn(): Promise<void> {
+    await this.advance(200);
+    this.onTurn();
+  }
+}
+
+/** Occurrences in a copy of the journal: by the totals of its sets, and by their violations. */
+function countCopied(name: string): { totals: number; listed: number } {
+  copyJournal(name, "copy.db");
+  const journal = open("copy.db")();
+  const layers = readAll(journal)?.reports.flatMap((report) => report.layers) ?? [];
+  journal.close();
+  const sum = (numbers: readonly number[]) => numbers.reduce((a, b) => a + b, 0);
+  return {
+    totals: sum(layers.map(({ totals }) => totals.occurrences)),
+    listed: sum(layers.flatMap(({ violations }) => violations.map(({ occurrences }) => occurrences))),
+  };
+}
+
+it("a kill at any step of continuing two sets of a report leaves each count in the journal once", async () => {
+  const list = (name: string, count: number) =>
+    Array.from({ length: count }, (_, i) =>
+      alert({ Operation: "File", ProcessName: "/bin/cat", Resource: `/${name}${i}` }),
+    );
+  const first = await startSimulation({ store, journal: open("a.db") });
+  await first.pipeline.controller.pause();
+  first.send(...list("r", 60));
+  first.pipeline.aggregator.ledgers.get(reportKey("shop", "no-package-managers"))?.write.take();
+  first.send(...list("s", 100));
+  await first.clock.advance(3000);
+  copyJournal("a.db", "b.db");
+  const clock = new BusyClock(START_MS + 60_000);
+  const totals: number[] = [];
+  clock.onTurn = () => totals.push(countCopied("b.db").totals);
+  const second = new Simulation({ store, clock, journal: open("b.db") });
+  second.pipeline.onConnected();
+  await second.pipeline.load(SIGNAL);
+  await clock.advance(3000);
+  expect(totals.length).toBeGreaterThan(5);
+  expect(new Set(totals)).toEqual(new Set([160]));
+  expect(countCopied("b.db")).toEqual({ totals: 160, listed: 160 });
+});
+
+it("an orderly stop of a quiet process declares no restart in a report that begins later", async () => {
+  const first = await startSimulation({ store, journal: open("a.db") });
+  await first.sendAndWait(3000, alert());
+  await first.stop();
+  first.journaling?.close();
+  const next = await startSimulation({ store, clock: new FakeClock(START_MS + 600_000), journal: open("a.db") });
+  await next.sendAndWait(60_000, alert({ PolicyName: "later", UpdatedTime: formatTimeAt(610_000) }));
+  expect(store.get("shop/later")?.coverage.gaps).toBe(0);
+});
+
+it("a process that is stopped before it has loaded leaves the loss of a killed one to the next", async () => {
+  const first = await startSimulation({ store, journal: open("a.db") });
+  await first.sendAndWait(3000, alert());
+  copyJournal("a.db", "b.db");
+  const second = new Simulation({ store, clock: new FakeClock(START_MS + 60_000), journal: open("b.db") });
+  second.send(alert());
+  second.journaling?.close();
+  const third = new Simulation({ store, clock: new FakeClock(START_MS + 120_000), journal: open("b.db") });
+  expect(third.journaling?.previous.mayHaveLost).toBe(true);
+});
