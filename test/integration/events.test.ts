@@ -15,6 +15,8 @@ import { describeReal, useCluster } from "../support/real-parts.ts";
 import { SIGNAL } from "../support/signal.ts";
 import { beginDeletion } from "../support/terminating-namespace.ts";
 
+const CONTROLLER = "reports.kubearmor.com/policy-violation-operator";
+
 describeReal("Events on a real API server", () => {
   const cluster = useCluster();
   const client = useKubeClient(cluster);
@@ -90,10 +92,11 @@ describeReal("Events on a real API server", () => {
     [other: string]: unknown;
   }
 
+  /** Events of the operator: the API server records some of its own in `default`. */
   async function listEvents(of = namespace): Promise<ApiEvent[]> {
     const path = `/apis/events.k8s.io/v1/namespaces/${of}/events`;
     const list = await client.request<{ items: ApiEvent[] }>({ method: "GET", path });
-    return list.items;
+    return list.items.filter((event) => event["reportingController"] === CONTROLLER);
   }
 
   /** kubectl's lines with runs of blanks made one. */
@@ -120,7 +123,7 @@ describeReal("Events on a real API server", () => {
         type: "Warning",
         reason: "PolicyViolationPrevented",
         action: "BlockProcess",
-        reportingController: "reports.kubearmor.com/policy-violation-operator",
+        reportingController: CONTROLLER,
         reportingInstance: "operator-0",
         regarding: { apiVersion: "v1", kind: "Pod", namespace, name: "web-0", uid },
         related: {
