@@ -51,6 +51,18 @@ describe("people", () => {
     expect(findProblems(s)).toEqual([]);
   });
 
+  it("who delete a report find that in the first write of the next one", async () => {
+    const s = await startSimulation();
+    await s.sendAndWait(60_000, alert({ HostPID: 1 }), alert({ HostPID: 2 }), alert({ HostPID: 3 }));
+    s.store.removeAsUser(KEY);
+    s.send(alert({ HostPID: 4, UpdatedTime: formatTimeAt(60_000) }));
+    while (!s.store.get(KEY)) await s.clock.advance(1);
+    expect(s.store.get(KEY)).toMatchObject({
+      summary: { occurrences: 1 },
+      coverage: { lowerBound: true, recent: [{ kind: "Deleted", from: formatTimeAt(0), count: 3 }] },
+    });
+  });
+
   it("who delete a report twice, with many gaps in between, do not hide the deletions", async () => {
     const s = await startSimulation();
     await s.sendAndWait(60_000, alert({ HostPID: 1 }), alert({ HostPID: 2 }));

@@ -77,13 +77,14 @@ export class LedgerTransfer {
    * steps alerts may be added, but nothing taken or put back.
    */
   *rebase(base: Base | undefined, deletedUs?: EpochUs): Steps {
-    const { policy, gaps, subjects, counts, entries, age } = this.#ledger;
+    const { policy, gaps, subjects, counts, entries, age, sets } = this.#ledger;
     const { entries: listed, totals } = base ?? { entries: [], totals: emptyTotals() };
     subjects.beginRecount(base);
     const rest = totals.occurrences - sumStored(listed);
     yield* entries.rebase(listed, rest, (entry) => subjects.recount(entry));
     subjects.endRecount();
     if (!base) gaps.startAgain(counts.inFlight, counts.committed, deletedUs);
+    if (deletedUs !== undefined && counts.inFlight) sets.log?.noteInFlight();
     counts.committed = totals;
     counts.clearExpiry();
     if (entries.pending.totals.withoutDetails + (counts.inFlight?.withoutDetails ?? 0) === 0) policy.severityFloor = 0;

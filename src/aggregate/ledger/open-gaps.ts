@@ -107,13 +107,16 @@ export class OpenGaps {
     addGaps(this.#totals, this.#withoutDetails.take());
   }
 
-  /** The report starts again from zero, with no gap but one that is in no report yet; `deletedUs`: it was deleted. */
+  /**
+   * The report starts again from zero, with no gap but one that is in no report yet; `deletedUs`: it was deleted. The next
+   * write says so, also where its counts are in flight already.
+   */
   startAgain(inFlight: Totals | undefined, lost: Totals, deletedUs?: EpochUs): void {
     if (this.#totals.gaps + (inFlight?.gaps ?? 0) === 0) this.#open.clear();
     if (deletedUs === undefined || lost.occurrences === 0) return;
     const toUs = Math.max(deletedUs, lost.firstUs);
     const deletion = createCoverageGap("Deleted", lost.firstUs, { toUs, count: lost.occurrences });
-    addGaps(this.#totals, [...lost.coverageGaps.filter(isDeletion), deletion]);
+    addGaps(inFlight ?? this.#totals, [...lost.coverageGaps.filter(isDeletion), deletion]);
   }
 
   get #totals(): Totals {
