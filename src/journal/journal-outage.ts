@@ -78,6 +78,6 @@ function isRestart({ counts }: Ledger, startUs: EpochUs): boolean {
   );
 }
 
-export function toOutageKey(report: { namespace: string | undefined; policyName: string }): string {
+function toOutageKey(report: { namespace: string | undefined; policyName: string }): string {
   return reportKey(report.namespace, report.policyName);
 }

@@ -10,7 +10,7 @@ import { reportKey } from "../ingest/violation/violation.ts";
 import { runAtOnce, type Steps } from "../lib/pacing/steps.ts";
 import type { Journal, RecoveredReport, ViolationPage } from "./journal.ts";
 
-/** What reading needs of the journal's owner. */
+/** Access to the journal, and reports to its owner. */
 export interface JournalAccess {
   /** Undefined while the journal is closed. */
   journal: () => Journal | undefined;
@@ -35,7 +35,7 @@ export class UnclaimedReports {
     return this.#reports.get(key);
   }
 
-  /** Forgets a report whose ledger holds its sets. */
+  /** Removes a report whose ledger has its sets. */
   claim(key: string): void {
     this.#reports.delete(key);
   }

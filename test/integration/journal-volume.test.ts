@@ -3,7 +3,7 @@
 
 // The journal's volume runs full while the API server is away, and the process is killed: on a real volume.
 
-import { copyFileSync, statSync } from "node:fs";
+import { statSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Alert } from "../../src/api/alert.ts";
@@ -11,6 +11,7 @@ import { createSqliteJournal } from "../../src/journal/sqlite-journal.ts";
 import { Simulation } from "../property/pipeline-simulation.ts";
 import { FakeClock } from "../support/fake-clock.ts";
 import { alert, formatTimeAt, START_MS } from "../support/gen.ts";
+import { copyJournal } from "../support/journal-rows.ts";
 import { MemorySink } from "../support/memory-sink.ts";
 import { findMountProblem, mountVolume, type SmallVolume } from "../support/small-volume.ts";
 
@@ -74,7 +75,7 @@ describe.skipIf(missing !== undefined)(`a full volume (${missing ?? "tmpfs"})`, 
     await run(one, 40_000, sent);
     expect(one.journaling?.problem).toMatch(/^no room for/);
     // Killed: nothing is closed. The next process finds the files, and a volume that is still full.
-    for (const part of ["j.db", "j.db-wal"]) copyFileSync(join(first.dir, part), join(second.dir, part));
+    copyJournal(join(first.dir, "j.db"), join(second.dir, "j.db"));
     second.fill();
     expect(statSync(join(second.dir, "j.db-wal")).size).toBeGreaterThan(0);
     const two = new Simulation({ store, journal: open(second), clock: new FakeClock(one.clock.nowMs() + 5000) });
@@ -112,7 +113,7 @@ describe.skipIf(missing !== undefined)(`a full volume (${missing ?? "tmpfs"})`, 
     for (let i = 0; i < 3000; i++) one.pipeline.onAlert(createAlert(one.clock, i), 0);
     await run(one, 10_000, sent);
     expect(one.journaling?.problem).toMatch(/^no room for/);
-    for (const part of ["j.db", "j.db-wal"]) copyFileSync(join(third.dir, part), join(fourth.dir, part));
+    copyJournal(join(third.dir, "j.db"), join(fourth.dir, "j.db"));
     one.pipeline.controller.start();
     await one.clock.advance(60_000);
     expect([store.occurrences, one.journaling?.problem]).toEqual([3000 + sent.length, undefined]);

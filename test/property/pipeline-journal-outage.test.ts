@@ -4,7 +4,7 @@
 // A journal that can't be opened, that fails, that is full: everything goes on, the reports say which of them were not
 // protected, and once the journal works again a kill costs nothing.
 
-import { copyFileSync, readFileSync, writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { beforeEach, describe, expect, it } from "vitest";
@@ -13,6 +13,7 @@ import { createSqliteJournal } from "../../src/journal/sqlite-journal.ts";
 import { FakeClock } from "../support/fake-clock.ts";
 import { createFolder } from "../support/folder.ts";
 import { alert, formatTimeAt, START_MS } from "../support/gen.ts";
+import { copyJournal } from "../support/journal-rows.ts";
 import { MemorySink } from "../support/memory-sink.ts";
 import { SIGNAL } from "../support/signal.ts";
 import { Simulation, startSimulation } from "./pipeline-simulation.ts";
@@ -64,13 +65,13 @@ function startLife(name: string, nowMs = START_MS, journalId?: string): Promise<
 }
 
 /** As a killed process leaves it. */
-function copyJournal(from: string, to: string): void {
-  for (const part of ["", "-wal"]) copyFileSync(join(dir, from + part), join(dir, to + part));
+function copyInFolder(from: string, to: string): void {
+  copyJournal(join(dir, from), join(dir, to));
 }
 
 /** The next life, with the journal as the killed one left it; it writes everything. */
 async function startNextLife(): Promise<Simulation> {
-  copyJournal("a.db", "b.db");
+  copyInFolder("a.db", "b.db");
   const simulation = await startLife("b.db", START_MS + 600_000);
   await simulation.clock.advance(120_000);
   return simulation;
@@ -79,7 +80,7 @@ async function startNextLife(): Promise<Simulation> {
 it("a full journal, which can't reserve set numbers, lets no later process use the same ones", async () => {
   const first = await startLife("a.db");
   await first.sendAndWait(10_000, alert());
-  copyJournal("a.db", "b.db");
+  copyInFolder("a.db", "b.db");
   const openFull = () => {
     const journal = createFaultyJournal("b.db")();
     fault = "full";
@@ -90,7 +91,7 @@ it("a full journal, which can't reserve set numbers, lets no later process use t
   second.send(alert({ UpdatedTime: formatTimeAt(60_000) }));
   while (second.sink.late === undefined) await second.clock.advance(100);
   fault = undefined;
-  copyJournal("b.db", "c.db");
+  copyInFolder("b.db", "c.db");
   const third = await startLife("c.db", START_MS + 120_000);
   await store.write(second.sink.late, SIGNAL);
   third.send(...[1, 2, 3].map((i) => alert({ HostPID: i, UpdatedTime: formatTimeAt(120_000 + i) })));
@@ -174,7 +175,7 @@ it.each<[JournalFault, "before" | "while"]>([
   const first = await startLife("a.db");
   await first.pipeline.controller.pause();
   await first.sendAndWait(1000, ...[1, 2, 3].map((i) => alert({ HostPID: i, UpdatedTime: formatTimeAt(i) })));
-  copyJournal("a.db", "b.db");
+  copyInFolder("a.db", "b.db");
   const journal = createFaultyJournal("b.db");
   const second = new Simulation({ store, clock: new FakeClock(START_MS + 60_000), journal });
   second.pipeline.onConnected();
@@ -193,7 +194,7 @@ it.each<[JournalFault, "before" | "while"]>([
     summary: { occurrences: 4 },
     violations: [{ occurrences: 1, lowerBound: true }],
   });
-  copyJournal("b.db", "c.db");
+  copyInFolder("b.db", "c.db");
   const third = await startLife("c.db", START_MS + 600_000);
   await third.clock.advance(20_000);
   expect(store.get("shop/no-package-managers")?.summary.occurrences).toBe(4);
@@ -239,7 +240,7 @@ describe("a start", () => {
     for (const PolicyName of ["no-package-managers", "unwritten"])
       simulation.pipeline.onAlert(alert({ UpdatedTime: formatTimeAt(20_000), PolicyName }), 0);
     await simulation.clock.advance(90_000);
-    copyJournal("a.db", "b.db");
+    copyInFolder("a.db", "b.db");
     const log = readFileSync(join(dir, "b.db-wal"));
     log[11] = (log[11] as number) ^ 1;
     writeFileSync(join(dir, "b.db-wal"), log);
@@ -257,7 +258,7 @@ describe("a start", () => {
   it("that was killed before it could list the reports leaves its gap to the next", async () => {
     const simulation = await startLife("a.db");
     await simulation.sendAndWait(90_000, alert());
-    copyJournal("a.db", "b.db");
+    copyInFolder("a.db", "b.db");
     const second = new Simulation({
       store,
       clock: new FakeClock(START_MS + 300_000),
@@ -265,7 +266,7 @@ describe("a start", () => {
     });
     second.pipeline.onConnected();
     await second.clock.advance(60_000);
-    copyJournal("b.db", "c.db");
+    copyInFolder("b.db", "c.db");
     await (await startLife("c.db", START_MS + 600_000)).clock.advance(120_000);
     const [gap] = store.reports[0]?.coverage.recent ?? [];
     expect(gap).toMatchObject({ kind: "NotRunning", from: expect.stringMatching(/T10:01:29/), seconds: 511 });
@@ -288,7 +289,7 @@ it("a journal that has lost the totals of a report that was never stored says si
   await simulation.sendAndWait(10_000, alert());
   await simulation.pipeline.controller.pause();
   await simulation.sendAndWait(60_000, alert({ UpdatedTime: formatTimeAt(10_000), PolicyName: "unwritten" }));
-  copyJournal("a.db", "b.db");
+  copyInFolder("a.db", "b.db");
   const db = new DatabaseSync(join(dir, "b.db"));
   db.exec("UPDATE layer SET sum = sum + 1");
   db.close();
@@ -304,7 +305,7 @@ describe("a journal that can be opened only after the start", () => {
     await first.sendAndWait(60_000, alert(), alert({ PolicyName: "other" }));
     await first.pipeline.controller.pause();
     await first.sendAndWait(1000, alert({ UpdatedTime: formatTimeAt(59_500), HostPID: 2 }));
-    copyJournal("a.db", "b.db");
+    copyInFolder("a.db", "b.db");
     fault = "locked";
     const second = await startLife("b.db", START_MS + 600_000, "writer-k");
     await second.clock.advance(20_000);
@@ -320,7 +321,7 @@ describe("a journal that can be opened only after the start", () => {
   it("marks every report that says nothing of the kill before: a process without a journal may have counted there", async () => {
     const first = await startLife("a.db");
     await first.sendAndWait(60_000, alert());
-    copyJournal("a.db", "b.db");
+    copyInFolder("a.db", "b.db");
     fault = "locked";
     const second = await startLife("b.db", START_MS + 600_000, "writer-k");
     await second.sendAndWait(20_000, alert({ UpdatedTime: formatTimeAt(600_000), PolicyName: "meanwhile" }));

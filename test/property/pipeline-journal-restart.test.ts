@@ -3,7 +3,6 @@
 
 // What a journal holds while a process continues an earlier one's counts, and how it ended.
 
-import { copyFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeEach, expect, it } from "vitest";
 import { reportKey } from "../../src/ingest/violation/violation.ts";
@@ -11,7 +10,7 @@ import { createSqliteJournal } from "../../src/journal/sqlite-journal.ts";
 import { FakeClock } from "../support/fake-clock.ts";
 import { createFolder } from "../support/folder.ts";
 import { alert, formatTimeAt, START_MS } from "../support/gen.ts";
-import { readAll } from "../support/journal-rows.ts";
+import { copyJournal, readAll } from "../support/journal-rows.ts";
 import { MemorySink } from "../support/memory-sink.ts";
 import { SIGNAL } from "../support/signal.ts";
 import { Simulation, startSimulation } from "./pipeline-simulation.ts";
@@ -26,8 +25,8 @@ beforeEach(() => {
 const open = (name: string) => createSqliteJournal({ path: join(dir, name), maxBytes: 2 ** 24 });
 
 /** As a killed process leaves it. */
-function copyJournal(from: string, to: string): void {
-  for (const part of ["", "-wal"]) copyFileSync(join(dir, from + part), join(dir, to + part));
+function copyInFolder(from: string, to: string): void {
+  copyJournal(join(dir, from), join(dir, to));
 }
 
 /** Time passes, and batches are written, between the steps of long work. */
@@ -41,7 +40,7 @@ class BusyClock extends FakeClock {
 
 /** Occurrences in a copy of the journal: by the totals of its sets, and by their violations. */
 function countCopied(name: string): { totals: number; listed: number } {
-  copyJournal(name, "copy.db");
+  copyInFolder(name, "copy.db");
   const journal = open("copy.db")();
   const layers = readAll(journal)?.reports.flatMap((report) => report.layers) ?? [];
   journal.close();
@@ -63,7 +62,7 @@ it("a kill at any step of continuing two sets of a report leaves each count in t
   first.pipeline.aggregator.ledgers.get(reportKey("shop", "no-package-managers"))?.write.take();
   first.send(...list("s", 100));
   await first.clock.advance(3000);
-  copyJournal("a.db", "b.db");
+  copyInFolder("a.db", "b.db");
   const clock = new BusyClock(START_MS + 60_000);
   const totals: number[] = [];
   clock.onTurn = () => totals.push(countCopied("b.db").totals);
@@ -89,7 +88,7 @@ it("an orderly stop of a quiet process declares no restart in a report that begi
 it("a process that is stopped before it has loaded leaves the loss of a killed one to the next", async () => {
   const first = await startSimulation({ store, journal: open("a.db") });
   await first.sendAndWait(3000, alert());
-  copyJournal("a.db", "b.db");
+  copyInFolder("a.db", "b.db");
   const second = new Simulation({ store, clock: new FakeClock(START_MS + 60_000), journal: open("b.db") });
   second.send(alert());
   second.journaling?.close();

@@ -3,7 +3,6 @@
 
 // A process that is killed with counts in its journal: what the next one writes first has the counts and the gap.
 
-import { copyFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeEach, describe, expect, it } from "vitest";
 import type { CoverageGapEntry, Report } from "../../src/api/v1alpha1.ts";
@@ -12,6 +11,7 @@ import { FakeClock } from "../support/fake-clock.ts";
 import type { Fault, Kill } from "../support/fault-sink.ts";
 import { createFolder } from "../support/folder.ts";
 import { alert, formatTimeAt, START_MS } from "../support/gen.ts";
+import { copyJournal } from "../support/journal-rows.ts";
 import { MemorySink } from "../support/memory-sink.ts";
 import { SIGNAL } from "../support/signal.ts";
 import { Simulation, startSimulation } from "./pipeline-simulation.ts";
@@ -32,7 +32,7 @@ beforeEach(() => {
 function begin(before?: Simulation, faults?: ReadonlyMap<number, Fault | Kill>): Simulation {
   const path = join(dir, `${lives}.db`);
   if (before) {
-    for (const part of ["", "-wal"]) copyFileSync(join(dir, `${lives - 1}.db${part}`), path + part);
+    copyJournal(join(dir, `${lives - 1}.db`), path);
   }
   lives++;
   return new Simulation({

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// Everything that a process finds in a journal.
+// Everything that a process finds in a journal, and copies of one.
 
+import { copyFileSync } from "node:fs";
 import type { LayerRow } from "../../src/aggregate/ledger/change-log.ts";
 import { reportKey } from "../../src/ingest/violation/violation.ts";
 import type { Journal, Recovered, RecoveredReport } from "../../src/journal/journal.ts";
@@ -33,4 +34,9 @@ export function readAll(journal: Journal): FoundJournal | undefined {
     layers: runAtOnce(unclaimed.readLayers(reportKey(report.namespace, report.policyName))),
   }));
   return { ...recovered, damagedRows, reports };
+}
+
+/** Copies an open journal, as a process killed now leaves it. */
+export function copyJournal(from: string, to: string): void {
+  for (const part of ["", "-wal"]) copyFileSync(from + part, to + part);
 }

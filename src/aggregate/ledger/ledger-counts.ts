@@ -58,7 +58,7 @@ export class LedgerCounts {
     if (pod) return pod.lastUs;
     let unlisted = committed.occurrences;
     for (const { occurrences } of committed.pods.values()) unlisted -= occurrences;
-    // What this process has written says nothing of other pods.
+    // Writes of this process do not cover other pods.
     return unlisted > 0 && entry.stored?.writtenInSweep === NO_SWEEP ? committed.lastUs : 0;
   }
 
