@@ -6,7 +6,7 @@
 // alone, never on the order of arrival; one namespace never takes the place of another that has fewer.
 
 import { toObjectKey } from "../lib/object-key.ts";
-import type { Acceptance } from "../report/acceptance.ts";
+import type { Acceptance } from "../report/acceptance-match.ts";
 import { AcceptanceSet } from "../report/acceptance-set.ts";
 import type { ReadAcceptance, RefusedAcceptance } from "./parse-acceptance.ts";
 

@@ -8,7 +8,7 @@
 import * as z from "zod";
 import type { AcceptanceMatch, AcceptanceStatus } from "../api/acceptance.ts";
 import { type EpochUs, parseMicroTime } from "../lib/time.ts";
-import { type Acceptance, compileAcceptance } from "../report/acceptance.ts";
+import { type Acceptance, compileAcceptance } from "../report/acceptance-match.ts";
 
 /** An acceptance without effect. */
 export interface RefusedAcceptance {

@@ -21,7 +21,7 @@ import { ChangeLog } from "./ledger/change-log.ts";
 import { Ledger } from "./ledger/ledger.ts";
 import { LedgerMap } from "./ledger/ledger-map.ts";
 import { MemoryBudget, type MemoryLimits } from "./memory-budget.ts";
-import { ReportShares } from "./report-shares.ts";
+import { ReportQuota } from "./report-quota.ts";
 
 export class Aggregator {
   readonly ledgers = new LedgerMap();
@@ -30,7 +30,7 @@ export class Aggregator {
   /** Deleted reports that the journal still has rows of, each with the ledger that took its pending counts. */
   readonly removed = new Map<string, Ledger | undefined>();
   readonly #memory: MemoryBudget;
-  readonly #shares: ReportShares;
+  readonly #quota: ReportQuota;
   readonly #isJournaled: boolean;
   readonly #cells: CellStore | undefined;
   readonly countsCells = true;
@@ -52,7 +52,7 @@ export class Aggregator {
     this.#memory = new MemoryBudget(limits, cells);
     this.gaps = new ReportGaps(this.#throttled, { ledgers: this.ledgers, onDirty, run });
     this.stats = new AggregateStats(this.ledgers, this.#memory);
-    this.#shares = new ReportShares(limits);
+    this.#quota = new ReportQuota(limits);
     this.#cells = cells;
     this.#onDirty = onDirty;
     this.#isJournaled = journal !== undefined && journal.keepsNone !== true;
@@ -64,7 +64,7 @@ export class Aggregator {
     const { violation, timeUs, cell } = occurrence;
     const key = reportKey(violation.namespace, violation.policyName);
     const isNewReport = !this.ledgers.has(key);
-    if (isNewReport && this.#shares.findRefusal(violation.namespace)) return false;
+    if (isNewReport && this.#quota.findRefusal(violation.namespace)) return false;
     const ledger = this.ledger(violation.namespace, violation.policyName);
     const isNew = !ledger.entries.has(violation.key);
     const identify = !isNew || this.#memory.tryReserve(ledger, violation.identity, timeUs);
@@ -82,7 +82,7 @@ export class Aggregator {
 
   /** Returns why no report may begin in the namespace now; undefined where one may. */
   findRefusal(namespace: string | undefined): ReportRejection | undefined {
-    return this.#shares.findRefusal(namespace);
+    return this.#quota.findRefusal(namespace);
   }
 
   /** Once for each set of counts. */
@@ -97,7 +97,7 @@ export class Aggregator {
     const { namespace, policyName } = counts;
     const key = reportKey(namespace, policyName);
     const isNewReport = !this.ledgers.has(key);
-    if (isNewReport && this.#shares.findRefusal(namespace)) return false;
+    if (isNewReport && this.#quota.findRefusal(namespace)) return false;
     const { isNew, withoutDetails } = absorbCounts(this.ledger(namespace, policyName), counts, {
       memory: this.#memory,
       throttled: this.#throttled,
@@ -145,7 +145,7 @@ export class Aggregator {
       addDeclared: () => this.gaps.addDeclared(ledger),
     });
     this.ledgers.set(key, ledger);
-    this.#shares.add(namespace);
+    this.#quota.add(namespace);
     this.gaps.beginReport(key, ledger);
     return ledger;
   }
@@ -208,7 +208,7 @@ export class Aggregator {
     if (!ledger) return;
     this.gaps.endReport(ledger);
     this.ledgers.delete(key);
-    this.#shares.remove(ledger.namespace);
+    this.#quota.remove(ledger.namespace);
     if (this.#isJournaled) this.removed.set(key, undefined);
   }
 }

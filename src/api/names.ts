@@ -21,7 +21,7 @@ export const CLUSTER_LABEL = `${API_GROUP}/cluster`;
 export const ARGO_COMPARE_ANNOTATION = "argocd.argoproj.io/compare-options";
 export const ARGO_COMPARE_VALUE = "IgnoreExtraneous";
 /** Writers of the counts in a report: `<writer id>/<n>` for each of the last few writers, the newest first. */
-export const WATERMARK_ANNOTATION = `${API_GROUP}/written-by`;
+export const MARKS_ANNOTATION = `${API_GROUP}/written-by`;
 /**
  * On a cluster report of several processes: `<stream> <namespace>=<position> …`, the position in the stream up to which it
  * holds the counts of each namespace that is gone.

@@ -16,12 +16,12 @@ import { type AlertSubject, legalNamespace, toSubject } from "./violation/subjec
 import {
   type Activity,
   type Decoded,
-  earlyContainer,
   type Identity,
   identityKey,
   type PolicyFacts,
   podKey,
   type Scope,
+  unresolvedContainer,
   type ViolationFacts,
 } from "./violation/violation.ts";
 
@@ -92,7 +92,7 @@ function toViolation(
   { namespace, oddNamespace, pod, node, workload, container, containerId }: AlertSubject,
   { verb, foldedSource, foldedResource }: Activity,
 ): ViolationFacts {
-  const isEarly = namespace !== undefined && pod !== "" && container === "" && containerId !== "";
+  const isUnresolved = namespace !== undefined && pod !== "" && container === "" && containerId !== "";
   const identity: Identity = {
     operation: sanitize(alert.Operation),
     verb,
@@ -103,7 +103,7 @@ function toViolation(
     source: foldedSource,
     resource: foldedResource,
     namespace: oddNamespace,
-    ...(isEarly ? { early: earlyContainer(pod, containerId) } : {}),
+    ...(isUnresolved ? { unresolved: unresolvedContainer(pod, containerId) } : {}),
   };
   const policy = toPolicy(alert);
   return {

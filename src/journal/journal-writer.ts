@@ -29,7 +29,7 @@ const RETRY = { minMs: 1000, maxMs: 4000 };
 const NONE_REMOVED: ReadonlyMap<string, Ledger | undefined> = new Map();
 
 export class Journaling {
-  /** Names this writer in the watermark of reports; the same over all lives of one journal. */
+  /** Names this writer in the marks of reports; the same over all lives of one journal. */
   readonly writerId: string;
   /** Numbers of this process's sets of counts. */
   readonly numbers: SetNumbers;

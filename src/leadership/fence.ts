@@ -10,7 +10,7 @@ import { unreachable } from "../lib/assert.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Logger } from "../lib/logger.ts";
 import { RetryPolicy } from "../lib/pacing/retry-policy.ts";
-import { type Mark, parseMarks } from "../reconcile/watermark.ts";
+import { type Mark, parseMarks } from "../reconcile/marks.ts";
 import { buildReport, toReportRef } from "../reconcile/write-attempt.ts";
 import type { ReportSink } from "../sinks/report-sink.ts";
 

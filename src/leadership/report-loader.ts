@@ -11,7 +11,7 @@ import { reportKey } from "../ingest/violation/violation.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Logger } from "../lib/logger.ts";
 import { createSpend } from "../lib/pacing/steps.ts";
-import { createFenceId, findPersistedSeq, type Mark, parseMarks } from "../reconcile/watermark.ts";
+import { createFenceId, findPersistedSeq, type Mark, parseMarks } from "../reconcile/marks.ts";
 import { toReportRef } from "../reconcile/write-attempt.ts";
 import { isNamedRight } from "../report/parse.ts";
 import type { ReportSink } from "../sinks/report-sink.ts";

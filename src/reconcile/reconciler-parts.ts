@@ -18,7 +18,7 @@ export interface ReconcilerParts {
   clock: Clock;
   logger: Logger;
   render: () => RenderOptions;
-  /** Names the writer in the watermark; undefined where the sink keeps none. */
+  /** Names the writer in marks; undefined where the sink keeps none. */
   writerId: string | undefined;
   /** Makes a stored report (or nothing) the base of the ledger; `deletedUs`: a person deleted the one before. */
   rebase: (ledger: Ledger, report: Report | undefined, deletedUs?: EpochUs) => Steps;

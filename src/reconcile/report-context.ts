@@ -5,9 +5,9 @@
 // and queues a report when that has changed, or may have.
 
 import type { Aggregator } from "../aggregate/aggregator.ts";
-import { listWritten } from "../aggregate/early-entries.ts";
 import type { Urgency } from "../aggregate/gaps/urgency.ts";
 import type { Ledger } from "../aggregate/ledger/ledger.ts";
+import { listWritten } from "../aggregate/unresolved-entries.ts";
 import type { Policy, PolicySource, Report } from "../api/v1alpha1.ts";
 import { reportKey } from "../ingest/violation/violation.ts";
 import type { Steps } from "../lib/pacing/steps.ts";

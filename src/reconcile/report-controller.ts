@@ -21,18 +21,18 @@ import { BusyReports } from "./busy-reports.ts";
 import { type ControllerObserver, notifyTaking, notifyWritten } from "./controller-observer.ts";
 import { Deletions } from "./deletions.ts";
 import { GoneNamespaces } from "./gone-namespaces.ts";
+import { findPersistedSeq, isWrittenByAnother } from "./marks.ts";
 import type { ReconcileResult } from "./reconcile-steps.ts";
 import type { ReconcilerParts } from "./reconciler-parts.ts";
 import { isFresh, type ReportQueue } from "./report-queue.ts";
 import { ReportReconciler } from "./report-reconciler.ts";
-import { findPersistedSeq, isWrittenByAnother } from "./watermark.ts";
 import { toReportRef } from "./write-attempt.ts";
 
 export interface ReportControllerOptions {
   /** Over all reports; one of more than 32 KiB counts as several. */
   writesPerSecond: number;
   writeBurst: number;
-  /** Names this process in the watermark, unlike any other that ever ran; undefined writes none (a directory). */
+  /** Names this process in marks, unlike any other that ever ran; undefined writes none (a directory). */
   writerId: string | undefined;
 }
 

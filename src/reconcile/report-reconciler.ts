@@ -13,9 +13,9 @@ import { runInTurns, type Steps } from "../lib/pacing/steps.ts";
 import { type EpochUs, toEpochUs } from "../lib/time.ts";
 import { renderInSteps } from "../report/render.ts";
 import type { WriteResult } from "../sinks/report-sink.ts";
+import { findPersistedSeq, isSameWrite, parseMarks } from "./marks.ts";
 import { type AttemptState, type ReconcileResult, STEPS } from "./reconcile-steps.ts";
 import type { ReconcilerParts } from "./reconciler-parts.ts";
-import { findPersistedSeq, isSameWrite, parseMarks } from "./watermark.ts";
 import { type Attempt, buildReport, countWrites, limitBytes, toReportRef } from "./write-attempt.ts";
 
 /** Tries of one turn that follow each other at once: a conflict or a shrink needs no pause. */

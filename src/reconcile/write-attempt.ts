@@ -9,14 +9,14 @@ import { toViolationText } from "../api/report-text.ts";
 import type { ObjectMeta, Report, ReportBody } from "../api/v1alpha1.ts";
 import type { RenderOptions } from "../report/render.ts";
 import type { ReportRef } from "../sinks/report-sink.ts";
-import { addMark, type Mark } from "./watermark.ts";
+import { addMark, type Mark } from "./marks.ts";
 
 /**
  * A write with an unknown outcome. Sent again unchanged until the outcome is known, so that it can't be counted twice.
  */
 export interface Attempt {
   report: Report;
-  /** The set of counts that it brings; undefined where the sink keeps no watermarks. */
+  /** The set of counts that it brings; undefined where the sink keeps no marks. */
   mark: Mark | undefined;
   /** True if it brings a violation that the stored report does not have. */
   fresh: boolean;

@@ -10,7 +10,7 @@ import type { Identity } from "../ingest/violation/violation.ts";
 import type { Work } from "../lib/glob.ts";
 import type { Steps } from "../lib/pacing/steps.ts";
 import type { EpochUs } from "../lib/time.ts";
-import type { Acceptance } from "./acceptance.ts";
+import type { Acceptance } from "./acceptance-match.ts";
 
 /** A violation to match; results are remembered by this object. */
 export interface Subject {

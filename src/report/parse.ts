@@ -16,7 +16,7 @@ import type { Coverage, Policy, Report, Violation, ViolationPod } from "../api/v
 import { storedEvidence } from "../ingest/evidence/evidence.ts";
 import { reportName } from "../ingest/violation/report-name.ts";
 import { getRule } from "../ingest/violation/rule.ts";
-import { earlyContainer, type Identity, identityKey, podKey } from "../ingest/violation/violation.ts";
+import { type Identity, identityKey, podKey, unresolvedContainer } from "../ingest/violation/violation.ts";
 import type { Steps } from "../lib/pacing/steps.ts";
 import { type EpochUs, parseMicroTime } from "../lib/time.ts";
 import { reportedKind } from "./provenance.ts";
@@ -115,22 +115,22 @@ export function parseIdentity(violation: Violation): Identity {
 }
 
 function parseEntry(namespace: string | undefined, policy: Policy, violation: Violation): Entry {
-  const identity = { ...parseIdentity(violation), ...readEarly(namespace, violation) };
+  const identity = { ...parseIdentity(violation), ...readUnresolved(namespace, violation) };
   const entry = new Entry(identityKey(identity), identity, violation.lowerBound ?? false);
   entry.committed = toTally(namespace, policy, violation);
   return entry;
 }
 
 /** A violation of one pod in a container without a name belongs to the container in its evidence. */
-function readEarly(
+function readUnresolved(
   namespace: string | undefined,
   { container, latest, pods, occurrences }: Violation,
-): Pick<Identity, "early"> {
+): Pick<Identity, "unresolved"> {
   const [pod] = pods ?? [];
   const id = latest?.containerId;
   const isOnly = pod !== undefined && pod.occurrences === occurrences;
   if (namespace === undefined || container !== undefined || !isOnly || id === undefined) return {};
-  return { early: earlyContainer(pod.name, id) };
+  return { unresolved: unresolvedContainer(pod.name, id) };
 }
 
 function toTally(namespace: string | undefined, policy: Policy, violation: Violation): Tally {

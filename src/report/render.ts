@@ -5,18 +5,18 @@
 // Invariant: the same counts give the same bytes, and the summary is exact whatever the limits cut from the list.
 
 import { isDeletion, renderCoverageGap } from "../aggregate/counts/coverage-gap.ts";
-import { listWritten } from "../aggregate/early-entries.ts";
 import { findHighestSeverity } from "../aggregate/entries/counted.ts";
 import type { Entry } from "../aggregate/entries/entry.ts";
 import { selectFairest } from "../aggregate/entries/ranking.ts";
 import type { Ledger } from "../aggregate/ledger/ledger.ts";
+import { listWritten } from "../aggregate/unresolved-entries.ts";
 import { DEFAULT_THRESHOLDS, type SeverityThresholds, toSeverityLevel } from "../api/severity.ts";
 import type { CoveredNodes, Expired, Omitted, Policy, ReportBody, Summary, Violation } from "../api/v1alpha1.ts";
 import { compare } from "../lib/compare.ts";
 import { runAtOnce, type Steps, visitInSteps } from "../lib/pacing/steps.ts";
 import { byteLength } from "../lib/sanitize.ts";
 import { type EpochUs, formatMicroTime } from "../lib/time.ts";
-import { type AcceptedCounts, divide } from "./acceptance.ts";
+import { type AcceptedCounts, divide } from "./acceptance-match.ts";
 import type { AcceptanceCatalog } from "./acceptance-set.ts";
 import { findProvenance, type PolicyCatalog, type ProvenanceFacts } from "./provenance.ts";
 import { renderHistory } from "./render-history.ts";

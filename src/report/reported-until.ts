@@ -8,8 +8,8 @@
 import type { Report, Violation } from "../api/v1alpha1.ts";
 import {
   identityKey,
-  isEarlyKey,
   isUnnamedKey,
+  isUnresolvedKey,
   namelessKey,
   podKey,
   reportKey,
@@ -31,7 +31,7 @@ interface ListedTimes {
   /** Newest time of pods that are not listed. */
   otherPodsUs: EpochUs;
   /** Counted before the owner of its pod or the name of its container was known, or never named. */
-  isEarly: boolean;
+  isUnresolved: boolean;
 }
 
 /** Times in one stored report. The report itself is kept until `listed` is read first. */
@@ -71,12 +71,12 @@ export class ReportedUntil {
     // A violation that is not listed was never counted, unless the list is cut.
     let untilUs = this.#isCut ? this.lastUs : NEVER;
     // Where the list is cut, alerts counted before the names were known may be in an unlisted violation.
-    const mayBeEarly = this.#isCut && this.#isNamespaced && pod !== "";
-    if (listed !== undefined && !mayBeEarly) untilUs = getUntil(listed, pod, podKey);
+    const mayBeUnresolved = this.#isCut && this.#isNamespaced && pod !== "";
+    if (listed !== undefined && !mayBeUnresolved) untilUs = getUntil(listed, pod, podKey);
     if (pod === "" || this.#byAction.size === 0) return untilUs;
-    const isEarly = isEarlyKey(key) || isUnnamedKey(key);
+    const isUnresolved = isUnresolvedKey(key) || isUnnamedKey(key);
     for (const other of this.#byAction.get(namelessKey(key)) ?? [])
-      if (isEarly || other.isEarly) untilUs = Math.max(untilUs, getUntil(other, pod, podKey));
+      if (isUnresolved || other.isUnresolved) untilUs = Math.max(untilUs, getUntil(other, pod, podKey));
     return untilUs;
   }
 
@@ -103,7 +103,7 @@ export class ReportedUntil {
       const lastUs = stored.lowerBound ? this.lastUs : time(stored.lastSeen);
       if (lastUs < this.#sinceUs) continue;
       const key = identityKey(parseIdentity(stored));
-      const times = { ...this.#readTimes(stored, lastUs), isEarly: isUnnamedKey(key) };
+      const times = { ...this.#readTimes(stored, lastUs), isUnresolved: isUnnamedKey(key) };
       byKey.set(key, times);
       if (!this.#isNamespaced) continue;
       const action = namelessKey(key);
@@ -114,7 +114,7 @@ export class ReportedUntil {
     return byKey;
   }
 
-  #readTimes(stored: Violation, lastUs: EpochUs): Omit<ListedTimes, "isEarly"> {
+  #readTimes(stored: Violation, lastUs: EpochUs): Omit<ListedTimes, "isUnresolved"> {
     const { pods = [] } = stored;
     if (stored.lowerBound || pods.length === 0) return { lastUs, pods: undefined, otherPodsUs: lastUs };
     const scope = this.#isNamespaced ? "namespaced" : undefined;

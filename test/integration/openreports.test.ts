@@ -10,7 +10,7 @@ import type { Report, Violation } from "../../src/api/v1alpha1.ts";
 import { systemClock } from "../../src/lib/clock.ts";
 import { silentLogger } from "../../src/lib/logger.ts";
 import { openReportName, toOpenReport } from "../../src/report/openreport.ts";
-import type { OpenReportPublisherOptions } from "../../src/sinks/openreports/kind-publisher.ts";
+import type { OpenReportPublisherOptions } from "../../src/sinks/openreports/copy-controller.ts";
 import { OpenReportPublisher } from "../../src/sinks/openreports/openreport-publisher.ts";
 import { eventually } from "../support/eventually.ts";
 import { createKubeClient, useKubeClient } from "../support/kube-clients.ts";

@@ -56,11 +56,11 @@ describe("decode", () => {
 
   it("keeps every part within its bound", () => {
     checkAll(1000, [violations], ({ key, policy, identity }) => {
-      // An early container is two parts, a pod and an id.
+      // An unresolved container is two parts, a pod and an id.
       expect(key.length).toBeLessThanOrEqual(12 * 513);
       expect(policy.tags.length).toBeLessThanOrEqual(50);
-      const { early = "", ...parts } = identity;
-      expect(Buffer.byteLength(early)).toBeLessThanOrEqual(2 * 512 + 1);
+      const { unresolved = "", ...parts } = identity;
+      expect(Buffer.byteLength(unresolved)).toBeLessThanOrEqual(2 * 512 + 1);
       for (const text of collectTexts([parts, policy])) expect(Buffer.byteLength(text)).toBeLessThanOrEqual(512);
     });
   });

@@ -4,7 +4,7 @@
 // The whole pipeline on a fake clock over a store in memory: how a run is made, and what must hold after any run.
 
 import type { Disconnect } from "../../src/api/alert-stream.ts";
-import { MANAGED_BY_LABEL, WATERMARK_ANNOTATION } from "../../src/api/names.ts";
+import { MANAGED_BY_LABEL, MARKS_ANNOTATION } from "../../src/api/names.ts";
 import type { CoveredNodes, Report } from "../../src/api/v1alpha1.ts";
 import { Pipeline, type PipelineOptions } from "../../src/app/pipeline/pipeline.ts";
 import type { EventUpdate, Regarding } from "../../src/events/event-recorder.ts";
@@ -245,7 +245,7 @@ export function findProblems(simulation: Simulation, exact = true): string[] {
 }
 
 function isOurs({ report }: StoredState): boolean {
-  return !report.metadata.annotations?.[WATERMARK_ANNOTATION]?.startsWith("writer-b");
+  return !report.metadata.annotations?.[MARKS_ANNOTATION]?.startsWith("writer-b");
 }
 
 /**

@@ -9,7 +9,7 @@ import type { Report } from "../../src/api/v1alpha1.ts";
 import { createSqliteJournal } from "../../src/journal/sqlite-journal.ts";
 import { runAtOnce } from "../../src/lib/pacing/steps.ts";
 import { parseMicroTime } from "../../src/lib/time.ts";
-import { findPersistedSeq } from "../../src/reconcile/watermark.ts";
+import { findPersistedSeq } from "../../src/reconcile/marks.ts";
 import { type FoundJournal, readAll } from "./journal-rows.ts";
 
 /** Counts of one report in the API server and in the journal. */

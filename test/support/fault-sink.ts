@@ -3,7 +3,7 @@
 
 // A sink that goes wrong at the n-th call, and from then on works again.
 
-import { WATERMARK_ANNOTATION } from "../../src/api/names.ts";
+import { MARKS_ANNOTATION } from "../../src/api/names.ts";
 import type { Report } from "../../src/api/v1alpha1.ts";
 import type {
   ReadResult,
@@ -167,6 +167,6 @@ function countMore(report: Report, mark: string): void {
   report.summary[outcome === "Prevented" ? "prevented" : outcome === "Allowed" ? "allowed" : "unknown"] +=
     FOREIGN_OCCURRENCES;
   const { annotations } = report.metadata;
-  const others = annotations?.[WATERMARK_ANNOTATION]?.split(" ").filter((m) => !m.startsWith("writer-b/")) ?? [];
-  report.metadata.annotations = { ...annotations, [WATERMARK_ANNOTATION]: [mark, ...others].join(" ") };
+  const others = annotations?.[MARKS_ANNOTATION]?.split(" ").filter((m) => !m.startsWith("writer-b/")) ?? [];
+  report.metadata.annotations = { ...annotations, [MARKS_ANNOTATION]: [mark, ...others].join(" ") };
 }

@@ -4,7 +4,7 @@
 // The form of an exported report: its content and its bytes.
 // Invariant: the same state gives the same bytes; what only a store or the writer needs is left out.
 
-import { WATERMARK_ANNOTATION } from "../../../src/api/names.ts";
+import { MARKS_ANNOTATION } from "../../../src/api/names.ts";
 import type { ObjectMeta, Report } from "../../../src/api/v1alpha1.ts";
 import { compare } from "../../../src/lib/compare.ts";
 import { reportToYaml } from "../../../src/sinks/directory-sink.ts";
@@ -12,7 +12,7 @@ import { EXPORT_ANNOTATION, SUMMARY_EXPORT } from "../reports/sources/directory-
 import { sortFields } from "./export-order.ts";
 
 /** Annotations that say nothing of the violations. */
-const PASSING_ANNOTATIONS = [WATERMARK_ANNOTATION, "kubectl.kubernetes.io/last-applied-configuration"];
+const PASSING_ANNOTATIONS = [MARKS_ANNOTATION, "kubectl.kubernetes.io/last-applied-configuration"];
 
 /** The bytes of an exported report; with `isSummary` without what changes every minute. */
 export function exportText(report: Report, isSummary: boolean): string {

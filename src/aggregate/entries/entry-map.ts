@@ -6,7 +6,7 @@
 
 import {
   type Identity,
-  isEarlyKey,
+  isUnresolvedKey,
   podOfWorkload,
   violationId,
   workloadKey,
@@ -26,7 +26,7 @@ export class EntryMap {
   readonly #shares = new SplitMap<WorkloadShare>();
   #table = new EntryTable();
   #size = 0;
-  readonly #early = new Set<Entry>();
+  readonly #unresolved = new Set<Entry>();
   /** Those of workloads that are pods. */
   readonly #podShares = new Set<WorkloadShare>();
   /** The key looked for last. */
@@ -58,8 +58,8 @@ export class EntryMap {
   }
 
   /** Entries of containers that have no name yet. */
-  get early(): ReadonlySet<Entry> {
-    return this.#early;
+  get unresolved(): ReadonlySet<Entry> {
+    return this.#unresolved;
   }
 
   /** The violations of workloads that are pods. */
@@ -91,7 +91,7 @@ export class EntryMap {
     this.#size++;
     const share = this.#obtainShare(workloadKey(entry.identity));
     share.add(entry);
-    if (isEarlyKey(key)) this.#early.add(entry);
+    if (isUnresolvedKey(key)) this.#unresolved.add(entry);
     this.#meter.add(share, share.weigh(entry, entry.pack()), 1);
   }
 
@@ -119,7 +119,7 @@ export class EntryMap {
   #leave(entry: Entry): void {
     const share = entry.group as WorkloadShare;
     this.#meter.cells?.releaseAll(entry);
-    this.#early.delete(entry);
+    this.#unresolved.delete(entry);
     leaveEvidence(entry);
     this.#meter.add(share, -share.remove(entry), -1);
     if (share.entries.length > 0) return;

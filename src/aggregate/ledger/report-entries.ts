@@ -78,7 +78,7 @@ export class ReportEntries implements CountingReport {
   countWritten(): number {
     const settled = new Set<string>();
     let joined = 0;
-    for (const entry of this.map.early) {
+    for (const entry of this.map.unresolved) {
       if (!isWritten(entry)) continue;
       settled.add(settledKey(entry.key));
       joined++;

@@ -36,7 +36,7 @@ export interface PipelineOptions {
   retention: RetentionOptions;
   /** Milliseconds; a gap that lasts this long is reported by an Event. */
   gapEventMs: number;
-  /** Names this process in each report's watermark, where there is no journal; undefined writes none. */
+  /** Names this process in each report's marks, where there is no journal; undefined writes none. */
   writerId: string | undefined;
   /** Set where other replicas may exist: this one begins as a standby and counts for itself from `load` on. */
   standby?: StandbyOptions;

@@ -25,7 +25,7 @@ import { ReportContext } from "../../reconcile/report-context.ts";
 import { ReportController } from "../../reconcile/report-controller.ts";
 import { ReportQueue } from "../../reconcile/report-queue.ts";
 import { startRetentionSweeps } from "../../reconcile/retention-sweep.ts";
-import { EarlyViolations } from "./early-violations.ts";
+import { NameResolution } from "./name-resolution.ts";
 import type { PipelineOptions, PipelineParts } from "./pipeline-parts.ts";
 import { StreamGaps } from "./stream-gaps.ts";
 
@@ -40,7 +40,7 @@ export interface PipelineStages {
   controller: ReportController;
   context: ReportContext;
   takeover: LeaderTakeover;
-  early: EarlyViolations;
+  resolution: NameResolution;
 }
 
 type OnDirty = ConstructorParameters<typeof Aggregator>[1];
@@ -61,14 +61,14 @@ export function createStages(options: PipelineOptions, parts: PipelineParts): Pi
     cells,
     run: (steps) => void runInTurns(steps, clock),
   });
-  const early = new EarlyViolations({ ledgers: aggregator.ledgers, counters, onDirty });
+  const resolution = new NameResolution({ ledgers: aggregator.ledgers, counters, onDirty });
   const gapEvents = new GapEvents({ events, clock, self, afterMs: options.gapEventMs });
   const gaps = new StreamGaps(aggregator, parts.nodes && clock.nowMs());
   journaling?.attach(aggregator, (gap) => coverage.addEndedGap(gap));
   const controller = createController(options, parts, { aggregator, coverage, queue });
   const context = new ReportContext({ aggregator, queue, policies, acceptances });
   const takeover = createTakeover(options, parts, { aggregator, coverage, queue, controller, gapEvents });
-  for (const observer of [takeover, takeover.persistedUntil, context, recordEvents(parts), early])
+  for (const observer of [takeover, takeover.persistedUntil, context, recordEvents(parts), resolution])
     controller.observe(observer);
   startRetentionSweeps(options.retention, {
     ...parts,
@@ -76,7 +76,7 @@ export function createStages(options: PipelineOptions, parts: PipelineParts): Pi
       if (controller.isActive) void runInTurns(aggregator.expire(...bounds), clock);
     },
   });
-  const built = { counters, coverage, redact, cells, aggregator, early };
+  const built = { counters, coverage, redact, cells, aggregator, resolution };
   return { ...built, gapEvents, gaps, controller, context, takeover };
 }
 
@@ -87,7 +87,7 @@ export function createIngest(
   stages: PipelineStages,
   callbacks: Pick<IngestParts, "nowUs" | "onRejected" | "onThrottled">,
 ): Ingest {
-  const { aggregator, takeover, cells, redact, counters, early } = stages;
+  const { aggregator, takeover, cells, redact, counters, resolution } = stages;
   const createSeed = () => Math.floor(clock.random() * 2 ** 32) | 0;
   return new Ingest({
     ...{ ...callbacks, cells, redact, counters },
@@ -95,7 +95,7 @@ export function createIngest(
       return maxAheadUs + takeover.clockBehindUs;
     },
     sharedNowUs: () => toOptionalUs(otherNowMs?.()),
-    names: early.names,
+    names: resolution.names,
     selector: takeover,
     findRefusal: (namespace) => aggregator.findRefusal(namespace),
     hash: new AlertHash({ low: createSeed(), high: createSeed() }),

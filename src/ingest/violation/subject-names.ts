@@ -7,12 +7,12 @@
 
 import type { Workload } from "../../api/v1alpha1.ts";
 import {
-  earlyContainer,
   type Identity,
   identityKey,
   podKey,
   type SubjectFacts,
   settleIdentity,
+  unresolvedContainer,
   type ViolationFacts,
 } from "./violation.ts";
 
@@ -49,7 +49,7 @@ export class SubjectNames {
     const isOwner = hasOwner && !isPod(workload, pod);
     const isNewOwner = isOwner && this.#owners.put(toKey(namespace, pod), workload);
     const isContainer = container !== "" && containerId !== "";
-    const key = toKey(namespace, earlyContainer(pod, containerId));
+    const key = toKey(namespace, unresolvedContainer(pod, containerId));
     if ((isContainer && this.#containers.put(key, container)) || isNewOwner) this.#onNamed?.(violation);
   }
 
@@ -67,9 +67,9 @@ export class SubjectNames {
 
   /** Completes an identity with known names; the same object where there are none. */
   resolveIdentity(namespace: string, identity: Identity): Identity {
-    const { workload, early } = identity;
+    const { workload, unresolved } = identity;
     const owner = workload.kind === "Pod" ? this.#owners.get(toKey(namespace, workload.name)) : undefined;
-    const container = early === undefined ? undefined : this.#containers.get(toKey(namespace, early));
+    const container = unresolved === undefined ? undefined : this.#containers.get(toKey(namespace, unresolved));
     if (owner === undefined && container === undefined) return identity;
     const named = container === undefined ? identity : { ...settleIdentity(identity), container };
     return owner === undefined ? named : { ...named, workload: owner };

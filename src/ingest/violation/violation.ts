@@ -24,10 +24,10 @@ export interface Identity {
   /** In the cluster report: the alert's namespace where it can have no report; else "". */
   namespace: string;
   /**
-   * Pod and id of a container without a name, as earlyContainer makes it, while the name may become known. In memory and
+   * Pod and id of a container without a name, as unresolvedContainer makes it, while the name may become known. In memory and
    * in the journal only: violations that differ in nothing else are one in a report.
    */
-  early?: string;
+  unresolved?: string;
 }
 
 /** The policy in the alert; fields that the alert lacks are empty. */
@@ -114,8 +114,8 @@ export interface Scope {
 
 /** Separates parts of a key: a control character, which no sanitized text holds. */
 const SEPARATOR = "\u001f";
-/** Before the early container of a key. */
-const EARLY_MARK = "\u001e";
+/** Before the unresolved container of a key. */
+const UNRESOLVED_MARK = "\u001e";
 const POD_WORKLOAD = ["", "Pod", ""].join(SEPARATOR);
 
 /** The key of a violation within its report: injective, since no part can hold the separator. */
@@ -132,7 +132,7 @@ export function identityKey(i: Identity): string {
     i.resource,
     i.namespace,
   ].join(SEPARATOR);
-  return i.early === undefined ? key : `${key}${EARLY_MARK}${i.early}`;
+  return i.unresolved === undefined ? key : `${key}${UNRESOLVED_MARK}${i.unresolved}`;
 }
 
 export function parseIdentityKey(key: string): Identity {
@@ -150,7 +150,7 @@ export function parseIdentityKey(key: string): Identity {
     source: source as string,
     resource: resource as string,
     namespace,
-    ...(settled === key ? {} : { early: key.slice(settled.length + 1) }),
+    ...(settled === key ? {} : { unresolved: key.slice(settled.length + 1) }),
   };
 }
 
@@ -176,30 +176,30 @@ export function isUnnamedKey(key: string): boolean {
 }
 
 /** Returns true for the key of a violation in a container that has no name yet. */
-export function isEarlyKey(key: string): boolean {
-  return key.includes(EARLY_MARK);
+export function isUnresolvedKey(key: string): boolean {
+  return key.includes(UNRESOLVED_MARK);
 }
 
-/** Returns true for an early key of one pod. */
-export function isEarlyKeyIn(key: string, pod: string): boolean {
-  return key.startsWith(`${EARLY_MARK}${earlyContainer(pod, "")}`, settledKey(key).length);
+/** Returns true for an unresolved key of one pod. */
+export function isUnresolvedKeyIn(key: string, pod: string): boolean {
+  return key.startsWith(`${UNRESOLVED_MARK}${unresolvedContainer(pod, "")}`, settledKey(key).length);
 }
 
-/** The key without its early container, as in a report. */
+/** The key without its unresolved container, as in a report. */
 export function settledKey(key: string): string {
-  const at = key.indexOf(EARLY_MARK);
+  const at = key.indexOf(UNRESOLVED_MARK);
   return at < 0 ? key : key.slice(0, at);
 }
 
-/** The identity without its early container. */
+/** The identity without its unresolved container. */
 export function settleIdentity(identity: Identity): Identity {
-  if (identity.early === undefined) return identity;
-  const { early: _, ...settled } = identity;
+  if (identity.unresolved === undefined) return identity;
+  const { unresolved: _, ...settled } = identity;
   return settled;
 }
 
 /** A container without a name. */
-export function earlyContainer(pod: string, containerId: string): string {
+export function unresolvedContainer(pod: string, containerId: string): string {
   return `${pod}/${containerId}`;
 }
 

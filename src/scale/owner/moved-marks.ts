@@ -8,7 +8,7 @@
 import { MOVED_ANNOTATION } from "../../api/names.ts";
 import type { ObjectMeta, Report } from "../../api/v1alpha1.ts";
 import { reportKey } from "../../ingest/violation/violation.ts";
-import { parseMarks } from "../../reconcile/watermark.ts";
+import { parseMarks } from "../../reconcile/marks.ts";
 import { pickIndex } from "../leases/rendezvous.ts";
 
 /** Writer of moved counts in the marks of a report: all owners share it, and each write has another number. */

@@ -16,7 +16,7 @@ import { VIOLATIONS_PER_STEP } from "../../leadership/report-loader.ts";
 import { RetryPolicy } from "../../lib/pacing/retry-policy.ts";
 import { createSpend, runInTurns } from "../../lib/pacing/steps.ts";
 import { type EpochUs, parseMicroTime, toEpochUs } from "../../lib/time.ts";
-import { findPersistedSeq } from "../../reconcile/watermark.ts";
+import { findPersistedSeq } from "../../reconcile/marks.ts";
 import { SinkError } from "../../sinks/report-sink.ts";
 import type { HeldPart } from "../leases/lease-group.ts";
 import { type Checkpoint, decodeCheckpoint, encodeCheckpoint } from "../messages/checkpoint.ts";

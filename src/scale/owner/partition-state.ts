@@ -25,8 +25,8 @@ import {
   toCounted,
 } from "../messages/delta.ts";
 import { type DecodedDelta, decodeDelta } from "../messages/delta-codec.ts";
+import { type Arrival, SequenceTracker } from "../messages/sequence-tracker.ts";
 import type { ShardTracker } from "../messages/shard-tracker.ts";
-import { type Arrival, SourceTracker } from "../messages/source-tracker.ts";
 import type { StreamMessage } from "../stream/bus.ts";
 import { declareGap, LOSS } from "./gap-notice.ts";
 
@@ -79,11 +79,11 @@ export interface PartitionParts {
 export class PartitionState {
   readonly shards: ShardTracker;
   readonly #parts: PartitionParts;
-  readonly #sources: SourceTracker;
+  readonly #sources: SequenceTracker;
 
   constructor(parts: PartitionParts) {
     this.#parts = parts;
-    this.#sources = new SourceTracker(parts.checkpoint.sources);
+    this.#sources = new SequenceTracker(parts.checkpoint.sources);
     this.shards = parts.shards;
     parts.numbers.position = parts.checkpoint.position;
   }

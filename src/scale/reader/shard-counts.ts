@@ -6,8 +6,8 @@
 // holds it again and no other process did meanwhile, and dropped otherwise.
 
 import { Aggregator } from "../../aggregate/aggregator.ts";
-import { resolveEarlyEntries } from "../../aggregate/early-entries.ts";
 import { getCellBounds, type MemoryLimits } from "../../aggregate/memory-budget.ts";
+import { resolveEntries } from "../../aggregate/unresolved-entries.ts";
 import type { AlertListener } from "../../alerts/alert-source.ts";
 import type { Alert, RawAlert } from "../../api/alert.ts";
 import type { Disconnect, SourceRejection } from "../../api/alert-stream.ts";
@@ -166,7 +166,7 @@ export class ShardCounts implements AlertListener {
         yield;
         visits = 0;
       }
-      const joined = yield* resolveEarlyEntries(ledger, this.#names);
+      const joined = yield* resolveEntries(ledger, this.#names);
       this.counters.joined += joined;
       this.#aggregator.detach(key);
       const report = yield* drainReport(ledger);

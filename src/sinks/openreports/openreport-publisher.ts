@@ -6,7 +6,7 @@
 
 import { WorkLoop } from "../../lib/pacing/work-loop.ts";
 import { WorkQueue } from "../../lib/pacing/work-queue.ts";
-import { KindPublisher, type OpenReportPublisherOptions, RANKS } from "./kind-publisher.ts";
+import { CopyController, type OpenReportPublisherOptions, RANKS } from "./copy-controller.ts";
 import { REPORT_PAIRS } from "./openreport-store.ts";
 import type { PublishResult } from "./publish-result.ts";
 
@@ -40,7 +40,7 @@ const CONCURRENCY = 2;
 
 export class OpenReportPublisher {
   readonly #results: Record<PublishResult, number> = { ...NO_RESULTS };
-  readonly #kinds: readonly KindPublisher[];
+  readonly #controllers: readonly CopyController[];
   /** Keys of both kinds: those of cluster reports have no namespace. */
   readonly #queue: WorkQueue;
   readonly #loop: WorkLoop;
@@ -49,30 +49,30 @@ export class OpenReportPublisher {
     const { clock } = options;
     const count = (result: PublishResult) => this.#results[result]++;
     this.#queue = new WorkQueue({ clock, ranks: RANKS, flow: (key) => key.slice(0, key.indexOf("/")) });
-    this.#kinds = REPORT_PAIRS.map((pair) => new KindPublisher(pair, options, this.#queue, count));
+    this.#controllers = REPORT_PAIRS.map((pair) => new CopyController(pair, options, this.#queue, count));
     this.#loop = new WorkLoop({
       queue: this.#queue,
       clock,
       perSecond: WRITES_PER_SECOND,
       burst: WRITE_BURST,
       concurrency: CONCURRENCY,
-      process: async (key) => this.#kinds.find((kind) => kind.has(key))?.publish(key),
+      process: async (key) => this.#controllers.find((each) => each.has(key))?.publish(key),
     });
   }
 
   /** Publishes until the signal aborts; run it once at a time. Never rejects but for a bug. */
   async run(signal: AbortSignal): Promise<void> {
     this.#loop.start();
-    await Promise.all(this.#kinds.map((kind) => kind.run(signal)));
+    await Promise.all(this.#controllers.map((each) => each.run(signal)));
     await this.#loop.stop();
   }
 
   stats(): OpenReportStats {
     return {
-      isServed: this.#kinds.every(({ isServed }) => isServed),
+      isServed: this.#controllers.every(({ isServed }) => isServed),
       results: this.#results,
       pending: this.#queue.length,
-      leftOut: this.#kinds.reduce((sum, { leftOut }) => sum + leftOut, 0),
+      leftOut: this.#controllers.reduce((sum, { leftOut }) => sum + leftOut, 0),
     };
   }
 }

@@ -6,7 +6,6 @@
 import { afterEach, expect, it, vi } from "vitest";
 import { Aggregator } from "../../../src/aggregate/aggregator.ts";
 import { SetNumbers } from "../../../src/aggregate/counts/set-numbers.ts";
-import { hasResolvableEntries, resolveEarlyEntries, touchEarlyReports } from "../../../src/aggregate/early-entries.ts";
 import { Entry } from "../../../src/aggregate/entries/entry.ts";
 import { EntryMap } from "../../../src/aggregate/entries/entry-map.ts";
 import { drainChanges } from "../../../src/aggregate/journal-changes.ts";
@@ -15,6 +14,11 @@ import { Ledger } from "../../../src/aggregate/ledger/ledger.ts";
 import { PendingCounts } from "../../../src/aggregate/ledger/pending-counts.ts";
 import { recoverSet } from "../../../src/aggregate/ledger/recovered-counts.ts";
 import { ReportEntries } from "../../../src/aggregate/ledger/report-entries.ts";
+import {
+  hasResolvableEntries,
+  resolveEntries,
+  touchUnresolvedReports,
+} from "../../../src/aggregate/unresolved-entries.ts";
 import { recordEventUpdates } from "../../../src/events/event-updates.ts";
 import { SubjectNames } from "../../../src/ingest/violation/subject-names.ts";
 import { reportKey } from "../../../src/ingest/violation/violation.ts";
@@ -269,7 +273,7 @@ it("a name that becomes known looks at the reports of its namespace only", () =>
     add(aggregator, alert({ NamespaceName: `ns-${toLetters(i)}`, OwnerNamespace: `ns-${toLetters(i)}` }));
   const looks = vi.spyOn(SubjectCounts.prototype, "concerns");
   const found = violation(alert({ NamespaceName: "ns-q", OwnerNamespace: "ns-q" })).violation;
-  expect([...touchEarlyReports(aggregator.ledgers, found)]).toEqual([]);
+  expect([...touchUnresolvedReports(aggregator.ledgers, found)]).toEqual([]);
   add(aggregator, throttleNotice({ NamespaceName: "ns-q" }));
   expect(looks).toHaveBeenCalledTimes(2);
   expect(aggregator.ledgers.size).toBe(reports);
@@ -290,7 +294,7 @@ it("violations move to owners that become known in steps, and those that arrive 
   for (let i = 0; i < HELD; i += 2) add(aggregator, alone(i, "early"));
   learn("early");
   const moves = vi.spyOn(ReportEntries.prototype, "moveCounts");
-  const steps = resolveEarlyEntries(ledger, names);
+  const steps = resolveEntries(ledger, names);
   const { most, steps: count } = measure(
     (function* () {
       for (let i = 0; ; i++) {
@@ -320,9 +324,9 @@ it("a name that becomes known looks at no workload that has an owner", () => {
   const names = new SubjectNames();
   const { violation: found } = violation(alert({ PodName: pod, OwnerName: "w-q" }));
   const scans = vi.spyOn(SplitMap.prototype, "values");
-  expect([...touchEarlyReports(aggregator.ledgers, found)].length).toBe(1);
+  expect([...touchUnresolvedReports(aggregator.ledgers, found)].length).toBe(1);
   names.learn(found, { hasOwner: true, containerId: "" });
-  expect([hasResolvableEntries(ledger, names), runAtOnce(resolveEarlyEntries(ledger, names))]).toEqual([true, 1]);
+  expect([hasResolvableEntries(ledger, names), runAtOnce(resolveEntries(ledger, names))]).toEqual([true, 1]);
   expect([...ledger.entries.podShares]).toEqual([]);
   expect(scans).not.toHaveBeenCalled();
 });

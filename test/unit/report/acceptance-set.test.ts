@@ -4,7 +4,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { AcceptanceMatch } from "../../../src/api/acceptance.ts";
-import { type Acceptance, compileAcceptance } from "../../../src/report/acceptance.ts";
+import { type Acceptance, compileAcceptance } from "../../../src/report/acceptance-match.ts";
 import { AcceptanceSet, type Subject } from "../../../src/report/acceptance-set.ts";
 import { checkAll } from "../../support/gen.ts";
 import { createIdentity } from "../../support/identity.ts";

@@ -25,7 +25,7 @@ const FORGET_MS = 24 * 3_600_000;
 /** Sources that are remembered; the oldest are forgotten first. */
 const MAX_SOURCES = 1000;
 
-export class SourceTracker {
+export class SequenceTracker {
   readonly #sources: Map<string, SourceState>;
 
   constructor(snapshot: Readonly<Record<string, SourceState>> = {}) {

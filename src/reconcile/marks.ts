@@ -6,7 +6,7 @@
 // Invariant: a mark names a set of counts of one report, never an attempt: an object with the mark contains that set
 // exactly once.
 
-import { ARGO_COMPARE_ANNOTATION, ARGO_COMPARE_VALUE, WATERMARK_ANNOTATION } from "../api/names.ts";
+import { ARGO_COMPARE_ANNOTATION, ARGO_COMPARE_VALUE, MARKS_ANNOTATION } from "../api/names.ts";
 import type { ObjectMeta } from "../api/v1alpha1.ts";
 
 /** The newest set of counts of one writer that a report holds. */
@@ -24,7 +24,7 @@ const MARK = /^([^\s/]+)\/(\d{1,15})$/;
 
 /** The marks of a stored object, the last writer's first; invalid ones are left out. */
 export function parseMarks(metadata: ObjectMeta | undefined): Mark[] {
-  const words = metadata?.annotations?.[WATERMARK_ANNOTATION]?.split(" ") ?? [];
+  const words = metadata?.annotations?.[MARKS_ANNOTATION]?.split(" ") ?? [];
   return words.slice(0, MAX_MARKS).flatMap((word) => {
     const [, id, seq] = MARK.exec(word) ?? [];
     return id === undefined ? [] : [{ id, seq: Number(seq) }];
@@ -63,5 +63,5 @@ export function addMark(mark: Mark | undefined, stored: ObjectMeta | undefined):
   if (!mark) return own;
   const others = parseMarks(stored).filter(({ id }) => id !== mark.id);
   const marks = [mark, ...others].slice(0, MAX_MARKS).map(({ id, seq }) => `${id}/${seq}`);
-  return { ...own, [WATERMARK_ANNOTATION]: marks.join(" ") };
+  return { ...own, [MARKS_ANNOTATION]: marks.join(" ") };
 }

@@ -4,39 +4,39 @@
 // Connects the names that alerts bring with the reports that lack them.
 // Invariant: a report is written again when a name that it lacks becomes known, and names are applied between writes.
 
-import { hasResolvableEntries, resolveEarlyEntries, touchEarlyReports } from "../../aggregate/early-entries.ts";
 import type { Ledger } from "../../aggregate/ledger/ledger.ts";
 import type { LedgerMap } from "../../aggregate/ledger/ledger-map.ts";
+import { hasResolvableEntries, resolveEntries, touchUnresolvedReports } from "../../aggregate/unresolved-entries.ts";
 import type { IngestCounters } from "../../ingest/ingest-counters.ts";
 import { SubjectNames } from "../../ingest/violation/subject-names.ts";
 import { reportKey } from "../../ingest/violation/violation.ts";
 import type { Steps } from "../../lib/pacing/steps.ts";
 import type { ControllerObserver } from "../../reconcile/controller-observer.ts";
 
-export interface EarlyViolationsParts {
+export interface NameResolutionParts {
   ledgers: LedgerMap;
   counters: IngestCounters;
   /** Schedules a report that has changed. */
   onDirty: (key: string, urgency: "counters") => void;
 }
 
-export class EarlyViolations implements ControllerObserver {
+export class NameResolution implements ControllerObserver {
   readonly names: SubjectNames;
-  readonly #parts: EarlyViolationsParts;
+  readonly #parts: NameResolutionParts;
 
-  constructor(parts: EarlyViolationsParts) {
+  constructor(parts: NameResolutionParts) {
     this.#parts = parts;
     const { counters, ledgers, onDirty } = parts;
     this.names = new SubjectNames((violation) => {
       counters.names = this.names.size;
       counters.namesEvicted = this.names.evictedTotal;
-      for (const key of touchEarlyReports(ledgers, violation)) onDirty(key, "counters");
+      for (const key of touchUnresolvedReports(ledgers, violation)) onDirty(key, "counters");
     });
   }
 
   *onTaking(ledger: Ledger): Steps {
     // Not in one statement: that would read the counter before the steps.
-    const joined = yield* resolveEarlyEntries(ledger, this.names);
+    const joined = yield* resolveEntries(ledger, this.names);
     this.#parts.counters.joined += joined;
   }
 

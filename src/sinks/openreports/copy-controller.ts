@@ -51,7 +51,7 @@ const RETRY = { minMs: 1000, maxMs: 60_000 };
 const [MISSING, CHANGED] = [0, 1];
 export const RANKS = 2;
 
-export class KindPublisher {
+export class CopyController {
   isServed = false;
   readonly #pair: ReportPair;
   readonly #options: OpenReportPublisherOptions;

@@ -3,7 +3,7 @@
 
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { type SourceMessage, SourceTracker } from "../../../../src/scale/messages/source-tracker.ts";
+import { SequenceTracker, type SourceMessage } from "../../../../src/scale/messages/sequence-tracker.ts";
 import { checkAll } from "../../../support/gen.ts";
 
 /** The messages of one source with these occurrences. */
@@ -15,14 +15,14 @@ function createMessages(occurrences: readonly number[]): SourceMessage[] {
   });
 }
 
-describe("SourceTracker", () => {
+describe("SequenceTracker", () => {
   it("finds every occurrence that is missing, and counts none twice", () => {
     checkAll(
       100,
       [fc.array(fc.tuple(fc.integer({ min: 0, max: 9 }), fc.constantFrom("once", "twice", "lost")), { minLength: 1 })],
       (lots) => {
         const all = createMessages(lots.map(([count]) => count));
-        const tracker = new SourceTracker();
+        const tracker = new SequenceTracker();
         let counted = 0;
         let missing = 0;
         // The first message arrives and the last one as well: only a gap between two can be seen.
@@ -42,17 +42,17 @@ describe("SourceTracker", () => {
 
   it("continues from a snapshot", () => {
     const all = createMessages([1, 2, 3, 4]);
-    const first = new SourceTracker();
+    const first = new SequenceTracker();
     first.accept(all[0] as SourceMessage);
     first.accept(all[1] as SourceMessage);
-    const second = new SourceTracker(structuredClone(first.snapshot()));
+    const second = new SequenceTracker(structuredClone(first.snapshot()));
     expect(second.accept(all[1] as SourceMessage)).toEqual({ kind: "duplicate" });
     expect(second.accept(all[3] as SourceMessage)).toEqual({ kind: "after_gap", occurrences: 3, fromUs: 1 });
   });
 
   it("does not know how many are missing of a source that it has not seen", () => {
     const [, second] = createMessages([5, 1]);
-    expect(new SourceTracker().accept(second as SourceMessage)).toEqual({
+    expect(new SequenceTracker().accept(second as SourceMessage)).toEqual({
       kind: "after_gap",
       occurrences: undefined,
       fromUs: undefined,

@@ -7,7 +7,7 @@
 import type { ReportRejection } from "../ingest/ingest-counters.ts";
 import type { MemoryLimits } from "./memory-budget.ts";
 
-export class ReportShares {
+export class ReportQuota {
   readonly #limits: MemoryLimits;
   readonly #counts = new Map<string | undefined, number>();
   #total = 0;

@@ -3,7 +3,7 @@
 
 import { describe, expect, it } from "vitest";
 import type { ObjectMeta } from "../../../src/api/v1alpha1.ts";
-import { addMark, findPersistedSeq, isSameWrite, parseMarks } from "../../../src/reconcile/watermark.ts";
+import { addMark, findPersistedSeq, isSameWrite, parseMarks } from "../../../src/reconcile/marks.ts";
 
 function createMetadata(by: string): ObjectMeta {
   return { name: "p", annotations: { note: "mine", "reports.kubearmor.com/written-by": by } };

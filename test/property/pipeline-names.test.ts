@@ -131,7 +131,7 @@ const CASES: Record<string, Case> = {
   },
 };
 
-describe.each(Object.entries(CASES))("early alerts %s", (_, { alerts, rows }) => {
+describe.each(Object.entries(CASES))("alerts without names, %s,", (_, { alerts, rows }) => {
   it("give the same bytes in each order of a file", async () => {
     const texts = new Set<string>();
     for (const order of permute(alerts)) {
@@ -155,7 +155,7 @@ describe.each(Object.entries(CASES))("early alerts %s", (_, { alerts, rows }) =>
   });
 });
 
-describe("early alerts", () => {
+describe("alerts without names", () => {
   const { alerts, rows } = CASES["of one container"] as Case;
 
   it("join the others over a restart after each of them", async () => {
@@ -168,7 +168,7 @@ describe("early alerts", () => {
       }
       const [report] = run.store.reports;
       expect(report?.summary.occurrences).toBe(alerts.length);
-      // A new process learns names again: what is early at its end stays so until then.
+      // A new process learns names again: what is unresolved at its end stays so until then.
       if (order.at(-1) === alerts[3]) expect(toRows(run.store.reports)).toEqual([...rows].sort());
     }
   });

@@ -9,8 +9,8 @@ import type { SubjectNames } from "../ingest/violation/subject-names.ts";
 import {
   type Identity,
   identityKey,
-  isEarlyKey,
-  isEarlyKeyIn,
+  isUnresolvedKey,
+  isUnresolvedKeyIn,
   podOfWorkload,
   podWorkloadKey,
   settledKey,
@@ -28,7 +28,7 @@ import type { LedgerMap } from "./ledger/ledger-map.ts";
  * Entries of unnamed containers that one report keeps apart; of more, the oldest are joined for good. Init containers
  * never have a name.
  */
-const MAX_EARLY = 100;
+const MAX_UNRESOLVED = 100;
 
 /** A move of counts takes about 15 µs, and allocates. */
 const MOVES_PER_STEP = 64;
@@ -37,21 +37,21 @@ const MOVES_PER_STEP = 64;
  * Moves the counts of entries to the names that are known by now. Only between writes; between the steps alerts may be
  * added. Returns the number of entries that joined others.
  */
-export function* resolveEarlyEntries(ledger: Ledger, names: SubjectNames): Steps<number> {
+export function* resolveEntries(ledger: Ledger, names: SubjectNames): Steps<number> {
   const { entries, namespace } = ledger;
   if (namespace === undefined) return 0;
   let joined = 0;
   do {
     const unnamed = [...listUnnamed(entries, (pod) => names.hasOwner(namespace, pod))];
     joined += yield* renameInSteps(ledger, unnamed, (entry) => resolve(entry, namespace, names));
-    const beyond = [...entries.early].slice(0, -MAX_EARLY);
+    const beyond = [...entries.unresolved].slice(0, -MAX_UNRESOLVED);
     joined += yield* renameInSteps(ledger, beyond, ({ identity }) => settleIdentity(identity));
     // A name may have become known between the steps.
   } while (hasResolvableEntries(ledger, names));
   return joined;
 }
 
-/** Returns true where resolveEarlyEntries would change the report. */
+/** Returns true where resolveEntries would change the report. */
 export function hasResolvableEntries({ entries, namespace }: Ledger, names: SubjectNames): boolean {
   if (namespace === undefined) return false;
   const isOwned = (pod: string) => names.hasOwner(namespace, pod);
@@ -63,7 +63,7 @@ export function hasResolvableEntries({ entries, namespace }: Ledger, names: Subj
 function resolve(entry: Entry, namespace: string, names: SubjectNames): Identity | undefined {
   const pod = podOfWorkload(entry.group?.workload ?? "");
   const isUnowned = pod !== undefined && names.hasOwner(namespace, pod);
-  if (!isUnowned && !isEarlyKey(entry.key)) return undefined;
+  if (!isUnowned && !isUnresolvedKey(entry.key)) return undefined;
   const { identity } = entry;
   const resolved = names.resolveIdentity(namespace, identity);
   return resolved === identity ? undefined : resolved;
@@ -73,18 +73,21 @@ function resolve(entry: Entry, namespace: string, names: SubjectNames): Identity
  * Asks for a write of the reports in which entries of the pod lack its owner or the name of a container. Yields their
  * keys.
  */
-export function* touchEarlyReports(ledgers: LedgerMap, { namespace, pod, node }: ViolationFacts): Iterable<string> {
+export function* touchUnresolvedReports(
+  ledgers: LedgerMap,
+  { namespace, pod, node }: ViolationFacts,
+): Iterable<string> {
   for (const [key, ledger] of ledgers.listOfNamespace(namespace)) {
-    if (!ledger.subjects.concerns(pod, node) || !hasEarlyEntries(ledger, pod)) continue;
+    if (!ledger.subjects.concerns(pod, node) || !hasUnresolvedEntries(ledger, pod)) continue;
     ledger.write.touch();
     yield key;
   }
 }
 
 /** Looks at a bounded number of entries: those of more unnamed containers wait for a write anyway. */
-function hasEarlyEntries({ entries }: Ledger, pod: string): boolean {
-  if (entries.early.size > MAX_EARLY || entries.getShare(podWorkloadKey(pod))) return true;
-  for (const { key } of entries.early) if (isEarlyKeyIn(key, pod)) return true;
+function hasUnresolvedEntries({ entries }: Ledger, pod: string): boolean {
+  if (entries.unresolved.size > MAX_UNRESOLVED || entries.getShare(podWorkloadKey(pod))) return true;
+  for (const { key } of entries.unresolved) if (isUnresolvedKeyIn(key, pod)) return true;
   return false;
 }
 
@@ -95,13 +98,13 @@ function* listUnnamed(entries: EntryMap, hasPod: (pod: string) => boolean): Iter
     return pod !== undefined && hasPod(pod);
   };
   for (const share of entries.podShares) if (isOfPod(share.workload)) yield* share.entries;
-  for (const entry of entries.early) if (!isOfPod(entry.group?.workload)) yield entry;
+  for (const entry of entries.unresolved) if (!isOfPod(entry.group?.workload)) yield entry;
 }
 
 /** The violations that a report written now would list: unnamed containers are one there. */
 export function* listWritten(entries: EntryMap): Steps<Entry[]> {
   const groups = new Map<string, Entry[]>();
-  for (const entry of entries.early) if (isWritten(entry)) groups.set(settledKey(entry.key), []);
+  for (const entry of entries.unresolved) if (isWritten(entry)) groups.set(settledKey(entry.key), []);
   const others: Entry[] = [];
   yield* visitInSteps(entries.values(), (entry) => {
     if (!isWritten(entry)) return;

@@ -7,7 +7,7 @@ import type { ReportBody } from "../../../src/api/v1alpha1.ts";
 import { recordEventUpdates } from "../../../src/events/event-updates.ts";
 import { runAtOnce } from "../../../src/lib/pacing/steps.ts";
 import { buildReport } from "../../../src/reconcile/write-attempt.ts";
-import { type Acceptance, compileAcceptance } from "../../../src/report/acceptance.ts";
+import { type Acceptance, compileAcceptance } from "../../../src/report/acceptance-match.ts";
 import { type AcceptanceCatalog, AcceptanceSet } from "../../../src/report/acceptance-set.ts";
 import { renderReport } from "../../../src/report/render.ts";
 import { alert, formatTimeAt, hostAlert, renderOptions } from "../../support/gen.ts";
