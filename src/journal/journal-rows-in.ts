@@ -105,15 +105,22 @@ export class ViolationReader {
     const page: ViolationPage = { violations: [], last: undefined, damagedRows: 0 };
     const byKey = new Map<Value, ViolationRow>();
     for (const row of rows) readViolation(page, row);
+    // A damaged key can lead SQLite to rows of earlier pages.
+    page.violations = page.violations.filter(({ key }) => isAfter(key, after));
     for (const violation of page.violations) byKey.set(violation.key, violation);
-    const last = String(rows.at(-1)?.["key"] ?? after);
+    const last = page.violations.at(-1)?.key ?? String(rows.at(-1)?.["key"] ?? after);
     for (const row of readAll(this.#pods, report, seq, after, last)) {
       if (hasRightSum(row)) byKey.get(row["violation"] ?? null)?.pods.push(toPod(row));
       else page.damagedRows++;
     }
-    if (rows.length === PAGE) page.last = last;
+    if (rows.length === PAGE && isAfter(last, after)) page.last = last;
     return page;
   }
+}
+
+/** Compares keys as SQLite does. */
+function isAfter(key: string, other: string): boolean {
+  return Buffer.compare(Buffer.from(key), Buffer.from(other)) > 0;
 }
 
 function readViolation(page: ViolationPage, row: Row): void {

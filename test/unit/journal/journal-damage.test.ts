@@ -129,3 +129,19 @@ it.each([
   found.close();
   expect(damagedRows > 0 || isDamaged).toBe(true);
 });
+
+it("with one changed bit in a key, of more violations than are read at once, gives each of the others at most once", () => {
+  const journal = openJournal();
+  const rows = Array.from({ length: 200 }, (_, i) => createViolationRow(`/srv/f${1000 + i}`, { occurrences: 1 }));
+  journal.write(createBatch([createChange([createLayerRow(1, ...rows)])]));
+  journal.close();
+  const clean = readFileSync(path);
+  for (let i = 0; i < 200; i++) {
+    const bytes = Buffer.from(clean);
+    const at = bytes.indexOf(`/srv/f${1000 + i}`) + 6 + (i % 4);
+    // A key that sorts before its neighbors, or after them.
+    bytes[at] = (bytes[at] as number) ^ (1 << (i % 7));
+    const keys = read(bytes).recovered?.reports.flatMap(({ layers }) => layers[0]?.violations.map(({ key }) => key));
+    expect(keys?.length, `violation ${i}`).toBe(new Set(keys).size);
+  }
+});
