@@ -44,13 +44,13 @@ export interface Collected {
 }
 
 export class ChangeCollector {
-  readonly #unclaimed: Pick<UnclaimedReports, "readChange">;
+  readonly #unclaimed: Pick<UnclaimedReports, "all" | "readChange">;
   #aggregator: Aggregator | undefined;
   /** A pass over the totals of all ledgers that continues in the next batch. */
   #totals: { rest: Iterator<Ledger>; sinceMs: number } | undefined;
   #violations: Iterator<Ledger> | undefined;
 
-  constructor(unclaimed: Pick<UnclaimedReports, "readChange">) {
+  constructor(unclaimed: Pick<UnclaimedReports, "all" | "readChange">) {
     this.#unclaimed = unclaimed;
   }
 
@@ -73,6 +73,18 @@ export class ChangeCollector {
   /** Gathers only which sets the stored reports hold. */
   collectPersisted(): ReportChange[] {
     return [...this.#listLedgers()].map(drainPersisted).filter((change) => change !== undefined);
+  }
+
+  /** Returns the time of the oldest alert that no stored report has; without one Infinity. Milliseconds since the epoch. */
+  findFirstMs(): number {
+    let firstUs = Number.POSITIVE_INFINITY;
+    for (const { sets } of this.#listLedgers()) {
+      const { inFlight, pending } = sets.open();
+      firstUs = Math.min(firstUs, inFlight?.totals.firstUs ?? firstUs, pending.counts.totals.firstUs);
+    }
+    for (const { layers } of this.#unclaimed.all)
+      for (const { totals } of layers) firstUs = Math.min(firstUs, totals.firstUs);
+    return Math.floor(firstUs / 1000);
   }
 
   /** Restarts the pass over all ledgers: a running one misses changes to ledgers that it has passed. */

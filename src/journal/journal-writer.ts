@@ -8,7 +8,6 @@
 import type { Aggregator } from "../aggregate/aggregator.ts";
 import { SetNumbers } from "../aggregate/counts/set-numbers.ts";
 import { hasChanges } from "../aggregate/journal-changes.ts";
-import type { ReportChange } from "../aggregate/ledger/change-log.ts";
 import type { Ledger } from "../aggregate/ledger/ledger.ts";
 import { RetryPolicy } from "../lib/pacing/retry-policy.ts";
 import { ALL, BATCH, type BatchBudget, ChangeCollector, countRows } from "./change-collector.ts";
@@ -46,8 +45,6 @@ export class Journaling {
   #isGapRecorded = false;
   #journal: Journal | undefined;
   #aggregator: Aggregator | undefined;
-  /** Reports of an earlier process, which an emptied journal has to take again. */
-  #carried: readonly ReportChange[] = [];
   #onOutageEnded: (outage: PastOutage) => void = () => {};
   #outage: JournalOutage | undefined;
   #cancelTimer: (() => void) | undefined;
@@ -194,6 +191,8 @@ export class Journaling {
 
   /** Starts an empty journal and makes everything pending for it. */
   #begin(journal: Journal): boolean {
+    // Until the journal has the counts again, those that it had are lost with the process.
+    this.#protectedUntilMs = Math.min(this.#protectedUntilMs, this.#changes.findFirstMs());
     try {
       const { writerId, numbers } = this;
       journal.begin({ writerId, readUntilMs: this.#protectedUntilMs, reservedSeq: numbers.reserved });
@@ -204,7 +203,7 @@ export class Journaling {
     }
     this.#journal = journal;
     for (const ledger of this.#aggregator?.ledgers.values() ?? []) ledger.sets.resetLog();
-    this.#carried = this.unclaimed.listTotals();
+    this.unclaimed.onEmptied();
     this.#aggregator?.removed.clear();
     return true;
   }
@@ -212,15 +211,16 @@ export class Journaling {
   /** Writes the changes; returns true when none is left. */
   #write(journal: Journal, budget: BatchBudget): boolean {
     const nowMs = this.#parts.clock.nowMs();
-    const removed = this.#aggregator?.removed ?? NONE_REMOVED;
+    const moved = this.#aggregator?.removed ?? NONE_REMOVED;
+    const removed = [...moved.keys()];
     // Counts that were moved from one report to another must be in one batch.
-    const first = [...removed.values()].filter((ledger) => ledger !== undefined);
-    const kept = [...removed.keys()].map((key) => this.unclaimed.readChange(key)).filter((each) => each !== undefined);
+    const first = [...moved.values()].filter((ledger) => ledger !== undefined);
+    const left = this.unclaimed.readChanges(removed);
     const { changes, totalsUntilMs, isAll } = this.#changes.collect(budget, nowMs, first);
-    const isQuiet = removed.size + changes.length + this.#carried.length === 0;
+    const isQuiet = removed.length + changes.length + left.length === 0;
     if (isQuiet && budget !== ALL && this.problem === undefined && this.ageMs < HEARTBEAT_MS) return true;
     const readUntilMs = (this.#isGapRecorded && totalsUntilMs) || this.#protectedUntilMs;
-    const batch = { removed: [...removed.keys()], changes: [...this.#carried, ...kept, ...changes], readUntilMs };
+    const batch = { removed, changes: [...left, ...changes], readUntilMs };
     // Where an earlier process may have lost counts, and no ledger says so yet, the next one has to know it.
     const isLast = budget === ALL && (this.#isGapRecorded || !this.previous.mayHaveLost);
     if (!this.#send(journal, batch, isLast)) {
@@ -228,7 +228,7 @@ export class Journaling {
       return false;
     }
     this.#aggregator?.removed.clear();
-    this.#carried = [];
+    this.unclaimed.onWritten();
     this.stats.rows += changes.reduce((sum, { layers }) => sum + countRows(layers), 0);
     this.stats.batches++;
     this.#lastBatchMs = this.#parts.clock.monotonicMs();

@@ -21,6 +21,10 @@ export interface JournalAccess {
 export class UnclaimedReports {
   readonly #reports: Map<string, RecoveredReport>;
   readonly #access: JournalAccess;
+  /** True where the journal was emptied, so that it has no violations of them. */
+  #isEmptied = false;
+  /** True where it has no totals of them either. */
+  #isLacking = false;
 
   constructor(reports: RecoveredReport[], access: JournalAccess) {
     this.#reports = new Map(reports.map((report) => [reportKey(report.namespace, report.policyName), report]));
@@ -35,9 +39,9 @@ export class UnclaimedReports {
     return this.#reports.get(key);
   }
 
-  /** Removes a report whose ledger has its sets. */
-  claim(key: string): void {
-    this.#reports.delete(key);
+  /** Removes a report whose ledger has its sets; returns true where the ledger has to journal them again. */
+  claim(key: string): boolean {
+    return this.#reports.delete(key) && this.#isEmptied;
   }
 
   /** Reads the sets of a report with their violations. */
@@ -66,14 +70,21 @@ export class UnclaimedReports {
     return { ...toPlace(report), removesRows: false, persistedSeq: 0, layers: runAtOnce(this.readLayers(key)) };
   }
 
-  /** Returns the totals of all, for an emptied journal. */
-  listTotals(): ReportChange[] {
-    const addNone = (layer: RecoveredReport["layers"][number]): LayerRow => ({ ...layer, violations: [] });
-    const toChange = (report: RecoveredReport): ReportChange => ({
-      ...toPlace(report),
-      ...{ removesRows: false, persistedSeq: 0, layers: report.layers.map(addNone) },
-    });
-    return this.all.map(toChange);
+  /** Records that the journal is empty. */
+  onEmptied(): void {
+    this.#isEmptied = true;
+    this.#isLacking = true;
+  }
+
+  /** Returns what a batch has to write: totals that an emptied journal lacks, and rows of reports that it removes. */
+  readChanges(removed: readonly string[]): ReportChange[] {
+    const lacking = this.#isLacking ? this.all.map(toTotals) : [];
+    return [...lacking, ...removed.flatMap((key) => this.readChange(key) ?? [])];
+  }
+
+  /** Records that the journal has the totals. */
+  onWritten(): void {
+    this.#isLacking = false;
   }
 
   #readPage(key: string, seq: number, after: string): ViolationPage {
@@ -87,6 +98,11 @@ export class UnclaimedReports {
 }
 
 const NOTHING: ViolationPage = { violations: [], last: undefined, damagedRows: 0 };
+
+function toTotals(report: RecoveredReport): ReportChange {
+  const layers = report.layers.map((layer) => ({ ...layer, violations: [] }));
+  return { ...toPlace(report), removesRows: false, persistedSeq: 0, layers };
+}
 
 function toPlace({ namespace, policyName }: RecoveredReport): Pick<ReportChange, "namespace" | "policyName"> {
   return { namespace, policyName };

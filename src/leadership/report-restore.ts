@@ -107,7 +107,7 @@ export class ReportRestore {
     const layers = left ? await runInTurns(left.readLayers(key), clock) : [];
     // Another replica that wrote the report since has read for itself what this one did not come to write.
     const isLeft = layers.length > 0 && this.overtaken.has(key);
-    const adoption = controller.adopt(ledger, report, isLeft ? [] : layers, () => left?.claim(key));
+    const adoption = controller.adopt(ledger, report, isLeft ? [] : layers, () => left?.claim(key) === true);
     const recovered = await runInTurns(adoption, clock);
     if (isLeft) {
       ledger.sets.advance(Math.max(...layers.map(({ seq }) => seq)));

@@ -7,6 +7,7 @@
 import type { Aggregator } from "../aggregate/aggregator.ts";
 import type { LayerRow } from "../aggregate/ledger/change-log.ts";
 import type { Ledger } from "../aggregate/ledger/ledger.ts";
+import type { OnHeld } from "../aggregate/ledger/ledger-transfer.ts";
 import { recoverSets } from "../aggregate/ledger/recovered-counts.ts";
 import type { Report } from "../api/v1alpha1.ts";
 import { reportKey } from "../ingest/violation/violation.ts";
@@ -118,10 +119,9 @@ export class ReportController {
 
   /**
    * Takes a stored report as the base of its ledger, and the sets of an earlier process of this writer that the report
-   * does not hold; before start. Returns the occurrences of the latter, and calls `onHeld` in the step in which their totals
-   * are in the ledger. Between the steps alerts may be added.
+   * does not hold; before start. Returns the occurrences of the latter. `onHeld` and steps as in LedgerTransfer.recover.
    */
-  *adopt(ledger: Ledger, report: Report | undefined, layers: readonly LayerRow[], onHeld?: () => void): Steps<number> {
+  *adopt(ledger: Ledger, report: Report | undefined, layers: readonly LayerRow[], onHeld?: OnHeld): Steps<number> {
     if (report) yield* rebaseOn(ledger, report);
     const seq = this.#writerId === undefined ? 0 : findPersistedSeq(report?.metadata, this.#writerId);
     ledger.sets.markPersisted(seq);

@@ -51,29 +51,35 @@ function countCopied(name: string): { totals: number; listed: number } {
   };
 }
 
-it("a kill at any step of continuing two sets of a report leaves each count in the journal once", async () => {
-  const list = (name: string, count: number) =>
-    Array.from({ length: count }, (_, i) =>
-      alert({ Operation: "File", ProcessName: "/bin/cat", Resource: `/${name}${i}` }),
-    );
-  const first = await startSimulation({ store, journal: open("a.db") });
-  await first.pipeline.controller.pause();
-  first.send(...list("r", 60));
-  first.pipeline.aggregator.ledgers.get(reportKey("shop", "no-package-managers"))?.write.take();
-  first.send(...list("s", 100));
-  await first.clock.advance(3000);
-  copyInFolder("a.db", "b.db");
-  const clock = new BusyClock(START_MS + 60_000);
-  const totals: number[] = [];
-  clock.onTurn = () => totals.push(countCopied("b.db").totals);
-  const second = new Simulation({ store, clock, journal: open("b.db") });
-  second.pipeline.onConnected();
-  await second.pipeline.load(SIGNAL);
-  await clock.advance(3000);
-  expect(totals.length).toBeGreaterThan(5);
-  expect(new Set(totals)).toEqual(new Set([160]));
-  expect(countCopied("b.db")).toEqual({ totals: 160, listed: 160 });
-});
+it.each([
+  [60, 100],
+  [300, 50],
+])(
+  "a kill at any step of continuing sets of %d and %d violations leaves each count in the journal once",
+  async (a, b) => {
+    const list = (name: string, count: number) =>
+      Array.from({ length: count }, (_, i) =>
+        alert({ Operation: "File", ProcessName: "/bin/cat", Resource: `/${name}${i}` }),
+      );
+    const first = await startSimulation({ store, journal: open("a.db") });
+    await first.pipeline.controller.pause();
+    first.send(...list("r", a));
+    first.pipeline.aggregator.ledgers.get(reportKey("shop", "no-package-managers"))?.write.take();
+    first.send(...list("s", b));
+    await first.clock.advance(3000);
+    copyInFolder("a.db", "b.db");
+    const clock = new BusyClock(START_MS + 60_000);
+    const totals: number[] = [];
+    clock.onTurn = () => totals.push(countCopied("b.db").totals);
+    const second = new Simulation({ store, clock, journal: open("b.db") });
+    second.pipeline.onConnected();
+    await second.pipeline.load(SIGNAL);
+    await clock.advance(3000);
+    expect(totals.length).toBeGreaterThan(5);
+    expect(new Set(totals)).toEqual(new Set([a + b]));
+    expect(countCopied("b.db")).toEqual({ totals: a + b, listed: a + b });
+  },
+);
 
 it("an orderly stop of a quiet process declares no restart in a report that begins later", async () => {
   const first = await startSimulation({ store, journal: open("a.db") });

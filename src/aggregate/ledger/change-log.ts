@@ -97,9 +97,10 @@ export class ChangeLog {
     this.#isInFlightWritten = false;
   }
 
-  /** Notes that the totals in flight have changed. */
-  noteInFlight(): void {
+  /** Notes that the totals in flight have changed, and an entry that came to them. */
+  noteInFlight(entry?: Entry): void {
     this.#isInFlightWritten = false;
+    if (entry) this.#inFlight.push(entry);
   }
 
   /** Notes that the stored report holds the set in flight. */

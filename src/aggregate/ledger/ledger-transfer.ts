@@ -22,6 +22,9 @@ import type { Keep, LedgerWrite } from "./ledger-write.ts";
 const ENTRIES_PER_STEP = 32;
 const EVER: Expiry = { beforeUs: Number.POSITIVE_INFINITY, keptSweep: Number.POSITIVE_INFINITY };
 
+/** Called when the ledger holds recovered totals; returns true where its journal has lost their rows. */
+export type OnHeld = () => boolean;
+
 export class LedgerTransfer {
   readonly #ledger: LedgerState;
   readonly #write: LedgerWrite;
@@ -35,10 +38,10 @@ export class LedgerTransfer {
    * Restores sets of an earlier process: the oldest in flight, as it may have been sent, the others pending. The totals are
    * there with the first step, in which `onHeld` is called. Between the steps alerts may be added, but nothing taken.
    */
-  *recover(recovered: readonly RecoveredSet[], onHeld: () => void = () => {}): Steps {
+  *recover(recovered: readonly RecoveredSet[], onHeld: OnHeld = () => false): Steps {
     const { policy, gaps, subjects, counts, sets, entries, unidentified } = this.#ledger;
     const [oldest, ...younger] = recovered;
-    onHeld();
+    const isLost = onHeld();
     if (!oldest) return;
     assert(!counts.inFlight, "one write per report at a time");
     const before = unidentified.all;
@@ -53,10 +56,12 @@ export class LedgerTransfer {
       entries.pending.totals = mergeTotals(entries.pending.totals, set.totals);
       unidentified.pending += countUnidentified(set);
     }
-    if (younger.length > 0) sets.resetLog();
+    const isReset = isLost || younger.length > 0;
+    if (isReset) sets.resetLog();
     const add = (where: "inFlight" | "pending") => (counted: Counted) => {
       entries.add([counted], where);
       subjects.addTally(counted.identity, counted.tally);
+      if (isReset && where === "inFlight") sets.log?.noteInFlight(entries.map.get(counted.key));
     };
     yield* visitInSteps(oldest.entries, add("inFlight"), ENTRIES_PER_STEP);
     for (const set of younger) yield* visitInSteps(set.entries, add("pending"), ENTRIES_PER_STEP);

@@ -11,7 +11,7 @@ const ONE_REPORT = { reports: 1, rows: 10 };
 
 it("a pass that begins again vouches for what has changed behind the one before", () => {
   const aggregator = new Aggregator(MEMORY, () => {}, { numbers: new SetNumbers() });
-  const collector = new ChangeCollector({ readChange: () => undefined });
+  const collector = new ChangeCollector({ all: [], readChange: () => undefined });
   collector.attach(aggregator);
   for (const PolicyName of ["a", "b"]) aggregator.add(violation(alert({ PolicyName })));
   expect(collector.collect(ONE_REPORT, 1000)).toMatchObject({
