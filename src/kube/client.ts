@@ -18,6 +18,8 @@ import { type Prepared, Transport } from "./transport.ts";
 export const METADATA_ONLY = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1";
 /** The same, of a server that can only send all. */
 export const METADATA_FIRST = `${METADATA_ONLY},application/json`;
+/** As METADATA_ONLY, for lists. */
+export const METADATA_LIST = "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io";
 
 export const MERGE_PATCH = "application/merge-patch+json";
 export const JSON_PATCH = "application/json-patch+json";

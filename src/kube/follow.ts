@@ -9,7 +9,7 @@ import type { Clock } from "../lib/clock.ts";
 import { isObject, toObject } from "../lib/json.ts";
 import { RetryPolicy } from "../lib/pacing/retry-policy.ts";
 import { ApiError, type ApiErrorCode, classifyAnswer } from "./api-error.ts";
-import { type ApiRequester, type ApiStreamer, METADATA_ONLY } from "./client.ts";
+import { type ApiRequester, type ApiStreamer, METADATA_LIST, METADATA_ONLY } from "./client.ts";
 import { listPages } from "./list.ts";
 
 /** Receiver of the objects; must not throw and must not wait. */
@@ -57,7 +57,6 @@ const MIN_WATCH_SECONDS = 300;
 const IDLE_MS = 150_000;
 /** Between a watch that ended as it should and the next one: a proxy that ends each at once makes no busy loop. */
 const PAUSE_MS = 500;
-const METADATA_LIST = "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io";
 
 /** Reports every object and every change to the observer, until the signal aborts. Rejects only for a bug. */
 export async function follow(options: FollowOptions, observer: FollowObserver, signal: AbortSignal): Promise<void> {

@@ -8,8 +8,8 @@ import type { Clock } from "../lib/clock.ts";
 
 const FIRST_RETRY_MS = 5000;
 const MAX_RETRY_MS = 10 * 60_000;
-/** Namespaces remembered; the one found gone first is forgotten first. */
-const MAX_NAMESPACES = 10_000;
+/** Namespaces remembered, as many as the reports held by default; the one found gone first is forgotten first. */
+const MAX_NAMESPACES = 20_000;
 
 interface GoneNamespace {
   retryAtMs: number;

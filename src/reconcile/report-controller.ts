@@ -23,6 +23,7 @@ import { type ControllerObserver, notifyTaking, notifyWritten } from "./controll
 import { Deletions } from "./deletions.ts";
 import { GoneNamespaces } from "./gone-namespaces.ts";
 import { findPersistedSeq, isWrittenByAnother } from "./marks.ts";
+import { NamespaceLookup } from "./namespace-lookup.ts";
 import type { ReconcileResult } from "./reconcile-steps.ts";
 import type { ReconcilerParts } from "./reconciler-parts.ts";
 import { isFresh, type ReportQueue } from "./report-queue.ts";
@@ -57,6 +58,7 @@ export class ReportController {
   readonly #queue: ReportQueue;
   readonly #loop: WorkLoop;
   readonly #gone: GoneNamespaces;
+  readonly #lookup: NamespaceLookup;
   readonly #deletions = new Deletions();
   readonly #reconcilers = new Map<string, ReportReconciler>();
   readonly #busy: BusyReports;
@@ -67,15 +69,15 @@ export class ReportController {
   #calls = new AbortController();
 
   constructor(options: ReportControllerOptions, parts: ReportControllerParts) {
-    const { clock } = parts;
     this.#writerId = options.writerId;
     this.#parts = parts;
     this.#queue = parts.queue;
     this.#busy = new BusyReports(parts.queue);
-    this.#gone = new GoneNamespaces(clock);
+    this.#gone = new GoneNamespaces(parts.clock);
+    this.#lookup = new NamespaceLookup({ ...parts, ledgers: parts.aggregator.ledgers, gone: this.#gone });
     this.#loop = new WorkLoop({
       queue: this.#queue.work,
-      clock,
+      clock: parts.clock,
       perSecond: options.writesPerSecond,
       burst: options.writeBurst,
       concurrency: CONCURRENCY,
@@ -180,8 +182,7 @@ export class ReportController {
       .map(([key]) => key);
   }
 
-  async #flushAll(keys: readonly string[]): Promise<void> {
-    const queue = [...keys];
+  async #flushAll(queue: string[]): Promise<void> {
     const worker = async () => {
       for (let key = queue.shift(); key !== undefined && !this.#calls.signal.aborted; key = queue.shift()) {
         this.#queue.forget(key);
@@ -199,8 +200,10 @@ export class ReportController {
     const ledger = this.#parts.aggregator.ledgers.get(key);
     if (!ledger) return;
     if (ledger.namespace !== undefined && this.#gone.has(ledger.namespace)) {
-      await this.#moveToCluster(key, ledger, false);
-      return;
+      // Nothing is written: the next key need not wait, but alerts are read first.
+      this.#loop.spend(-1);
+      await this.#parts.clock.turn();
+      return await this.#moveToCluster(key, ledger, false);
     }
     const reconciler = this.#getReconciler(key, ledger);
     const { refusal } = reconciler;
@@ -237,6 +240,7 @@ export class ReportController {
         return;
       case "namespace_gone":
         if (this.#gone.add(ledger.namespace ?? "")) this.#parts.logger.info(toReportRef(ledger), "namespace gone");
+        void this.#lookup.run(this.backlog, this.#calls.signal);
         await this.#moveToCluster(key, ledger, true);
         return;
       default:
@@ -271,13 +275,7 @@ export class ReportController {
     const known = this.#reconcilers.get(key);
     if (known) return known;
     this.#deletions.restore(key, ledger);
-    const reconciler = this.#createReconciler(ledger);
-    this.#reconcilers.set(key, reconciler);
-    return reconciler;
-  }
-
-  #createReconciler(ledger: Ledger): ReportReconciler {
-    return new ReportReconciler(ledger, {
+    const reconciler = new ReportReconciler(ledger, {
       ...this.#parts,
       render: () => ({ ...this.#parts.render(), rendered: this.rendered }),
       writerId: this.#writerId,
@@ -287,6 +285,8 @@ export class ReportController {
       onWritten: (...written) => notifyWritten(this.#observers, written, this.#parts.clock),
       onRemoved: () => this.removed++,
     });
+    this.#reconcilers.set(key, reconciler);
+    return reconciler;
   }
 
   *#rebase(ledger: Ledger, report: Report | undefined, deletedUs?: EpochUs): Steps {

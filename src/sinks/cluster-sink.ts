@@ -17,7 +17,7 @@ import {
 import { toReportText } from "../api/report-text.ts";
 import type { ObjectMeta, Report } from "../api/v1alpha1.ts";
 import { ApiError, type ApiErrorCode } from "../kube/api-error.ts";
-import { type ApiRequester, METADATA_FIRST } from "../kube/client.ts";
+import { type ApiRequester, METADATA_FIRST, METADATA_LIST } from "../kube/client.ts";
 import { listItems } from "../kube/list.ts";
 import { isObject, toObject, toText } from "../lib/json.ts";
 import type { Logger } from "../lib/logger.ts";
@@ -114,6 +114,18 @@ export function createClusterSink(options: ClusterSinkOptions): ReportSink {
       } catch (error) {
         return writeFailure(error, create);
       }
+    },
+
+    async findAbsentNamespaces(namespaces, signal) {
+      const absent = new Set(namespaces);
+      const path = toApiPath("/api/v1", "namespaces");
+      const request = { path, accept: METADATA_LIST, pageSize, pageBytes: PAGE_BYTES, signal };
+      try {
+        for await (const item of listItems(client, request)) absent.delete(getName(item));
+      } catch (error) {
+        throw error instanceof ApiError ? listError(error) : error;
+      }
+      return absent;
     },
 
     isMislabeled: (report) => addClusterLabel(report, clusterName) !== report,

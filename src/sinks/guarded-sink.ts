@@ -13,6 +13,7 @@ export function overrideSink(sink: ReportSink, changes: Partial<ReportSink>): Re
     read: (ref, signal) => sink.read(ref, signal),
     write: (report, signal) => sink.write(report, signal),
     isMislabeled: (report) => sink.isMislabeled?.(report) === true,
+    ...(sink.findAbsentNamespaces && { findAbsentNamespaces: sink.findAbsentNamespaces.bind(sink) }),
     remove: (ref, version, signal) => sink.remove(ref, version, signal),
     ...changes,
   };

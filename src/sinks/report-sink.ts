@@ -55,6 +55,11 @@ export interface ReportSink {
   write(report: Report, signal: AbortSignal): Promise<WriteResult>;
   /** True for a stored report with another cluster label than a write would give it. */
   isMislabeled?(report: Report): boolean;
+  /**
+   * Returns those of the namespaces that do not exist; throws SinkError where they can't be listed. Default: each is
+   * tried by a write.
+   */
+  findAbsentNamespaces?(namespaces: ReadonlySet<string>, signal: AbortSignal): Promise<ReadonlySet<string>>;
   /** Removes exactly that version. */
   remove(ref: ReportRef, version: ReportVersion, signal: AbortSignal): Promise<RemoveResult>;
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// Alerts of a namespace that the API server does not know, as of a cluster that KubeArmor sees and the operator does not.
+// Alerts of namespaces that the API server does not know, as of a cluster that KubeArmor sees and the operator does not.
 
 import { expect, test } from "vitest";
 import { readAlerts } from "../../tools/kubearmor-node/alerts.ts";
@@ -43,5 +43,34 @@ describeReal("a namespace that does not exist", () => {
       node.push({ ...sample, ...place, HostPID: ++sent, UpdatedTime: new Date().toISOString() });
       return await report(cluster, "nowhere", "block-pkg-mgmt-tools-exec");
     });
+  });
+});
+
+describeReal("very many namespaces that do not exist", () => {
+  const cluster = useCluster({ crds: true });
+  const bed = useNode(cluster);
+
+  test("do not keep the first report of one that exists waiting for a turn of each", async () => {
+    const { node } = bed;
+    const operator = await bed.start();
+    const [sample] = readAlerts(SAMPLES_PATH);
+    const send = (namespace: string) => {
+      const Owner = { Ref: "Deployment", Name: "web", Namespace: namespace };
+      node.push({ ...sample, NamespaceName: namespace, Owner, UpdatedTime: new Date().toISOString() });
+    };
+    let sent = 0;
+    // 500 a second for 6 s before the alert, and until its report is there.
+    const flood = setInterval(() => {
+      for (let i = 0; i < 50; i++) send(`ghost-${sent++}`);
+    }, 100);
+    try {
+      await eventually("many absent namespaces", () => Promise.resolve(sent >= 3000));
+      send("default");
+      await eventually("the report", () => report(cluster, "default", "block-pkg-mgmt-tools-exec"));
+      expect(await operator.readMetric(GONE)).toBeLessThan(sent / 4);
+    } finally {
+      clearInterval(flood);
+    }
+    await operator.waitForReported(sent + 1);
   });
 });

@@ -99,6 +99,12 @@ describeReal("the chart's rights", () => {
         );
         return updates.length === 2;
       });
+      const [sample] = readAlerts(SAMPLES_PATH);
+      for (let i = 0; i < 200; i++) node.push({ ...sample, NamespaceName: `nowhere-${i}` });
+      await eventually("a list of namespaces", async () =>
+        cluster.auditEntries().some(({ verb, objectRef }) => verb === "list" && objectRef?.resource === "namespaces"),
+      );
+      await operator.waitForReported(486);
       await node.stop();
       const described = await eventually("the gap on the Deployment", async () => {
         const text = await cluster.kubectl(["describe", "deployment", "-n", "kubearmor", name]);

@@ -204,6 +204,11 @@ describeReal("the cluster sink on a real API server", () => {
       expect(await sink.write(markOwned(createFullReport("nowhere")), SIGNAL)).toEqual({ kind: "namespace_gone" });
     });
 
+    test("that is not there is absent from the list, one that is there is not", async () => {
+      const asked = new Set(["nowhere", namespace, "default"]);
+      expect(await sink.findAbsentNamespaces?.(asked, SIGNAL)).toEqual(new Set(["nowhere"]));
+    });
+
     test("that is being deleted is namespace_gone for a create, and gone for a replace of what went with it", async () => {
       const stored = await writeReport(report("with-it"));
       const release = await beginDeletion(cluster, namespace);

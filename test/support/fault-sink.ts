@@ -105,6 +105,10 @@ export class FaultSink implements ReportSink {
     return await this.#store.write(report, signal);
   }
 
+  findAbsentNamespaces(namespaces: ReadonlySet<string>): Promise<ReadonlySet<string>> {
+    return this.#store.findAbsentNamespaces(namespaces);
+  }
+
   async remove(ref: ReportRef, version: ReportVersion, signal: AbortSignal): Promise<RemoveResult> {
     const fault = this.#takeNext();
     if (isKill(fault)) return await this.#killProcess(fault);

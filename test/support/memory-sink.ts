@@ -119,6 +119,10 @@ export class MemorySink implements ReportSink {
     return { kind: "written", report: this.#put(report, uid) };
   }
 
+  async findAbsentNamespaces(namespaces: ReadonlySet<string>): Promise<ReadonlySet<string>> {
+    return new Set([...namespaces].filter((namespace) => this.goneNamespaces.has(namespace)));
+  }
+
   async remove(ref: ReportRef, version: ReportVersion, _signal: AbortSignal): Promise<RemoveResult> {
     const present = this.get(toReportKey(ref));
     if (!present) return { kind: "absent" };

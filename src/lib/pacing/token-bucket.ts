@@ -24,7 +24,7 @@ export class TokenBucket {
     return true;
   }
 
-  /** Takes tokens that were used, more than there are if need be: those that follow wait for them. */
+  /** Takes tokens that were used, more than there are if need be: those that follow wait for them. Negative: puts back. */
   spend(tokens: number): void {
     this.#tokens -= tokens;
   }

@@ -50,7 +50,7 @@ export class WorkLoop {
     await Promise.all(this.#open);
   }
 
-  /** Charges more than a key for one that is being processed: that much later the next one begins. */
+  /** Charges more than a key for one that is being processed: that much later the next one begins. -1: it costs nothing. */
   spend(keys: number): void {
     this.#bucket.spend(keys);
   }

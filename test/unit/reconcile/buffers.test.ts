@@ -48,7 +48,7 @@ function fillQueue(count: number): BufferUse {
 it.each<[string, number, (count: number) => BufferUse]>([
   [
     "absent namespaces",
-    10_000,
+    20_000,
     (count) => fill(new GoneNamespaces(new FakeClock()), count, (gone, i) => gone.add(`ns-${i}`)),
   ],
   ["deletions", 1000, fillDeletions],

@@ -71,6 +71,20 @@ test.each(WRITES)(
   },
 );
 
+test("absent namespaces are those that no page of the list has", async () => {
+  const sink = createSink(({ path, accept, query }) => {
+    expect([path, accept?.includes("PartialObjectMetadataList")]).toEqual(["/api/v1/namespaces", true]);
+    if (query?.["continue"]) return { items: [{ metadata: { name: "bank" } }] };
+    return { items: [{ metadata: { name: "shop" } }, {}], metadata: { continue: "more" } };
+  });
+  expect(await sink.findAbsentNamespaces?.(new Set(["bank", "ghost", "shop"]), SIGNAL)).toEqual(new Set(["ghost"]));
+});
+
+test("absent namespaces are unknown where the list is refused", async () => {
+  const found = createFailingSink("Forbidden").findAbsentNamespaces?.(new Set(["shop"]), SIGNAL);
+  await expect(found).rejects.toThrow(SinkError);
+});
+
 test("a write sets the cluster's label, and removes it where no name is configured any more", async () => {
   const sent = async (clusterName: string, labels?: Record<string, string>) => {
     let text = "";
