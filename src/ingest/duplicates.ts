@@ -26,7 +26,7 @@ export class DuplicateFilter {
     this.#options = options;
   }
 
-  /** Returns true when an equal alert was received within the window; otherwise remembers this one. */
+  /** Returns true for an alert that is remembered; otherwise remembers it, no longer where it is repeated. */
   isDuplicate(content: Hash64, timeUs: EpochUs, nowMs: number): boolean {
     this.#turn(nowMs);
     return this.#old.has(content, timeUs) || !this.#young.add(content, timeUs);

@@ -30,21 +30,29 @@ describe("the duplicate filter", () => {
       expect(isDuplicate("b", startMs + 999)).toBe(false);
       expect(isDuplicate("b", startMs + 1998)).toBe(true);
       expect(isDuplicate("a", startMs + 4000)).toBe(false);
+      expect(isDuplicate("b", startMs + 5000)).toBe(false);
+      expect(isDuplicate("a", startMs + 6000)).toBe(false);
     }
+  });
+
+  it("forgets an alert in time although it is repeated", () => {
+    const isDuplicate = createFilter(1000, 100);
+    expect([0, 900, 1800, 2700].map((ms) => isDuplicate("a", ms))).toEqual([false, true, true, true]);
+    expect(isDuplicate("a", 2800)).toBe(false);
   });
 
   it("forgets the older half at the bound, and holds no more than that", () => {
     const isDuplicate = createFilter(Number.POSITIVE_INFINITY, 10);
-    for (let i = 0; i < 12; i++) expect(isDuplicate(`k${i}`, 0)).toBe(false);
-    expect(isDuplicate("k11", 0)).toBe(true);
-    expect(isDuplicate("k7", 0)).toBe(true);
-    expect(isDuplicate("k0", 0)).toBe(false);
+    for (let i = 0; i < 11; i++) expect(isDuplicate(`k${i}`, 0)).toBe(false);
+    for (let i = 5; i < 11; i++) expect(isDuplicate(`k${i}`, 0)).toBe(true);
+    expect(isDuplicate("k4", 0)).toBe(false);
   });
 
   it("is not confused by a clock that goes back", () => {
     const isDuplicate = createFilter(1000, 100);
     expect(isDuplicate("a", 10_000)).toBe(false);
     expect(isDuplicate("a", 5000)).toBe(true);
+    expect(isDuplicate("a", 10_500)).toBe(true);
   });
 
   it("never takes an alert for a duplicate that did not come", () => {
@@ -63,13 +71,14 @@ describe("the duplicate filter", () => {
   it("knows every alert it holds, and no other, where parts of the hashes are equal", () => {
     const filter = new DuplicateFilter({ windowMs: Number.POSITIVE_INFINITY, maxEntries: 4000 });
     const each = (visit: (content: Hash64, us: number) => void) => {
-      for (const low of [0, 1 << 20])
-        for (let high = 1; high <= 20; high++)
+      // Many more than the first slots, whose last one is that of -1.
+      for (const low of [-1, 0, 1 << 20])
+        for (let high = 1; high <= 100; high++)
           for (const us of [START_US, START_US + 2 ** 32, START_US + 1]) visit({ low, high }, us);
     };
     each((content, us) => expect(filter.isDuplicate(content, us, 0)).toBe(false));
     each((content, us) => expect(filter.isDuplicate(content, us, 0)).toBe(true));
-    expect(filter.isDuplicate({ low: 0, high: 21 }, START_US, 0)).toBe(false);
+    expect(filter.isDuplicate({ low: 0, high: 101 }, START_US, 0)).toBe(false);
   });
 });
 

@@ -64,6 +64,7 @@ describe.each(["wire", "JSON"] as const)("exact duplicates in %s", (form) => {
     ["", 0],
     ["2026-11-23T10:00:00Z", 0],
     ["2026-11-23T10:00:00.123Z", 0],
+    ["2999-11-23T10:00:00.123456Z", 0],
     ["soon", START_MS / 1000],
   ])("never have a time of %j: equal alerts may be of two events", (UpdatedTime, Timestamp) => {
     const same = alert({ UpdatedTime, Timestamp });
@@ -76,7 +77,10 @@ describe.each(["wire", "JSON"] as const)("exact duplicates in %s", (form) => {
   });
 
   it("are recognized within the window", () => {
-    expect(ingestAll(form, [alert(), alert()], 59_000_000)).toMatchObject({ duplicates: 1 });
+    const same = Array<Alert>(6).fill(alert());
+    // Every 30 s: the window is a minute, and at most two.
+    expect(ingestAll(form, same.slice(0, 4), 30_000_000)).toMatchObject({ counted: 1, duplicates: 3 });
+    expect(ingestAll(form, same, 30_000_000)).toMatchObject({ counted: 2, duplicates: 4 });
   });
 
   it("are not confused by long texts that differ at their ends", () => {
