@@ -14,6 +14,9 @@ import {
   type Import,
   listClassShapes,
   listExportedNames,
+  listLateParts,
+  listLateVariables,
+  listThunks,
   ROOT,
   type SourceFile,
   sourceFiles,
@@ -327,25 +330,21 @@ describe("names and classes of src", () => {
     const inOrder = "function f() {\n  const b = new B();\n  const a = new A(() => b.size);\n}\n";
     expect([late, inOrder].map((text) => listLateParts({ path: "x", text }))).toEqual([["x: b"], []]);
   });
+
+  it("are bound where they are declared, not later by a variable", () => {
+    expect(SRC.flatMap(listLateVariables)).toEqual([]);
+    const bind = (declared: string, used: string) => ({
+      path: "x",
+      text: `function f() {\n  ${declared};\n  ${used};\n  b = createB(a);\n}\n`,
+    });
+    expect(listLateVariables(bind("let b: B", "const a = new A(() => b.size)"))).toEqual(["x: b"]);
+    expect(listLateVariables(bind("let b: B | undefined", "const a = createA({\n    get: () => b,\n  })"))).toEqual([
+      "x: b",
+    ]);
+    expect(listLateVariables(bind("let b: B", "const a = new A((c) => c.b)"))).toEqual([]);
+    expect(listLateVariables(bind("let b = 0", "const a = new A(() => b)"))).toEqual([]);
+  });
 });
-
-/** Objects that a function builds after what refers to them. */
-function listLateParts({ path, text }: SourceFile): string[] {
-  const blocks = getCode(text)
-    .split(/^\}/m)
-    .flatMap((block) => (/^(?:export )?class /m.test(block) ? block.split(/^ {2}\}$/m) : [block]));
-  return blocks.flatMap((block) =>
-    [...block.matchAll(/^ +const (\w+)(?:: \w+)? = (?:await )?new [A-Z]/gm)]
-      .filter(({ 1: name, index }) => new RegExp(`=> [^\\n]*(?<![.#\\w])${name}[.(?]`).test(block.slice(0, index)))
-      .map(([, name]) => `${path}: ${name}`),
-  );
-}
-
-/** Types that functions without arguments return, where a field, a method of an interface or a parameter is one. */
-function listThunks({ path, text }: SourceFile): { path: string; type: string }[] {
-  const thunk = /(?:\(\) => |^ {2}\w+\(\): )(?:Promise<)?(\w+)\b(?:> *)?(?: \| undefined)?(?=[;,)])/gm;
-  return [...getCode(text).matchAll(thunk)].map(([, type = ""]) => ({ path, type }));
-}
 
 function isFile(path: string): boolean {
   return lstatSync(path, { throwIfNoEntry: false })?.isFile() ?? false;

@@ -106,3 +106,31 @@ export function listClassShapes({ text }: SourceFile): ClassShape[] {
     };
   });
 }
+
+/** Objects that a function builds after what refers to them. */
+export function listLateParts({ path, text }: SourceFile): string[] {
+  const blocks = getCode(text)
+    .split(/^\}/m)
+    .flatMap((block) => (/^(?:export )?class /m.test(block) ? block.split(/^ {2}\}$/m) : [block]));
+  return blocks.flatMap((block) =>
+    [...block.matchAll(/^ +const (\w+)(?:: \w+)? = (?:await )?new [A-Z]/gm)]
+      .filter(({ 1: name, index }) => new RegExp(`=> [^\\n]*(?<![.#\\w])${name}[.(?]`).test(block.slice(0, index)))
+      .map(([, name]) => `${path}: ${name}`),
+  );
+}
+
+/**
+ * Variables without a value that are referred to before the block of their declaration assigns one: only a callback can
+ * do that to any effect. The formatter's indentation tells the block.
+ */
+export function listLateVariables({ path, text }: SourceFile): string[] {
+  const late =
+    /^( *)let (\w+)(?:: [^;=]+)?;\n(?:(?!\1\2 = )(?:\1.*)?\n)*?\1(?!\2 = ).*(?<![.#\w])\2\b.*\n(?:(?:\1.*)?\n)*?\1\2 = /gm;
+  return [...getCode(text).matchAll(late)].map(([, , name]) => `${path}: ${name}`);
+}
+
+/** Types that functions without arguments return, where a field, a method of an interface or a parameter is one. */
+export function listThunks({ path, text }: SourceFile): { path: string; type: string }[] {
+  const thunk = /(?:\(\) => |^ {2}\w+\(\): )(?:Promise<)?(\w+)\b(?:> *)?(?: \| undefined)?(?=[;,)])/gm;
+  return [...getCode(text).matchAll(thunk)].map(([, type = ""]) => ({ path, type }));
+}
