@@ -12,10 +12,8 @@ import { PARTITIONS, ScaleWorld, SHARDS } from "../support/scale/world.ts";
 /** One reader and one owner of everything; every report exists, for a gap can only be declared in a report. */
 async function begin(seed = 1): Promise<ScaleWorld> {
   const world = new ScaleWorld(seed);
-  const reader = world.startReader();
-  for (let shard = 0; shard < SHARDS; shard++) world.giveShard(shard, reader);
-  const owner = world.startOwner();
-  for (let partition = 0; partition < PARTITIONS; partition++) world.givePartition(partition, owner);
+  world.startReaderOfAll();
+  world.startOwnerOfAll();
   await world.run(1000, 0);
   await world.run(8000, 50);
   return world;
@@ -27,7 +25,7 @@ function pickBelow(world: ScaleWorld, max: number): number {
 
 /** Lets time pass in which counts of two namespaces that are gone move to cluster reports. */
 async function moveNamespaces(world: ScaleWorld): Promise<void> {
-  world.namespaces = ["shop", "absent", "deleted"];
+  world.nodes.namespaces = ["shop", "absent", "deleted"];
   world.sink.goneNamespaces.add("absent");
   await world.run(15_000, 50);
   world.sink.removeNamespace("deleted");
@@ -64,10 +62,9 @@ describe("several processes", { timeout: 300_000 }, () => {
       world.unknownWrites = 0.2;
       for (let turn = 0; turn < 4; turn++) {
         const [owner] = world.owners;
-        const next = world.startOwner();
-        for (let partition = 0; partition < PARTITIONS; partition++) world.givePartition(partition, next);
+        world.startOwnerOfAll();
         await world.run(pickBelow(world, 5000));
-        if (owner) world.kill(owner);
+        world.kill(owner);
         await world.run(pickBelow(world, 5000));
       }
       await world.run(40_000, 0);
@@ -97,10 +94,9 @@ describe("several processes", { timeout: 300_000 }, () => {
       for (let turn = 0; turn < 4; turn++) {
         await world.run(pickBelow(world, 5000));
         const [owner] = world.owners;
-        if (owner) world.kill(owner);
+        world.kill(owner);
         world.stream.unknown = pickBelow(world, Math.min(10, world.stream.lastSeq));
-        const next = world.startOwner();
-        for (let partition = 0; partition < PARTITIONS; partition++) world.givePartition(partition, next);
+        world.startOwnerOfAll();
         await world.run(pickBelow(world, 3000));
         world.stream.unknown = 0;
       }
@@ -112,14 +108,13 @@ describe("several processes", { timeout: 300_000 }, () => {
   it("declare what a killed reader had not published", async () => {
     let missing = 0;
     await check(async (world) => {
-      world.maxDelayMs = 2000;
+      world.nodes.maxDelayMs = 2000;
       for (let turn = 0; turn < 3; turn++) {
         await world.run(pickBelow(world, 4000));
         const [reader] = world.readers;
-        if (reader) world.kill(reader);
+        world.kill(reader);
         await world.run(pickBelow(world, 4000));
-        const next = world.startReader();
-        for (let shard = 0; shard < SHARDS; shard++) world.giveShard(shard, next);
+        world.startReaderOfAll();
       }
       missing += world.missing;
     });
@@ -129,9 +124,8 @@ describe("several processes", { timeout: 300_000 }, () => {
   it("declare what was raised before KubeArmor sends on a new stream", async () => {
     const world = await begin();
     const [reader] = world.readers;
-    if (reader) world.kill(reader);
-    const next = world.startReader();
-    for (let shard = 0; shard < SHARDS; shard++) world.giveShard(shard, next);
+    world.kill(reader);
+    world.startReaderOfAll();
     await world.run(10_000, 50);
     await world.run(10_000, 0);
     expect(world.missing).toBeGreaterThan(0);
@@ -140,7 +134,7 @@ describe("several processes", { timeout: 300_000 }, () => {
 
   it("move shards and partitions in order while alerts arrive", async () => {
     await check(async (world) => {
-      world.maxDelayMs = 200;
+      world.nodes.maxDelayMs = 200;
       for (let turn = 0; turn < 6; turn++) {
         const shard = pickBelow(world, SHARDS);
         const [reader] = [...world.readers].filter(({ leases }) => leases.has(shard));
@@ -162,11 +156,11 @@ describe("several processes", { timeout: 300_000 }, () => {
     await check(async (world) => {
       const [reader] = world.readers;
       if (!reader) return;
-      world.skipRenewal(reader, 0);
+      reader.leases.get(0)?.skipRenewal();
       await world.run(pickBelow(world, 5000));
-      world.regain(reader, 0);
+      reader.leases.get(0)?.regain();
       await world.run(3000);
-      world.skipRenewal(reader, 1);
+      reader.leases.get(1)?.skipRenewal();
       await world.run(pickBelow(world, 5000));
       const next = world.startReader();
       world.giveShard(1, next);
@@ -179,16 +173,15 @@ describe("several processes", { timeout: 300_000 }, () => {
   it("count alerts of a namespace that is gone in the cluster report, once", async () => {
     await check(
       async (world) => {
-        world.namespaces = ["shop", "absent", "deleted"];
+        world.nodes.namespaces = ["shop", "absent", "deleted"];
         world.sink.goneNamespaces.add("absent");
         world.unknownWrites = 0.2;
         for (let turn = 0; turn < 4; turn++) {
           if (turn === 2) world.sink.removeNamespace("deleted");
           const [owner] = world.owners;
-          const next = world.startOwner();
-          for (let partition = 0; partition < PARTITIONS; partition++) world.givePartition(partition, next);
+          world.startOwnerOfAll();
           await world.run(pickBelow(world, 5000), 50);
-          if (owner) world.kill(owner);
+          world.kill(owner);
           await world.run(pickBelow(world, 9000), 50);
         }
         await world.run(60_000, 0);
@@ -203,15 +196,13 @@ describe("several processes", { timeout: 300_000 }, () => {
     await check(async (world) => {
       await moveNamespaces(world);
       const [owner, reader] = [...world.owners, ...world.readers];
-      if (owner) world.kill(owner);
+      world.kill(owner);
       await world.run(10_000 + pickBelow(world, 10_000));
-      if (reader) world.kill(reader);
-      const nextReader = world.startReader();
-      for (let shard = 0; shard < SHARDS; shard++) world.giveShard(shard, nextReader);
+      world.kill(reader);
+      world.startReaderOfAll();
       world.stream.removeBefore(world.clock.nowMs());
       await world.run(pickBelow(world, 5000));
-      const next = world.startOwner();
-      for (let partition = 0; partition < PARTITIONS; partition++) world.givePartition(partition, next);
+      world.startOwnerOfAll();
       await world.run(10_000);
       missing += world.missing;
     });
@@ -221,13 +212,12 @@ describe("several processes", { timeout: 300_000 }, () => {
   it("declare in reports that begin later what the stream removed while no process owned a partition", async () => {
     await check(async (world) => {
       const [owner] = world.owners;
-      if (owner) world.kill(owner);
-      world.namespaces = ["later"];
+      world.kill(owner);
+      world.nodes.namespaces = ["later"];
       await world.run(30_000, 50);
       world.stream.removeBefore(world.clock.nowMs());
       await world.run(1000 + pickBelow(world, 5000), 50);
-      const next = world.startOwner();
-      for (let partition = 0; partition < PARTITIONS; partition++) world.givePartition(partition, next);
+      world.startOwnerOfAll();
       await world.run(10_000, 50);
     });
   });
@@ -265,9 +255,8 @@ describe("several processes", { timeout: 300_000 }, () => {
         else world.stream.loseTail(1 + pickBelow(world, 5));
         await world.run(pickBelow(world, 20_000));
         const [owner] = world.owners;
-        if (owner) world.kill(owner);
-        const next = world.startOwner();
-        for (let partition = 0; partition < PARTITIONS; partition++) world.givePartition(partition, next);
+        world.kill(owner);
+        world.startOwnerOfAll();
         await world.run(5000);
       },
       [666866, 10, 15],

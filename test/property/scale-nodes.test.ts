@@ -6,44 +6,34 @@
 import fc from "fast-check";
 import { expect, it } from "vitest";
 import { runs } from "../support/gen.ts";
-import { PARTITIONS, ScaleWorld, SHARDS } from "../support/scale/world.ts";
+import { ScaleWorld, SHARDS } from "../support/scale/world.ts";
 
 const RUNS = Number(process.env["SCALE_RUNS"] ?? 1);
 
 async function runLife(seed: number): Promise<void> {
   const world = new ScaleWorld(seed);
   const chance = (max: number) => Math.floor(world.clock.random() * max);
-  const startReader = () => {
-    const reader = world.startReader();
-    for (let shard = 0; shard < SHARDS; shard++) world.giveShard(shard, reader);
-    return reader;
-  };
-  const startOwner = () => {
-    const owner = world.startOwner();
-    for (let partition = 0; partition < PARTITIONS; partition++) world.givePartition(partition, owner);
-    return owner;
-  };
-  const [reader, owner] = [startReader(), startOwner()];
+  const [reader, owner] = [world.startReaderOfAll(), world.startOwnerOfAll()];
   await world.run(1000, 0);
   await world.run(8000, 50);
   const shard = chance(SHARDS);
-  world.cut(shard);
+  world.nodes.cut(shard);
   // Reports of the second namespace begin meanwhile.
-  world.namespaces = ["shop", "bank"];
+  world.nodes.namespaces = ["shop", "bank"];
   await world.run(5000 + chance(20_000));
   expect(world.findProblems()).toEqual([]);
   expect(world.sink.reports.length).toBe(8);
   for (const { coverage } of world.sink.reports) expect(coverage.continuousSince).toBeUndefined();
   if (chance(2) === 0) {
     world.kill(reader);
-    startReader();
+    world.startReaderOfAll();
   }
   if (chance(2) === 0) {
     world.kill(owner);
-    startOwner();
+    world.startOwnerOfAll();
   }
   await world.run(chance(5000));
-  world.reconnect(shard);
+  world.nodes.reconnect(shard);
   await world.run(20_000);
   for (const { coverage } of world.sink.reports) {
     expect(coverage.continuousSince).toBeDefined();

@@ -4,22 +4,16 @@
 // An owner that continues large reports: the process has its turn after every few of their violations.
 
 import { expect, it } from "vitest";
-import { PARTITIONS, ScaleWorld, SHARDS } from "../../../support/scale/world.ts";
+import { ScaleWorld } from "../../../support/scale/world.ts";
 
 const VIOLATIONS = 3000;
 
 it("stored reports are continued in steps", async () => {
   const world = new ScaleWorld();
-  const reader = world.startReader();
-  for (let shard = 0; shard < SHARDS; shard++) world.giveShard(shard, reader);
-  const startOwner = () => {
-    const owner = world.startOwner();
-    for (let partition = 0; partition < PARTITIONS; partition++) world.givePartition(partition, owner);
-    return owner;
-  };
-  const first = startOwner();
+  world.startReaderOfAll();
+  const first = world.startOwnerOfAll();
   await world.run(1000, 0);
-  world.raise(VIOLATIONS);
+  world.nodes.raise(VIOLATIONS);
   await world.run(20_000, 0);
   world.kill(first);
   let turns = 0;
@@ -27,7 +21,7 @@ it("stored reports are continued in steps", async () => {
     turns++;
     return Promise.resolve();
   };
-  startOwner();
+  world.startOwnerOfAll();
   await world.run(5000, 0);
   expect(turns).toBeGreaterThanOrEqual(3);
   expect(world.findProblems()).toEqual([]);

@@ -3,14 +3,13 @@
 
 import { expect, it, vi } from "vitest";
 import { Publisher } from "../../../../src/scale/reader/publisher.ts";
-import { PARTITIONS, ScaleWorld, SHARDS } from "../../../support/scale/world.ts";
+import { PARTITIONS, ScaleWorld } from "../../../support/scale/world.ts";
 
 it("alerts are read between the counts of one partition and those of the next", async () => {
   const world = new ScaleWorld();
-  const process = world.startReader();
-  for (let shard = 0; shard < SHARDS; shard++) world.giveShard(shard, process);
+  const process = world.startReaderOfAll();
   await world.run(5000, 0);
-  world.raise(300);
+  world.nodes.raise(300);
   const sent = vi.spyOn(Publisher.prototype, "send");
   /** Partitions that were sent at each turn. */
   const turns = new Set<number>();
