@@ -9,7 +9,7 @@ import type { Alert } from "../../src/api/alert.ts";
 import type { Report } from "../../src/api/v1alpha1.ts";
 import { readSampleAlerts } from "../../tools/samples.ts";
 import { generateWorldAlert } from "../support/alert-generators.ts";
-import { checkAllAsync } from "../support/gen.ts";
+import { alert, checkAllAsync } from "../support/gen.ts";
 import { startSimulation } from "./pipeline-simulation.ts";
 
 /** Content of a report that does not depend on the run. */
@@ -67,4 +67,13 @@ it("so do the sample alerts, with all of their evidence and the notice among the
   await checkAllAsync(30, [cutIntoBatches(samples)], async (batches) => {
     expect(await reportInBatches(batches)).toBe(whole);
   });
+});
+
+it.each([
+  { windowMs: 1000, maxEntries: 1000 },
+  { windowMs: 1_000_000, maxEntries: 2 },
+])("an alert that arrives again is counted twice beyond $windowMs ms and $maxEntries alerts", async (duplicates) => {
+  const s = await startSimulation({ options: { duplicates } });
+  for (const PID of [1, 1, 2, 3, 1]) await s.sendAndWait(1000, alert({ PID }));
+  expect(s.pipeline.counters).toMatchObject({ counted: 4, duplicates: 1 });
 });

@@ -15,10 +15,10 @@ import { alert, MEMORY, toLetters } from "../../../support/gen.ts";
 const HELD = 3000;
 const MESSAGE_BYTES = 100_000;
 
-function createCounts(): ShardCounts {
+function createCounts(duplicates = { windowMs: 0, maxEntries: 0 }, clock = new FakeClock()): ShardCounts {
   const memory = { ...MEMORY, maxReportsPerNamespace: 2 * HELD };
-  const options = { memory, duplicates: { windowMs: 0, maxEntries: 0 }, redaction: {}, partitions: 1 };
-  return new ShardCounts(options, { clock: new FakeClock(), getPartition: () => 0, onRejected: () => {} });
+  const options = { memory, duplicates, redaction: {}, partitions: 1 };
+  return new ShardCounts(options, { clock, getPartition: () => 0, onRejected: () => {} });
 }
 
 it.each([
@@ -52,4 +52,16 @@ it.each([
     expect(toJson.mock.calls.length - before).toBeLessThanOrEqual(2 * 64);
   }
   toJson.mockRestore();
+});
+
+it("equal alerts are counted once within the configured time and number", async () => {
+  const clock = new FakeClock();
+  const counts = createCounts({ windowMs: 1000, maxEntries: 100 }, clock);
+  const send = (PID: number) => counts.onAlert(alert({ PID }), 0);
+  for (const PID of [1, 2, 3]) {
+    send(PID);
+    await clock.advance(300);
+  }
+  send(1);
+  expect(counts.counters).toMatchObject({ counted: 3, duplicates: 1 });
 });
