@@ -85,11 +85,18 @@ describeReal("in a cluster", () => {
     await operator?.kill();
   });
 
+  /** Waits until the operator is not ready, for a reason with this text. */
+  async function waitForReason(text: string): Promise<void> {
+    await eventually(`not ready: ${text}`, async () => {
+      const { status, body } = await operator.get("/readyz");
+      return status === 503 && body.includes(text);
+    });
+  }
+
   test("without the CRDs it says how to install them, counts on, and writes once they are there", async () => {
     const node = await startNode();
     operator = new OperatorProcess({ kubeconfig: cluster.kubeconfigPath, relay: node.address });
-    const line = await operator.waitForLog("failed to list reports, retrying");
-    expect(String(line["answer"])).toContain("kubectl apply -f crds/");
+    await waitForReason("kubectl apply -f crds/");
     await node.waitForClients();
     node.push(readAlerts(SAMPLES_PATH)[0]!);
     await operator.waitForReceived(1);
@@ -142,8 +149,7 @@ describeReal("in a cluster", () => {
       // It may not look for the Secret, either, and then would not read: test/e2e/relay-tls.test.ts.
       env: { PVO_FEED_RELAY_TLS_MODE: "off" },
     });
-    const line = await operator.waitForLog("failed to list reports, retrying");
-    expect(String(line["answer"])).toContain("policyviolationreports");
+    await waitForReason("policyviolationreports");
     await node.waitForClients();
     node.push(readAlerts(SAMPLES_PATH)[1]!);
     const binding = "powerful --clusterrole=cluster-admin --serviceaccount=default:powerless";

@@ -29,7 +29,7 @@ describeReal("the only candidate", () => {
     await leader.waitForReported(100);
     await cluster.stopApiServer();
     await node.flood({ alert: ALERT, count: 50 });
-    await leader.waitForLog("lost Lease, stopped writing");
+    await leader.waitForMetric("leader", 0);
     await node.flood({ alert: ALERT, count: 25 });
     await leader.waitForReceived(175);
     await cluster.startApiServer();

@@ -106,7 +106,7 @@ describeReal("nodes that are read directly", () => {
     const counts = await loadWhile(async () => {
       await eventually("reports", async () => Object.keys(await countReported(cluster)).length >= REPORTS);
       await leader.kill();
-      await standby.waitForLog("leading");
+      await standby.waitUntilLeading();
       await eventually("a report of the new leader", async () => (await standby.readMetric("report_writes_total")) > 0);
     });
     await standby.waitForReported(sum(counts));
@@ -119,8 +119,8 @@ describeReal("nodes that are read directly", () => {
 
   test("a restarted daemon is one gap in every report, and is named while it is missing", async () => {
     const operator = replicas.start(cluster.kubeconfigPath);
-    expect(await operator.waitForLog("starting", { mode: "nodes" })).not.toHaveProperty("relay");
-    await operator.waitForLog("leading");
+    expect(await operator.waitForLine(({ mode }) => mode === "nodes")).not.toHaveProperty("relay");
+    await operator.waitUntilLeading();
     await eventually("both nodes", async () => (await operator.readMetric("nodes_connected")) === 2);
     const [a, b] = daemons as [KubeArmorNode, KubeArmorNode];
     const load = createLoad("node-a");

@@ -117,11 +117,11 @@ describeReal(
       await startOperator();
       await operator.streamOpen();
       await expectAlerts(100);
-      await operator.waitForLog("relay security chosen", { mode: "auto", security: "plaintext" });
+      await operator.waitForLine(({ mode, security }) => mode === "auto" && security === "plaintext");
 
       await putSecret(createClientSecret());
       await relay.restart(served());
-      await operator.waitForLog("relay security chosen", { mode: "auto", security: "tls" });
+      await operator.waitForLine(({ mode, security }) => mode === "auto" && security === "tls");
       await operator.streamOpen();
       await expectAlerts(100);
 

@@ -10,7 +10,7 @@ import { makeAlert, spread } from "../../tools/kubearmor-node/alerts.ts";
 import type { KubeArmorNode } from "../../tools/kubearmor-node/node.ts";
 import { startNode } from "../../tools/kubearmor-node/server.ts";
 import { eventually } from "../support/eventually.ts";
-import { OperatorProcess } from "../support/operator.ts";
+import { type LogLine, OperatorProcess } from "../support/operator.ts";
 import { describeReal, useCluster } from "../support/real-parts.ts";
 import { listReports, sumOccurrences } from "../support/reports.ts";
 
@@ -35,9 +35,6 @@ describeReal("a lone replica", () => {
     await cluster.kubectl(["delete", "lease", "-n", "kubearmor", "--all"]);
   });
 
-  const isStreamOpen = async () =>
-    operator?.log.some(({ msg }) => msg === "alert stream opened") && (await operator.readMetric("stream_up")) === 1;
-
   async function startOperator(): Promise<OperatorProcess> {
     operator = new OperatorProcess({
       kubeconfig: cluster.kubeconfigPath,
@@ -45,7 +42,7 @@ describeReal("a lone replica", () => {
       leaderElection: true,
       env: { PVO_REPORTS_WRITES_PER_SECOND: "100" },
     });
-    await eventually("an open stream", isStreamOpen, PATIENCE_MS);
+    await operator.waitForMetric("stream_up", 1, PATIENCE_MS);
     return operator;
   }
 
@@ -64,7 +61,7 @@ describeReal("a lone replica", () => {
     const next = await startOperator();
     await node.flood({ alert: LOAD, count: LOAD.length, ratePerSec: 4000 });
     await next.waitForReceived(LOAD.length);
-    await eventually("loaded", () => next.log.some(({ msg }) => msg === "stored reports loaded"), PATIENCE_MS);
+    await eventually("loaded", () => findLoaded(next), PATIENCE_MS);
     await next.waitForWritten(PATIENCE_MS);
     expect(await next.readMetric("standby_alerts_evicted_total")).toBe(0);
     expect(sumOccurrences(await listReports(cluster))).toBe(2 * LOAD.length);
@@ -75,12 +72,10 @@ describeReal("a lone replica", () => {
     const startMs = Date.now();
     const next = await startOperator();
     const flood = node.flood({ alert: LOAD, count: LOAD.length, ratePerSec: 4000 });
-    const findLine = (msg: string) => next.log.find((line) => line.msg === msg);
-    await eventually("it leads", () => findLine("leading"), PATIENCE_MS);
+    await next.waitForMetric("leader", 1, PATIENCE_MS);
     // The look, and the update that takes it.
     expect(listLeaseRequests(cluster, startMs).slice(0, 2)).toEqual(["get", "update"]);
-    const loaded = await eventually("loaded", () => findLine("stored reports loaded"), PATIENCE_MS);
-    expect([loaded["reports"], loaded["takenOver"]]).toEqual([REPORTS, undefined]);
+    expect(await eventually("loaded", () => findLoaded(next), PATIENCE_MS)).not.toHaveProperty("takenOver");
     await flood;
     await next.waitForReceived(LOAD.length);
     await next.waitForWritten(PATIENCE_MS);
@@ -88,6 +83,11 @@ describeReal("a lone replica", () => {
     expect(sumOccurrences(await listReports(cluster))).toBe(2 * LOAD.length);
   }, 600_000);
 });
+
+/** The line of a replica that has loaded the stored reports. */
+function findLoaded({ log }: OperatorProcess): LogLine | undefined {
+  return log.find(({ reports }) => reports === REPORTS);
+}
 
 function listLeaseRequests(cluster: Cluster, sinceMs: number): string[] {
   return cluster

@@ -73,7 +73,7 @@ describeReal("the chart's rights", () => {
     let sweeper: OperatorProcess | undefined;
     let standby: OperatorProcess | undefined;
     try {
-      await operator.waitForLog("leading");
+      await operator.waitUntilLeading();
       standby = start("b8m4q");
       await node.waitForClients(2);
       await eventually("a standby that follows", async () => (await standby?.get("/readyz"))?.status === 200);

@@ -66,7 +66,7 @@ describe.skipIf(isLeftOut)(`scale (${missing ?? "real parts"})`, { timeout: 400_
     for (let turn = 0; turn < 3; turn++) {
       await pause(Math.random() * 3000);
       const owner = run.startOwner();
-      await owner.waitForLog("serving metrics and probes");
+      await owner.getMetricsAddress();
       await pause(Math.random() * 3000);
       await run.owners[turn]?.kill();
       await server.kill();
@@ -208,8 +208,8 @@ describe.skipIf(isLeftOut)(`scale (${missing ?? "real parts"})`, { timeout: 400_
     run.startFlood();
     for (let turn = 0; turn < 3; turn++) {
       const [reader, owner] = [run.startReader(), run.startOwner()];
-      await reader.waitForLog("serving metrics and probes");
-      await owner.waitForLog("serving metrics and probes");
+      await reader.getMetricsAddress();
+      await owner.getMetricsAddress();
       await pause(5000);
       expect(await run.owners[turn]?.stop()).toBe(0);
       expect(await run.readers[turn]?.stop()).toBe(0);

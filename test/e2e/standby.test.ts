@@ -121,7 +121,7 @@ describeReal("a warm standby", () => {
 
   test("a standby is not ready before it could take over without a gap", async () => {
     const leader = replicas.start(cluster.kubeconfigPath);
-    await leader.waitForLog("leading");
+    await leader.waitUntilLeading();
     const standby = replicas.start(cluster.kubeconfigPath);
     const behind = "not caught up with it: the leader has not yet written the alerts from before this replica read";
     await eventually("a standby that reads and is not ready", async () => {
@@ -135,9 +135,8 @@ describeReal("a warm standby", () => {
     const env = { PVO_LEADER_ELECTION_LEASE_DURATION_MS: "10000" };
     await node.stop();
     const leader = replicas.start(cluster.kubeconfigPath, env);
-    await leader.waitForLog("leading");
+    await leader.waitUntilLeading();
     const standby = replicas.start(cluster.kubeconfigPath, env);
-    await standby.waitForLog("another replica holds the Lease");
     const behind = "not caught up with it: the alert stream is not open";
     const readyz = async () => {
       const { status, body } = await standby.get("/readyz");
@@ -161,7 +160,7 @@ describeReal("a warm standby", () => {
     const sent = await loadWhile(async () => {
       await written(7);
       await leader.kill();
-      await standby.waitForLog("leading");
+      await standby.waitUntilLeading();
     });
     await expectExact(sent);
     const all = countExpected(sent);
@@ -178,10 +177,9 @@ describeReal("a warm standby", () => {
     const sent = await loadWhile(async () => {
       await written(7);
       leader.child.kill("SIGSTOP");
-      await standby.waitForLog("leading");
+      await standby.waitUntilLeading();
       leader.child.kill("SIGCONT");
-      await leader.waitForLog("leadership lost to another replica, exiting");
-      await eventually("the end of the process", () => leader.child.exitCode !== null);
+      expect(await leader.waitForExit()).toBe(1);
     });
     await expectExact(sent);
   });
@@ -200,13 +198,15 @@ describeReal("a warm standby", () => {
       const sent = await loadWhile(async () => {
         await written(7);
         way.hold();
-        const stopped = leader.waitForLog("lost Lease, stopped writing");
-        const [{ time: stoppedAt }, { time: tookOverAt }] = await Promise.all([stopped, standby.waitForLog("leading")]);
-        expect(Date.parse(String(stoppedAt))).toBeLessThan(Date.parse(String(tookOverAt)));
+        await standby.waitUntilLeading();
+        const { time: stoppedAt } = await leader.waitForLine((line) => "lease" in line && "reason" in line);
+        const acquired = ["-o", "jsonpath={.items[0].spec.acquireTime}"];
+        const acquiredAt = await cluster.kubectl(["get", "lease", "-n", "kubearmor", ...acquired]);
+        expect(Date.parse(String(stoppedAt))).toBeLessThan(Date.parse(acquiredAt));
         // The Lease, and at least one report.
         expect(way.heldBytes).toBeGreaterThan(2000);
         way.release();
-        await leader.waitForLog("leadership lost to another replica, exiting");
+        expect(await leader.waitForExit()).toBe(1);
       });
       await standby.waitForReported(sent);
       const due = countExpected(sent);
@@ -233,7 +233,7 @@ describeReal("a warm standby", () => {
     const sent = await loadWhile(async () => {
       await written(7);
       expect(await leader.stop()).toBe(0);
-      await standby.waitForLog("leading");
+      await standby.waitUntilLeading();
     });
     await expectExact(sent);
   });

@@ -50,8 +50,8 @@ export async function runLife(cluster: Cluster, plan: Plan | undefined): Promise
   const proxy = new ApiFaultProxy(cluster, namespace, plan);
   await proxy.start();
   const node = await startNode({ dropLikeKubeArmor: false });
-  const log: { msg: string; fields: Record<string, unknown> }[] = [];
-  const note = (fields: object, msg: string) => void log.push({ msg, fields: { ...fields } });
+  const log: Record<string, unknown>[] = [];
+  const note = (fields: object) => void log.push({ ...fields });
   const stop = new AbortController();
   const running = runOperator(
     {
@@ -64,10 +64,7 @@ export async function runLife(cluster: Cluster, plan: Plan | undefined): Promise
     stop.signal,
   );
   try {
-    const port = await eventually(
-      "metrics",
-      () => log.find(({ msg }) => msg === "serving metrics and probes")?.fields["metricsPort"],
-    );
+    const port = await eventually("metrics", () => log.find((line) => "metricsPort" in line)?.["metricsPort"]);
     const metric = async (name: string) => {
       const text = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text();
       return Number(new RegExp(`^policy_violation_${name} (\\S+)$`, "m").exec(text)?.[1]);
@@ -140,12 +137,12 @@ function createAlerts(namespace: string): WireAlert[] {
   return each.map((alert, i) => restamp(alert, startUs + i, 1000 + i));
 }
 
-function findUnbalanced(last: { msg: string; fields: Record<string, unknown> } | undefined, sent: number): string[] {
-  const { received, counted, duplicates, throttleNotices, rejected } = last?.fields ?? {};
+function findUnbalanced(last: Record<string, unknown> = {}, sent: number): string[] {
+  const { received, counted, duplicates, throttleNotices, rejected } = last;
   const left = Object.values((rejected ?? {}) as Record<string, number>);
   const counters = JSON.stringify([received, counted, duplicates, throttleNotices, left.reduce((a, b) => a + b, 0)]);
   const due = JSON.stringify([sent, sent, 0, 0, 0]);
-  return counters === due ? [] : [`counters ${counters}, not ${due}: ${last?.msg}`];
+  return counters === due ? [] : [`counters ${counters}, not ${due}`];
 }
 
 async function listReports(cluster: Cluster, namespace: string): Promise<Report[]> {

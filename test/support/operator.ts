@@ -13,9 +13,9 @@ const ROOT = join(import.meta.dirname, "../..");
 /** For an answer of a process that may be frozen. */
 const ANSWER_MS = 60_000;
 
+/** A line of the log by its fields; its text is for people, no test depends on it. */
 export interface LogLine {
   level: string;
-  msg: string;
   [field: string]: unknown;
 }
 
@@ -58,11 +58,24 @@ export class OperatorProcess {
     });
   }
 
-  /** Resolves once the log has a line with this message (and these fields, where given). */
-  waitForLog(msg: string, fields: Record<string, unknown> = {}): Promise<LogLine> {
-    const matches = (line: LogLine) =>
-      line.msg === msg && Object.entries(fields).every(([key, value]) => line[key] === value);
-    return eventually(`log line "${msg}"; got ${this.log.length} lines; ${this.stderr}`, () => this.log.find(matches));
+  /** Resolves with the first line of the log that `matches`. */
+  waitForLine(matches: (line: LogLine) => boolean): Promise<LogLine> {
+    return eventually(`${matches}; ${this.log.length} lines in the log; ${this.stderr}`, () => this.log.find(matches));
+  }
+
+  /** Waits until a series, named as for `readMetric`, has this value. */
+  async waitForMetric(name: string, value: number, timeoutMs?: number): Promise<void> {
+    await eventually(`${name} of ${value}`, async () => (await this.readMetric(name)) === value, timeoutMs);
+  }
+
+  /** Waits until it leads. */
+  async waitUntilLeading(): Promise<void> {
+    await this.waitForMetric("leader", 1);
+  }
+
+  /** Resolves with the exit code once the process has ended by itself. */
+  async waitForExit(): Promise<number> {
+    return await eventually("the end of the process", () => this.child.exitCode ?? undefined);
   }
 
   /** HOST:PORT of the metrics server, once it listens. */
@@ -71,7 +84,7 @@ export class OperatorProcess {
   }
 
   async #getPort(of: "metricsPort" | "healthPort"): Promise<number> {
-    return (await this.waitForLog("serving metrics and probes"))[of] as number;
+    return (await this.waitForLine((line) => of in line))[of] as number;
   }
 
   /** GETs `/metrics` or a probe, each from its own port. */
@@ -104,9 +117,14 @@ export class OperatorProcess {
     return series.reduce((sum, [, value]) => sum + value, 0);
   }
 
+  /** Resident memory, in bytes. */
+  async readMemory(): Promise<number> {
+    return (await this.readMetrics()).get("process_resident_memory_bytes") ?? 0;
+  }
+
   /** Waits until the stream is open. */
   async streamOpen(): Promise<void> {
-    await eventually("an open stream", async () => (await this.readMetric("stream_up")) === 1);
+    await this.waitForMetric("stream_up", 1);
   }
 
   /** Waits until the counters say that `count` alerts came in. */
@@ -116,11 +134,7 @@ export class OperatorProcess {
 
   /** Waits until every counted alert is written. */
   async waitForWritten(timeoutMs = 60_000): Promise<void> {
-    await eventually(
-      "nothing unwritten",
-      async () => (await this.readMetric("unwritten_occurrences")) === 0,
-      timeoutMs,
-    );
+    await this.waitForMetric("unwritten_occurrences", 0, timeoutMs);
   }
 
   /** Waits until `count` alerts came in and every counted one is written. */

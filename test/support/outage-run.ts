@@ -86,7 +86,7 @@ class OutageRun {
     const { victim, ratePerSec } = this.#options;
     const cluster = this.#cluster;
     const leader = this.#start("a");
-    await leader.waitForLog("leading");
+    await leader.waitUntilLeading();
     const standby = this.#start("b");
     await awaitCaughtUp(standby);
     const signal = this.#stop.signal;
@@ -96,7 +96,7 @@ class OutageRun {
     const [survivor, name, killed] = victim === "leader" ? [standby, "a", leader] : [leader, "b", standby];
     await cluster.stopApiServer();
     const before = this.#node.getStats().pushed;
-    await leader.waitForLog("lost Lease, stopped writing");
+    await leader.waitForMetric("leader", 0);
     await this.#waitForHalf(before);
     await this.#noteMemory(leader, standby);
     await killed.kill();
@@ -146,10 +146,7 @@ class OutageRun {
   }
 
   async #noteMemory(...replicas: OperatorProcess[]): Promise<void> {
-    for (const replica of replicas) {
-      const rss = (await replica.readMetrics()).get("process_resident_memory_bytes") ?? 0;
-      this.#peakRss = Math.max(this.#peakRss, rss);
-    }
+    for (const replica of replicas) this.#peakRss = Math.max(this.#peakRss, await replica.readMemory());
   }
 }
 

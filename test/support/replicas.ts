@@ -80,13 +80,19 @@ export async function listCoverages(cluster: Cluster): Promise<{ gaps: number; l
   return (await listReports(cluster)).map(({ coverage: { gaps, lowerBound } }) => ({ gaps, lowerBound }));
 }
 
+interface SeenCounts {
+  states: number;
+  /** Counts that went down. */
+  fell: string[];
+}
+
 /** Watches all reports for counts that go down; `end` returns what it saw. */
-export function watchCounts(cluster: Cluster): { end: () => Promise<{ states: number; fell: string[] }> } {
+export function watchCounts(cluster: Cluster): { seen: Readonly<SeenCounts>; end: () => Promise<SeenCounts> } {
   const client = createKubeClient(cluster.kubeconfigPath);
   const watch = createReportWatch({ client, clock: systemClock, logger: silentLogger });
   const stop = new AbortController();
   const newest = new Map<string, Report>();
-  const seen = { states: 0, fell: [] as string[] };
+  const seen: SeenCounts = { states: 0, fell: [] };
   const onStored = (report: Report) => {
     seen.states++;
     const key = `${report.metadata.uid}`;
@@ -96,6 +102,7 @@ export function watchCounts(cluster: Cluster): { end: () => Promise<{ states: nu
   };
   const running = watch.run({ onStored, onListed: () => {}, onRemoved: () => {} }, stop.signal);
   return {
+    seen,
     async end() {
       stop.abort();
       await running;
@@ -145,9 +152,8 @@ export class Replicas {
     env: Record<string, string> = {},
   ): Promise<[leader: OperatorProcess, standby: OperatorProcess]> {
     const leader = this.start(leaders, env);
-    await leader.waitForLog("leading");
+    await leader.waitUntilLeading();
     const standby = this.start(kubeconfig, env);
-    await standby.waitForLog("another replica holds the Lease");
     await awaitCaughtUp(standby);
     return [leader, standby];
   }

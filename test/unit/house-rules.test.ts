@@ -251,6 +251,12 @@ describe("the language", () => {
     expect(tests.length).toBeGreaterThan(20);
     expect(findUses(tests, /\b(?:it|test|describe)\.(?:only|todo)\b|\bvi\.mock\b/)).toEqual([]);
   });
+
+  it("has no test of a running operator that reads the text of its log", () => {
+    const beds = ALL.filter(({ path }) => /^test\/(?:e2e|integration|real-node|soak|support)\//.test(path));
+    expect(beds.length).toBeGreaterThan(50);
+    expect(findUses(beds, /\bmsg\b/)).toEqual([]);
+  });
 });
 
 describe("files", () => {
