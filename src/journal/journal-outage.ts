@@ -23,7 +23,8 @@ export interface PastOutage {
 
 export class JournalOutage {
   readonly #fromMs: number;
-  readonly #marked = new Set<Ledger>();
+  /** Weak: an outage may outlive many reports. */
+  readonly #marked = new WeakSet<Ledger>();
 
   constructor(fromMs: number) {
     this.#fromMs = fromMs;
