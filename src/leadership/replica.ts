@@ -111,7 +111,8 @@ export class Replica {
     const keepingUp = this.#keepUp(until);
     const leading = await elector.acquire(stop, {
       isWarm: () => this.isCaughtUp,
-      persistedUntilMs: () => takeover.persistedUntilMs,
+      // Where it is not known here, what a leader before this one published still holds: counts before that are persisted.
+      persistedUntilMs: () => takeover.persistedUntilMs || undefined,
       missingSinceMs: () => this.#missingSinceMs,
     });
     led.abort();

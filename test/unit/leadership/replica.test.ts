@@ -4,7 +4,7 @@
 // A process that was stalled must not write by a Lease that is over, though no timer has fired yet.
 
 import { expect, test } from "vitest";
-import { MISSING_SINCE_ANNOTATION } from "../../../src/api/names.ts";
+import { MISSING_SINCE_ANNOTATION, UNWRITTEN_SINCE_ANNOTATION } from "../../../src/api/names.ts";
 import type { Report } from "../../../src/api/v1alpha1.ts";
 import { LeaderElector } from "../../../src/leadership/election/leader-elector.ts";
 import { guardLeader, Replica, type ReplicaParts } from "../../../src/leadership/replica.ts";
@@ -45,9 +45,9 @@ test("only a leader's writes and removals come through, by the clock at that ver
   expect([sink.writes, (await leading)?.aborted]).toEqual([1, false]);
 });
 
-test("the Lease says since when alerts may be in no report: none arrive, or reports are not listed or written", async () => {
+/** A replica that leads at once, with what it publishes. */
+function startReplica() {
   const election = new Election();
-  const { server, startMs, world } = election;
   const candidate = election.createCandidate("a");
   const { elector, process } = candidate;
   const takeover = {
@@ -63,11 +63,18 @@ test("the Lease says since when alerts may be in no report: none arrive, or repo
   const watch = { follow: () => new Promise<void>(() => {}) } as unknown as ReplicaParts["watch"];
   const parts = { config, clock: process, elector, watch, takeover, controller, coverage };
   void new Replica(parts).runStandby(candidate.stop.signal);
-  const readMissingMs = async () => {
-    await world.advance(DEFAULTS.retryPeriodMs + 100);
-    const text = server.lease?.metadata.annotations?.[MISSING_SINCE_ANNOTATION];
-    return text === undefined ? undefined : Date.parse(text) - startMs;
+  /** An annotation of the Lease after its next renewal, in milliseconds after the start. */
+  const readMs = async (annotation: string) => {
+    await election.world.advance(DEFAULTS.retryPeriodMs + 100);
+    const text = election.server.lease?.metadata.annotations?.[annotation];
+    return text === undefined ? undefined : Date.parse(text) - election.startMs;
   };
+  return { ...{ takeover, controller, coverage, readMs }, startMs: election.startMs };
+}
+
+test("the Lease says since when alerts may be in no report: none arrive, or reports are not listed or written", async () => {
+  const { takeover, controller, coverage, readMs, startMs } = startReplica();
+  const readMissingMs = () => readMs(MISSING_SINCE_ANNOTATION);
 
   expect(await readMissingMs()).toBeUndefined();
   takeover.listing = "forbidden";
@@ -83,4 +90,15 @@ test("the Lease says since when alerts may be in no report: none arrive, or repo
   expect(await readMissingMs()).toBe(3000);
   coverage.missingSinceMs = undefined;
   expect(await readMissingMs()).toBeUndefined();
+});
+
+test("the Lease keeps the time until which counts are persisted, where a new leader does not know it", async () => {
+  const { takeover, readMs, startMs } = startReplica();
+  takeover.listing = undefined;
+  takeover.persistedUntilMs = startMs + 1000;
+  expect(await readMs(UNWRITTEN_SINCE_ANNOTATION)).toBe(1000);
+  takeover.persistedUntilMs = 0;
+  expect(await readMs(UNWRITTEN_SINCE_ANNOTATION)).toBe(1000);
+  takeover.persistedUntilMs = startMs + 3000;
+  expect(await readMs(UNWRITTEN_SINCE_ANNOTATION)).toBe(3000);
 });
