@@ -7,6 +7,7 @@
 import type { Config } from "../config/config.ts";
 import { createEventCounters, type RecorderStats } from "../events/event-counters.ts";
 import { getLeadership } from "../leadership/replica.ts";
+import { sumBuffers } from "../lib/collections/buffer-use.ts";
 import type { Counts, MetricsSource } from "../telemetry/metrics-source.ts";
 import { ReportSeries } from "../telemetry/report-series.ts";
 import type { ClusterContext } from "./cluster-context.ts";
@@ -15,7 +16,7 @@ import { reportCounts } from "./report-counts.ts";
 
 export function createMetricsSource({ metrics, severity }: Config, parts: OperatorParts): MetricsSource {
   const { pipeline, journaling, passing, context, recorder, replica, source } = parts;
-  const { aggregator, counters, coverage, controller } = pipeline;
+  const { aggregator, counters, coverage, controller, takeover } = pipeline;
   const series = new ReportSeries(metrics.maxReportSeries);
   const isLeader = () => getLeadership(replica).isLeader;
   return {
@@ -33,7 +34,7 @@ export function createMetricsSource({ metrics, severity }: Config, parts: Operat
       namesEvicted: counters.namesEvicted,
       joined: counters.joined,
     }),
-    buffers: () => controller.buffers,
+    buffers: () => sumBuffers([controller.buffers, takeover.buffers]),
     stream: () => ({
       // A missing node is a gap, and the stream of the others is up.
       isUp: coverage.continuousSinceMs !== undefined || (source.nodes?.connected ?? 0) > 0,

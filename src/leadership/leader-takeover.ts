@@ -8,21 +8,22 @@ import type { Gap } from "../aggregate/gaps/stream-coverage.ts";
 import type { Ledger } from "../aggregate/ledger/ledger.ts";
 import type { Report } from "../api/v1alpha1.ts";
 import type { AlertTally } from "../ingest/alert-tally.ts";
-import { reportKey } from "../ingest/violation/violation.ts";
+import type { StandbyBuffers } from "../lib/collections/buffer-use.ts";
 import { RetryPolicy } from "../lib/pacing/retry-policy.ts";
 import { createSpend, type Spend, type Steps } from "../lib/pacing/steps.ts";
 import { toEpochUs } from "../lib/time.ts";
 import type { ControllerObserver } from "../reconcile/controller-observer.ts";
 import { type ReportObserver, SinkError } from "../sinks/report-sink.ts";
+import { HandoverGap } from "./handover-gap.ts";
 import { Overlap } from "./overlap.ts";
 import { PersistedUntil, UNKNOWN_MS } from "./persisted-until.ts";
 import { NOT_TRIED, ReportLoader, VIOLATIONS_PER_STEP } from "./report-loader.ts";
 import { ReportRestore } from "./report-restore.ts";
-import { Standby, type StandbyCounters } from "./standby.ts";
+import { Standby, type StandbyCounters } from "./standby/standby.ts";
+import { UNDATED_MARGIN_US, type UnreportedAlerts } from "./standby/unreported-alerts.ts";
 import { toGapUs } from "./stored-times.ts";
 import type { PreviousLeader, StandbyOptions, TakeoverOptions, TakeoverParts } from "./takeover-parts.ts";
 import { NEXT, type TakeoverEvent, type TakeoverState } from "./takeover-states.ts";
-import type { UnreportedAlerts } from "./unreported-alerts.ts";
 
 /** Parts that are there where there may be other replicas. */
 interface Shared {
@@ -43,10 +44,7 @@ export class LeaderTakeover implements ControllerObserver {
   readonly #loader: ReportLoader;
   readonly #retry: RetryPolicy;
   #state: TakeoverState;
-  /** The gap that every report was marked with at the takeover. */
-  #gap: Gap | undefined;
-  #handover: (Gap & { toMs: number }) | undefined;
-  #isHandoverCounted = false;
+  readonly #handover: HandoverGap;
   #wasCaughtUp = false;
   /** Monotonic. */
   #readSinceMs = Number.POSITIVE_INFINITY;
@@ -56,6 +54,7 @@ export class LeaderTakeover implements ControllerObserver {
     this.persistedUntil = new PersistedUntil(parts.clock);
     this.#retry = new RetryPolicy(parts.clock);
     this.#restore = new ReportRestore(parts);
+    this.#handover = new HandoverGap(parts);
     this.#shared = standby && this.#share(standby);
     this.#state = standby ? "standby" : "loading";
     this.#loader = new ReportLoader({
@@ -99,6 +98,10 @@ export class LeaderTakeover implements ControllerObserver {
     return { held, shown: shownTotal + overlap.leftTotal, forgotten };
   }
 
+  get buffers(): Partial<StandbyBuffers> {
+    return this.#shared?.standby.buffers ?? {};
+  }
+
   /** As Standby.clockBehindUs. */
   get clockBehindUs(): number {
     return this.#shared?.standby.clockBehindUs ?? 0;
@@ -128,9 +131,16 @@ export class LeaderTakeover implements ControllerObserver {
     return clock.monotonicMs() - (clock.nowMs() - ms);
   }
 
+  /** Since when this replica reads, at most now, in milliseconds since the epoch. */
+  get #readSinceEpochMs(): number {
+    const { clock } = this.#parts;
+    return clock.nowMs() - Math.max(0, clock.monotonicMs() - this.#readSinceMs);
+  }
+
   /** Handles the leader's new persistedUntilMs. */
   onLeaderProgress(persistedUntilMs: number | undefined): void {
     const isCaughtUp = this.isCaughtUpWith(persistedUntilMs);
+    if (persistedUntilMs !== undefined) this.#shared?.standby.forgetNotices(this.#toMonotonic(persistedUntilMs));
     if (isCaughtUp && !this.#wasCaughtUp) this.#shared?.standby.settle();
     this.#wasCaughtUp = isCaughtUp;
   }
@@ -183,7 +193,7 @@ export class LeaderTakeover implements ControllerObserver {
     const shared = this.#shared;
     if (!shared || this.#state !== "standby") return;
     this.#update("separate");
-    await shared.overlap.addHeld(shared.standby.handOver(shared.overlap.shown, UNKNOWN_MS));
+    await this.#addHeld(shared, UNKNOWN_MS);
   }
 
   #compareWith(report: Report): void {
@@ -204,30 +214,41 @@ export class LeaderTakeover implements ControllerObserver {
     const mayHaveLost = journaled?.mayHaveLost || previous?.isReleased === false;
     const isRestart = !isCaughtUp && (times.count > 0 || mayHaveLost);
     const knownMs = fromMs || journaled?.readUntilMs;
-    const lastMs = knownMs || times.lastSeenMs || nowMs;
-    this.#handover = { kind: "Handover", fromMs: Math.min(fromMs ?? nowMs, nowMs), toMs: nowMs };
+    const lastMs = knownMs || times.lastSeenMs || this.#readSinceEpochMs;
     await this.#restore.declareGaps(isRestart ? lastMs : nowMs, spend);
-    if (isRestart) await this.#declareRestart(lastMs, { isOfAll: mayHaveLost, isByReport: !knownMs }, spend);
+    const restart = isRestart
+      ? await this.#declareRestart(lastMs, { isOfAll: mayHaveLost, isByReport: !knownMs }, spend)
+      : undefined;
+    const handoverMs = fromMs ?? this.#readSinceEpochMs;
+    // An alert without a time may be left to the previous leader for this much longer.
+    const marginMs = this.#held?.hasUndated ? UNDATED_MARGIN_US / 1000 : 0;
+    this.#handover.begin(Math.max(handoverMs, restart?.toMs ?? handoverMs), nowMs + marginMs);
     if (isCaughtUp) coverage.continueFrom(times.newestStartMs);
-    for (const name of this.#restore.leftToOther) this.#declareHandover(...name);
+    if (!restart)
+      for (const [namespace, policyName] of this.#restore.leftToOther)
+        this.#handover.declare({ namespace, policyName });
     journaling?.markGapRecorded();
     const persistedMs =
       previous?.persistedUntilMs === undefined ? UNKNOWN_MS : this.#toMonotonic(previous.persistedUntilMs);
     const takenOver = await this.#takeOver(persistedMs);
     this.persistedUntil.begin(times.count > 0 ? persistedMs : Math.min(this.#readSinceMs, clock.monotonicMs()));
     const taken = takenOver === undefined ? {} : { takenOver, ...this.counters };
-    logger.info({ reports: times.count, gap: this.#gap !== undefined, ...taken }, "stored reports loaded");
+    logger.info({ reports: times.count, gap: restart !== undefined, ...taken }, "stored reports loaded");
   }
 
   /** Adds what a standby held; from here on alerts are compared with what the reports show now. */
   async #takeOver(sinceMs: number): Promise<number | undefined> {
-    const isShared = this.#state === "standby";
+    const shared = this.#state === "standby" ? this.#shared : undefined;
     this.#update("loaded");
-    if (!this.#shared || !isShared) return undefined;
-    const { standby, overlap } = this.#shared;
+    if (!shared) return undefined;
+    await this.#addHeld(shared, sinceMs);
+    shared.overlap.start();
+    return shared.standby.unreported.takenOverTotal;
+  }
+
+  async #addHeld({ standby, overlap }: Shared, sinceMs: number): Promise<void> {
     await overlap.addHeld(standby.handOver(overlap.shown, sinceMs));
-    overlap.start();
-    return standby.unreported.takenOverTotal;
+    if (standby.unreported.forgotten.overflows > 0) this.#handover.declare(undefined);
   }
 
   /**
@@ -238,11 +259,11 @@ export class LeaderTakeover implements ControllerObserver {
     lastMs: number,
     { isOfAll, isByReport }: { isOfAll: boolean; isByReport: boolean },
     spend: Spend,
-  ): Promise<void> {
+  ): Promise<Gap> {
     const { aggregator, coverage, onGap } = this.#parts;
-    this.#gap = coverage.addNotRunning(lastMs);
-    onGap(this.#gap);
-    const gap = toGapUs(this.#gap);
+    const restart = coverage.addNotRunning(lastMs);
+    onGap(restart);
+    const gap = toGapUs(restart);
     if (isOfAll) aggregator.gaps.addGapTo(undefined, gap);
     for (const ledger of aggregator.ledgers.values()) {
       // Others have begun while the stored reports were being loaded.
@@ -251,6 +272,7 @@ export class LeaderTakeover implements ControllerObserver {
       if (isOfAll || this.#restore.has(ledger)) aggregator.gaps.addGapTo(ledger, own);
       await spend(1);
     }
+    return restart;
   }
 
   #share(options: StandbyOptions): Shared {
@@ -261,23 +283,9 @@ export class LeaderTakeover implements ControllerObserver {
         aggregator,
         clock,
         otherNowMs,
-        onMissing: (namespace, policyName) => this.#declareHandover(namespace, policyName),
+        onMissing: (namespace, policyName) => this.#handover.declare({ namespace, policyName }),
         onElapsed: () => this.#update("elapsed"),
       }),
     };
-  }
-
-  #declareHandover(namespace: string | undefined, policyName: string): void {
-    const { aggregator, coverage } = this.#parts;
-    const ledger = aggregator.ledgers.get(reportKey(namespace, policyName));
-    // Those that were continued have the gap already where no operator ran.
-    if (this.#gap && this.#restore.has(ledger)) return;
-    const gap = this.#gap ?? this.#handover;
-    if (!gap) return;
-    if (gap === this.#handover && !this.#isHandoverCounted) {
-      coverage.addEndedGap(this.#handover);
-      this.#isHandoverCounted = true;
-    }
-    aggregator.gaps.addGapTo({ namespace, policyName }, toGapUs(gap));
   }
 }

@@ -15,8 +15,8 @@ import type { Clock } from "../lib/clock.ts";
 import { createSpend, type Steps } from "../lib/pacing/steps.ts";
 import type { EpochUs } from "../lib/time.ts";
 import { ReportedUntil, ReportedUntilIndex } from "../report/reported-until.ts";
+import { type ReportTakeover, UNDATED_MARGIN_US } from "./standby/unreported-alerts.ts";
 import { subtractReported } from "./subtract-reported.ts";
-import { type ReportTakeover, UNDATED_MARGIN_US } from "./unreported-alerts.ts";
 
 export interface OverlapOptions {
   /** Pods that the leader lists per violation. */

@@ -11,7 +11,7 @@ import type { Logger } from "../lib/logger.ts";
 import type { ReportController } from "../reconcile/report-controller.ts";
 import type { ReportQueue } from "../reconcile/report-queue.ts";
 import type { ReportSink } from "../sinks/report-sink.ts";
-import type { UnreportedLimits } from "./unreported-alerts.ts";
+import type { UnreportedLimits } from "./standby/unreported-alerts.ts";
 
 /** The leader before this one, as its Lease described it last. */
 export interface PreviousLeader {

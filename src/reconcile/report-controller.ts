@@ -12,7 +12,7 @@ import { recoverSets } from "../aggregate/ledger/recovered-counts.ts";
 import type { Report } from "../api/v1alpha1.ts";
 import { reportKey } from "../ingest/violation/violation.ts";
 import { unreachable } from "../lib/assert.ts";
-import type { Buffers } from "../lib/collections/buffer-use.ts";
+import type { ReportBuffers } from "../lib/collections/buffer-use.ts";
 import { runInTurns, type Steps } from "../lib/pacing/steps.ts";
 import { WorkLoop } from "../lib/pacing/work-loop.ts";
 import type { EpochUs } from "../lib/time.ts";
@@ -95,7 +95,7 @@ export class ReportController {
     return this.#queue.length;
   }
 
-  get buffers(): Buffers {
+  get buffers(): ReportBuffers {
     const reports = { absent_namespaces: this.#gone, deletions: this.#deletions, write_intervals: this.#queue.paces };
     return { ...this.#parts.aggregator.gaps.buffers, ...reports };
   }

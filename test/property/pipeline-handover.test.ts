@@ -42,6 +42,8 @@ interface Scenario {
   /** From when on the leader's writes get stuck, and how long after the takeover they arrive after all. */
   stuckMs?: number;
   lateMs?: number;
+  /** From when on the standby reads; default: the start. */
+  readFromMs?: number;
 }
 
 /** Order in which each replica gets the alerts: of their times, as from one stream; of their times for each node; or any. */
@@ -111,6 +113,26 @@ function generateLateWrites(order: Order): fc.Arbitrary<Scenario> {
     }));
 }
 
+/** As `scenario`, with times in whole seconds or none, and a standby that begins to read when alerts come in already. */
+function generateLateReader(order: Order): fc.Arbitrary<Scenario> {
+  return fc
+    .record({ how: generateScenario(order), from: fc.double({ min: 0, max: 1, noNaN: true }), isDated: fc.boolean() })
+    .map(({ how, from, isDated }) => ({
+      ...how,
+      // An alert without a time is compared by its arrival, with a margin that a killed leader's Lease outlasts.
+      takeOverMs: isDated ? how.takeOverMs : how.takeOverMs + 6000,
+      readFromMs: 10_000 + from * (how.dieMs - 10_000),
+      sent: how.sent.map((each) => ({
+        ...each,
+        alert: { ...each.alert, UpdatedTime: isDated ? formatSecond(each.atMs) : "" },
+      })),
+    }));
+}
+
+function formatSecond(atMs: number): string {
+  return formatMicroTime(START_US + Math.floor(atMs / 1000) * 1_000_000);
+}
+
 /** A way to the store on which writes get stuck from some time on. */
 class SlowSink implements Pick<ReportSink, "write"> {
   isStuck = false;
@@ -172,7 +194,7 @@ class World {
   }
 
   /** Runs until everything has arrived and is written. */
-  async run({ sent, stuckMs, dieMs, takeOverMs, lateMs, watchLagMs }: Scenario): Promise<void> {
+  async run({ sent, stuckMs, dieMs, takeOverMs, lateMs, watchLagMs, readFromMs = 0 }: Scenario): Promise<void> {
     const { clock, store, leader, standby } = this;
     const observer = standby.takeover.observer!;
     // Content of the leader's Lease.
@@ -194,13 +216,14 @@ class World {
       clock.after(RENEWAL_MS, renew);
     };
     leader.onConnected();
-    standby.onConnected();
+    if (readFromMs === 0) standby.onConnected();
+    else clock.after(readFromMs, () => standby.onConnected());
     await leader.load(SIGNAL);
     leader.controller.start();
     renew();
     for (const { alert: each, leaderMs, standbyMs } of sent) {
       clock.after(leaderMs, () => isLeaderAlive && leader.onAlert(each, 0));
-      clock.after(standbyMs, () => standby.onAlert(each, 0));
+      if (standbyMs > readFromMs) clock.after(standbyMs, () => standby.onAlert(each, 0));
     }
     if (stuckMs !== undefined) {
       clock.after(stuckMs, () => {
@@ -212,7 +235,7 @@ class World {
     await leader.controller.suspend();
     await clock.advance(takeOverMs - dieMs);
     isFollowing = false;
-    await standby.load(SIGNAL, { persistedUntilMs });
+    await standby.load(SIGNAL, { persistedUntilMs, isReleased: false });
     standby.controller.start();
     await clock.advance(lateMs ?? 0);
     this.late = await this.#way.releaseRequests();
@@ -221,15 +244,30 @@ class World {
 }
 
 function countReported(store: MemorySink): Record<string, number> {
-  return Object.fromEntries(
-    store.reports.map(({ metadata, summary }) => [`${metadata.namespace ?? ""}/${metadata.name}`, summary.occurrences]),
+  return Object.fromEntries(store.reports.map((report) => [toStoredKey(report), report.summary.occurrences]));
+}
+
+function toStoredKey({ metadata }: Report): string {
+  return `${metadata.namespace ?? ""}/${metadata.name}`;
+}
+
+function toKey({ NamespaceName, PolicyName }: Alert): string {
+  return `${NamespaceName}/${PolicyName}`;
+}
+
+/** True where a gap of the report has a moment between the alert's time and its arrival. */
+function isDeclared({ alert: { UpdatedTime }, leaderMs, standbyMs }: Sent, { coverage }: Report): boolean {
+  const arrivalMs = START_MS + Math.max(leaderMs, standbyMs);
+  const ownMs = UpdatedTime === "" ? START_MS + Math.min(leaderMs, standbyMs) : Date.parse(UpdatedTime);
+  return (coverage.recent ?? []).some(
+    ({ from, to }) => Date.parse(from) <= arrivalMs && (to === undefined || Date.parse(to) >= ownMs),
   );
 }
 
 function countSent(sent: readonly Sent[]): Record<string, number> {
   const counts: Record<string, number> = {};
   for (const { alert: each } of sent) {
-    const key = `${each.NamespaceName}/${each.PolicyName}`;
+    const key = toKey(each);
     counts[key] = (counts[key] ?? 0) + 1;
   }
   return counts;
@@ -254,6 +292,22 @@ describe("a leader that dies at any moment", () => {
     });
   });
 
+  it.each([["all"], ["any"]] as const)(
+    "declares each lost alert by its time, where those of whole seconds or no time come to a new standby (order: %s)",
+    async (order) => {
+      await checkAllAsync(100, [generateLateReader(order)], async (how) => {
+        const world = new World({});
+        await world.run(how);
+        for (const report of world.store.reports) {
+          const own = how.sent.filter(({ alert: each }) => toKey(each) === toStoredKey(report));
+          const declared = own.filter((each) => isDeclared(each, report)).length;
+          const lost = own.length - report.summary.occurrences;
+          expect([toStoredKey(report), lost >= 0, lost <= declared]).toEqual([toStoredKey(report), true, true]);
+        }
+      });
+    },
+  );
+
   it("declares an alert that came to the leader after its last write, and is older than what that one shows", async () => {
     const world = new World({});
     const [newer, older] = [10_000, 9990].map((atMs) => {
@@ -268,6 +322,18 @@ describe("a leader that dies at any moment", () => {
     const [report] = world.store.reports;
     expect(report?.summary.occurrences).toBe(1);
     expect(report?.coverage).toMatchObject({ gaps: 1, lowerBound: true, recent: [{ kind: "Handover" }] });
+  });
+
+  it("declares an alert without a time that comes soon after the takeover, and that the report may have", async () => {
+    const world = new World({});
+    const [before, after] = [10_000, 14_000].map((atMs) => {
+      const each = alert({ UpdatedTime: "", HostPID: atMs });
+      return { alert: each, atMs, leaderMs: atMs, standbyMs: atMs };
+    }) as [Sent, Sent];
+    await world.run({ sent: [before, after], dieMs: 12_000, takeOverMs: 12_001, watchLagMs: 50 });
+    const [report] = world.store.reports;
+    expect(report?.summary.occurrences).toBe(1);
+    expect(report && isDeclared(after, report)).toBe(true);
   });
 
   it("is shut out of the reports that the new leader has something to add to, before that one counts on", async () => {

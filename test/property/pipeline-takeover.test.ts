@@ -25,7 +25,10 @@ function send(simulation: Simulation, policy: string, count: number): void {
   }
 }
 
-it("alerts that a standby forgot are declared, also in a report that begins later", async () => {
+it.each([
+  ["another replica led before", { persistedUntilMs: START_MS + 9000 }],
+  ["its own earlier process led before", { persistedUntilMs: undefined, isSeparate: true, isReleased: false }],
+])("alerts that a standby forgot are declared, also in a report that begins later, where %s", async (_, previous) => {
   const store = new MemorySink();
   const simulation = new Simulation({ store, options: { standby: STANDBY, writerId: "standby" } });
   simulation.pipeline.onConnected();
@@ -33,13 +36,17 @@ it("alerts that a standby forgot are declared, also in a report that begins late
   send(simulation, "a", 10);
   await simulation.clock.advance(100);
   send(simulation, "b", 100);
-  await simulation.settleWhile(simulation.pipeline.load(SIGNAL, { persistedUntilMs: START_MS + 9000 }));
+  await simulation.settleWhile(simulation.pipeline.load(SIGNAL, previous));
   simulation.pipeline.controller.start();
   await simulation.clock.advance(30_000);
   send(simulation, "a", 1);
   await simulation.clock.advance(60_000);
   const { summary, coverage } = store.get("shop/a") ?? {};
   expect([summary?.occurrences, coverage?.lowerBound]).toEqual([1, true]);
+  const isDeclared = coverage?.recent?.some(
+    ({ from, to = "" }) => from <= formatTimeAt(10_000) && to > formatTimeAt(10_000),
+  );
+  expect(isDeclared).toBe(true);
 });
 
 it("a process that follows its own counts every alert at once, however many come before the reports are loaded", async () => {

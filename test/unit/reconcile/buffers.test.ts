@@ -9,10 +9,12 @@ import { EarlyGaps } from "../../../src/aggregate/gaps/early-gaps.ts";
 import { Rejections } from "../../../src/aggregate/gaps/rejections.ts";
 import { ThrottledSubjects } from "../../../src/aggregate/gaps/throttled-subjects.ts";
 import { Ledger } from "../../../src/aggregate/ledger/ledger.ts";
+import { Standby } from "../../../src/leadership/standby/standby.ts";
 import { type BufferUse, emptyBuffers, sumBuffers } from "../../../src/lib/collections/buffer-use.ts";
 import { Deletions } from "../../../src/reconcile/deletions.ts";
 import { GoneNamespaces } from "../../../src/reconcile/gone-namespaces.ts";
 import { ReportQueue } from "../../../src/reconcile/report-queue.ts";
+import { ReportedUntilIndex } from "../../../src/report/reported-until.ts";
 import { FakeClock } from "../../support/fake-clock.ts";
 import { createPipelineOptions, START_US } from "../../support/gen.ts";
 
@@ -45,6 +47,14 @@ function fillQueue(count: number): BufferUse {
   return queue.paces;
 }
 
+function fillStandby(count: number): Standby {
+  const limits = { maxAlerts: 1, maxCells: 1, maxPodsPerViolation: 10 };
+  const clock = new FakeClock();
+  const standby = new Standby(limits, { clock, addThrottleNotice: () => {} });
+  for (let i = 0; i < count; i++) standby.addThrottleNotice({ ...NOTICE, pod: `p-${i}` });
+  return standby;
+}
+
 it.each<[string, number, (count: number) => BufferUse]>([
   [
     "absent namespaces",
@@ -63,9 +73,24 @@ it.each<[string, number, (count: number) => BufferUse]>([
     (count) => fill(new ThrottledSubjects(), count, (throttled, i) => throttled.add({ ...NOTICE, pod: `p-${i}` })),
   ],
   ["write intervals", 20_000, fillQueue],
+  ["notices of a standby", 10_000, (count) => fillStandby(count).buffers.standby_notices],
 ])("%s", (_what, bound, fillTo) => {
   expect(read(fillTo(bound))).toEqual({ size: bound, overflows: 0 });
   expect(read(fillTo(bound + 3))).toEqual({ size: bound, overflows: 3 });
+});
+
+it("notices of a standby leave once the leader has persisted them", async () => {
+  const clock = new FakeClock();
+  const added: string[] = [];
+  const limits = { maxAlerts: 1, maxCells: 1, maxPodsPerViolation: 10 };
+  const standby = new Standby(limits, { clock, addThrottleNotice: ({ pod }) => added.push(pod) });
+  standby.addThrottleNotice({ ...NOTICE, pod: "a" });
+  await clock.advance(1000);
+  standby.addThrottleNotice({ ...NOTICE, pod: "b" });
+  standby.forgetNotices(clock.monotonicMs());
+  expect(read(standby.buffers.standby_notices)).toEqual({ size: 1, overflows: 0 });
+  expect([...standby.handOver(new ReportedUntilIndex(10), Number.NEGATIVE_INFINITY)]).toEqual([]);
+  expect([added, standby.buffers.standby_notices.size]).toEqual([["b"], 0]);
 });
 
 it("scopes of rejected alerts", () => {

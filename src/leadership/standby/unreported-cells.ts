@@ -3,11 +3,12 @@
 
 // Alerts of one report that a standby holds, by violation and pod.
 
-import type { KeptEvidence } from "../ingest/evidence/evidence.ts";
-import type { Occurrence } from "../ingest/occurrence.ts";
-import type { ViolationFacts } from "../ingest/violation/violation.ts";
-import type { EpochUs } from "../lib/time.ts";
-import type { ReportedUntil } from "../report/reported-until.ts";
+import type { KeptEvidence } from "../../ingest/evidence/evidence.ts";
+import type { Occurrence } from "../../ingest/occurrence.ts";
+import type { ViolationFacts } from "../../ingest/violation/violation.ts";
+import type { EpochUs } from "../../lib/time.ts";
+import type { ReportedUntil } from "../../report/reported-until.ts";
+import type { UncertainAlerts } from "./uncertain-alerts.ts";
 
 /** The alerts of one violation in one pod that no report shows. */
 export interface Cell {
@@ -20,6 +21,8 @@ export interface Cell {
   latest: KeptEvidence;
   /** In the order of arrival; not empty. */
   times: EpochUs[];
+  /** Those of them that are uncertain once they are left; an upper bound. */
+  uncertain: number;
 }
 
 /** State of one report. */
@@ -41,6 +44,9 @@ export interface Tracked {
   statesBehind: number;
   /** Kept while alerts that it shows are on their way here. */
   shown: ReportedUntil | undefined;
+  readonly uncertain: UncertainAlerts;
+  /** The list of its last state was cut: an alert may be left for a time of any violation. */
+  isCut: boolean;
 }
 
 /** Removes the alerts up to a time, which depends on the violation and its pod; returns how many, and the empty cells. */
@@ -54,7 +60,11 @@ export function leave(
     if (shownUs === 0) continue;
     const before = cell.times.length;
     cell.times = cell.times.filter((us) => us > shownUs + cell.marginUs);
-    left.alerts += before - cell.times.length;
+    const alerts = before - cell.times.length;
+    const uncertain = Math.min(cell.uncertain, alerts);
+    cell.uncertain -= uncertain;
+    tracked.uncertain.leave(uncertain);
+    left.alerts += alerts;
     if (cell.times.length > 0) continue;
     tracked.cells.delete(cell.key);
     left.cells.push(cell);

@@ -4,16 +4,17 @@
 // Standby: reads while another replica writes, keeps the alerts that no report has yet, and hands them over at a
 // takeover. Invariant: an alert that a stored report has is not handed over.
 
-import type { Report } from "../api/v1alpha1.ts";
-import type { AlertTally } from "../ingest/alert-tally.ts";
-import { MAX_AHEAD_US } from "../ingest/decode.ts";
-import type { Occurrence } from "../ingest/occurrence.ts";
-import type { ThrottleNotice } from "../ingest/violation/violation.ts";
-import type { Clock } from "../lib/clock.ts";
-import { parseMicroTime } from "../lib/time.ts";
-import { isNamedRight } from "../report/parse.ts";
-import type { ReportedUntilIndex } from "../report/reported-until.ts";
-import type { ReportObserver } from "../sinks/report-sink.ts";
+import type { Report } from "../../api/v1alpha1.ts";
+import type { AlertTally } from "../../ingest/alert-tally.ts";
+import { MAX_AHEAD_US } from "../../ingest/decode.ts";
+import type { Occurrence } from "../../ingest/occurrence.ts";
+import type { ThrottleNotice } from "../../ingest/violation/violation.ts";
+import type { Clock } from "../../lib/clock.ts";
+import type { StandbyBuffers } from "../../lib/collections/buffer-use.ts";
+import { parseMicroTime } from "../../lib/time.ts";
+import { isNamedRight } from "../../report/parse.ts";
+import type { ReportedUntilIndex } from "../../report/reported-until.ts";
+import type { ReportObserver } from "../../sinks/report-sink.ts";
 import { type ReportTakeover, UnreportedAlerts, type UnreportedLimits } from "./unreported-alerts.ts";
 
 export interface StandbyParts {
@@ -32,8 +33,14 @@ export interface StandbyCounters {
   forgotten: number;
 }
 
-/** Notices kept for a takeover; at the bound the older half leaves. */
+/** Notices kept for a takeover; at the bound the oldest leaves. */
 const MAX_NOTICES = 10_000;
+
+interface KeptNotice {
+  addAgain: () => void;
+  /** Monotonic. */
+  atMs: number;
+}
 
 export class Standby implements AlertTally, ReportObserver {
   /** Each alert is compared with what reports show. */
@@ -41,7 +48,8 @@ export class Standby implements AlertTally, ReportObserver {
   readonly unreported: UnreportedAlerts;
   readonly #parts: StandbyParts;
   /** Notices that the leader adds to its reports, besides alerts. */
-  #notices: { addAgain: () => void; atMs: number }[] = [];
+  readonly #notices = new Set<KeptNotice>();
+  #lostNotices = 0;
   readonly #listed = new Set<Report["kind"]>();
   #isOver = false;
   /** By how much this clock is behind that of a replica that wrote a report; 0 where it may be right. */
@@ -64,8 +72,24 @@ export class Standby implements AlertTally, ReportObserver {
 
   /** Keeps a notice for a takeover, unless the leader has persisted it by then. */
   keep(addAgain: () => void): void {
-    this.#notices.push({ addAgain, atMs: this.#parts.clock.monotonicMs() });
-    if (this.#notices.length > MAX_NOTICES) this.#notices = this.#notices.slice(MAX_NOTICES / 2);
+    this.#notices.add({ addAgain, atMs: this.#parts.clock.monotonicMs() });
+    const [oldest] = this.#notices;
+    if (this.#notices.size <= MAX_NOTICES || oldest === undefined) return;
+    this.#notices.delete(oldest);
+    this.#lostNotices++;
+  }
+
+  /** Forgets notices from before `ms` (monotonic): the leader has persisted them. */
+  forgetNotices(ms: number): void {
+    for (const notice of this.#notices) {
+      if (notice.atMs >= ms) return;
+      this.#notices.delete(notice);
+    }
+  }
+
+  get buffers(): StandbyBuffers {
+    const notices = { size: this.#notices.size, overflows: this.#lostNotices };
+    return { standby_notices: notices, standby_reports: this.unreported.forgotten };
   }
 
   onStored(report: Report, how: "listed" | "changed"): void {
@@ -103,7 +127,7 @@ export class Standby implements AlertTally, ReportObserver {
     this.#isOver = true;
     // A notice twice says no more than once; a notice that is missing would hide that numbers are too low.
     for (const { addAgain, atMs } of this.#notices) if (atMs >= sinceMs) addAgain();
-    this.#notices = [];
+    this.#notices.clear();
     return this.unreported.drain(shown);
   }
 }

@@ -2,12 +2,13 @@
 // Copyright The policy-violation-operator Authors
 
 import { describe, expect, it } from "vitest";
-import type { Report } from "../../../src/api/v1alpha1.ts";
-import { UnreportedAlerts } from "../../../src/leadership/unreported-alerts.ts";
-import { formatMicroTime } from "../../../src/lib/time.ts";
-import { ReportedUntilIndex } from "../../../src/report/reported-until.ts";
-import { alert, formatTimeAt, START_US, violation } from "../../support/gen.ts";
-import { SMALL_BODY } from "../api/full-report.ts";
+import type { Report } from "../../../../src/api/v1alpha1.ts";
+import { reportKey } from "../../../../src/ingest/violation/violation.ts";
+import { UnreportedAlerts } from "../../../../src/leadership/standby/unreported-alerts.ts";
+import { formatMicroTime } from "../../../../src/lib/time.ts";
+import { ReportedUntilIndex } from "../../../../src/report/reported-until.ts";
+import { alert, formatTimeAt, START_US, violation } from "../../../support/gen.ts";
+import { SMALL_BODY } from "../../api/full-report.ts";
 
 /** A report of one violation with the time that it was last seen, in milliseconds after the start. */
 function report(occurrences: number, lastMs: number): Report {
@@ -77,6 +78,19 @@ describe("the bounds of a standby", () => {
     expect([cells.held, cells.forgottenTotal]).toEqual([1000, 3]);
   });
 
+  it("hold for any number of reports that were never stored", () => {
+    const unreported = new UnreportedAlerts({ ...LIMITS, maxCells: 10 });
+    for (let i = 0; i < 10_100; i++) unreported.add(violation(alert({ PolicyName: `p-${i}` })), true);
+    const { forgotten } = unreported;
+    // Ten are held.
+    expect([unreported.held, forgotten.size, forgotten.overflows]).toEqual([10, 10_000, 90]);
+    const key = reportKey("shop", "p-0");
+    unreported.add(violation(alert({ PolicyName: "p-0" })), true);
+    const taken = [...unreported.drain(new ReportedUntilIndex(10))];
+    const first = taken.find(({ namespace, policyName }) => reportKey(namespace, policyName) === key);
+    expect([taken.length, first?.balance]).toEqual([10_010, 1]);
+  });
+
   it("keep the newest alerts of a single violation", () => {
     const unreported = new UnreportedAlerts({ ...LIMITS, maxAlerts: 1000 });
     for (let i = 0; i < 1100; i++) unreported.add(violation(alert({ UpdatedTime: formatTimeAt(i) })), true);
@@ -114,6 +128,70 @@ describe("alerts without a time of their own", () => {
       unreported.add(undated(6000), false);
       expect(drain(unreported, [report(occurrences, 1001)])).toEqual(balance);
     }
+  });
+});
+
+describe("what a leader did not write, of alerts that a report seems to have", () => {
+  /** Adds alerts of one pod, which arrive in this order. */
+  const addAt = (unreported: UnreportedAlerts, ...times: number[]) => {
+    for (const ms of times) unreported.add(violation(alert({ UpdatedTime: formatTimeAt(ms) })), true);
+  };
+  /** A standby that began to read when the leader had five alerts that were in no report. */
+  const startLate = (...times: number[]) => {
+    const unreported = new UnreportedAlerts(LIMITS);
+    unreported.observe(report(10, 1000));
+    addAt(unreported, ...times);
+    return unreported;
+  };
+
+  it.each([
+    ["with equal times", [2000, 2000, 2000]],
+    ["out of order", [2000, 1999, 1990]],
+  ])("is missed where they came %s while the replica began to read", (_, times) => {
+    const unreported = startLate(...times);
+    // Its five, and one of the three.
+    unreported.observe(report(16, 2000));
+    unreported.settle();
+    expect(drain(unreported, [report(16, 2000)])).toEqual([[0, 2]]);
+  });
+
+  it("is missed where the replica has not read enough to know what the leader had before", () => {
+    const unreported = startLate(2000, 2000, 2000);
+    expect(drain(unreported, [report(16, 2000)])).toEqual([[0, 2]]);
+  });
+
+  it("is missed where alerts came after the report that seems to have them", () => {
+    const unreported = startLate(2000);
+    unreported.observe(report(16, 2000));
+    addAt(unreported, 2000, 2000);
+    unreported.settle();
+    expect(drain(unreported, [report(16, 2000)])).toEqual([[0, 2]]);
+  });
+
+  it("is nothing where alerts came in the order of their times", () => {
+    const unreported = startLate(2000, 2001, 2002);
+    unreported.observe(report(18, 2002));
+    unreported.settle();
+    expect(drain(unreported, [report(18, 2002)])).toEqual([]);
+    expect(drain(startLate(2000, 2001, 2002), [report(18, 2002)])).toEqual([]);
+  });
+
+  it("is found in the next report, or is nothing after a few reports without such alerts", () => {
+    const written = startLate(2000, 2000, 2000);
+    written.observe(report(16, 2000));
+    written.settle();
+    addAt(written, 3000);
+    expect(drain(written, [report(19, 3000)])).toEqual([]);
+
+    const none = startLate(2000, 2000, 2000);
+    none.observe(report(18, 2000));
+    none.settle();
+    for (const i of [1, 2]) {
+      addAt(none, 2000 + i);
+      none.observe(report(18 + i, 2000 + i));
+    }
+    addAt(none, 3000);
+    expect(drain(none, [report(21, 3000)])).toEqual([]);
   });
 });
 

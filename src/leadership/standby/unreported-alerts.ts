@@ -5,11 +5,13 @@
 // alert that was added is in exactly one of held, shown, forgotten and taken over; those held are bounded by maxAlerts
 // times and maxCells violations of a pod.
 
-import type { Report } from "../api/v1alpha1.ts";
-import type { Occurrence } from "../ingest/occurrence.ts";
-import { reportKey, type ViolationFacts } from "../ingest/violation/violation.ts";
-import type { EpochUs } from "../lib/time.ts";
-import { ReportedUntil, type ReportedUntilIndex } from "../report/reported-until.ts";
+import type { Report } from "../../api/v1alpha1.ts";
+import type { Occurrence } from "../../ingest/occurrence.ts";
+import { reportKey, type ViolationFacts } from "../../ingest/violation/violation.ts";
+import type { EpochUs } from "../../lib/time.ts";
+import { ReportedUntil, type ReportedUntilIndex } from "../../report/reported-until.ts";
+import { ForgottenReports } from "./forgotten-reports.ts";
+import { MAX_STATES_BEHIND, NewestTimes, UncertainAlerts } from "./uncertain-alerts.ts";
 import { type Cell, leave, listAlerts, type Tracked, toCellKey } from "./unreported-cells.ts";
 
 export interface UnreportedLimits {
@@ -34,8 +36,6 @@ export interface ReportTakeover {
 /** An alert without a time of its own gets its arrival time, which may differ from the leader's by this much. */
 export const UNDATED_MARGIN_US = 5_000_000;
 
-/** Number of a report's states for which its alerts may still be in flight to this process. */
-const MAX_STATES_BEHIND = 3;
 /** Stored reports with their times in memory at once. */
 const MAX_SHOWN_KEPT = 1000;
 /** Share of a cell's alerts that is evicted at the bound. */
@@ -54,33 +54,42 @@ export class UnreportedAlerts {
   #reports = new Map<string, Tracked>();
   /** All cells, the least recently seen first. */
   readonly #cells = new Set<Cell>();
+  readonly #newest: NewestTimes;
+  readonly forgotten = new ForgottenReports();
+  /** True where an alert without a time of its own was added. */
+  hasUndated = false;
   #shownKept = 0;
   /** This replica has also read every alert that has yet to reach a report. */
   #isSettled = false;
 
   constructor(limits: UnreportedLimits) {
     this.#limits = limits;
+    this.#newest = new NewestTimes(limits.maxCells);
   }
 
   /** Keeps one alert until a report shows it. `isDated` is false where its time is that of its arrival. */
   add({ violation, timeUs, source }: Occurrence, isDated: boolean): void {
     const report = this.#report(violation.namespace, violation.policyName);
+    if (!isDated) this.hasUndated = true;
     const marginUs = isDated ? 0 : UNDATED_MARGIN_US;
+    const key = toCellKey(violation, isDated);
+    const uncertain = this.#isUncertain(report, key, timeUs, isDated) ? 1 : 0;
     if (report.shown !== undefined && timeUs <= report.shown.until(violation) + marginUs) {
       this.shownTotal++;
+      report.uncertain.leave(uncertain);
       this.#setBalance(report, report.balance + 1, report.shown);
       return;
     }
-    const key = toCellKey(violation, isDated);
     const cell = report.cells.get(key);
     this.held++;
     if (cell) {
       this.#cells.delete(cell);
       cell.times.push(timeUs);
+      cell.uncertain += uncertain;
       if (timeUs > cell.latest.timeUs) cell.latest = source.keep(timeUs);
       this.#cells.add(cell);
     } else {
-      const made = { key, report, violation, marginUs, times: [timeUs], latest: source.keep(timeUs) };
+      const made = { key, report, violation, marginUs, times: [timeUs], latest: source.keep(timeUs), uncertain };
       report.cells.set(key, made);
       this.#cells.add(made);
     }
@@ -92,6 +101,7 @@ export class UnreportedAlerts {
   observe(report: Report, isNew = false): void {
     const tracked = this.#report(report.metadata.namespace, report.policy.name);
     const shown = new ReportedUntil(report, this.#limits.maxPodsPerViolation);
+    tracked.uncertain.beginState();
     const left = this.#leave(tracked, (violation) => shown.until(violation));
     this.shownTotal += left;
     if (tracked.uid !== report.metadata.uid) {
@@ -109,7 +119,8 @@ export class UnreportedAlerts {
     }
     // Alerts missing for this long were lost on their way: they must not offset those that the leader has not reported.
     const isLost = balance < 0 && ++tracked.statesBehind >= MAX_STATES_BEHIND;
-    this.#setBalance(tracked, isLost ? 0 : balance, shown);
+    tracked.isCut = report.omitted !== undefined;
+    this.#setBalance(tracked, this.#bound(tracked, isLost ? 0 : balance, isLost), shown);
   }
 
   /** Handles a deleted report; `report` is its last state. Alerts that are not in it go to a new one. */
@@ -120,6 +131,7 @@ export class UnreportedAlerts {
     tracked.reported = 0;
     tracked.uid = undefined;
     this.#setBalance(tracked, 0, undefined);
+    tracked.uncertain.clear();
     tracked.forgotten = 0;
     if (tracked.cells.size === 0) this.#reports.delete(key);
   }
@@ -137,7 +149,8 @@ export class UnreportedAlerts {
   /** Records that this replica has read every alert of later reports: none from before is on its way. */
   settle(): void {
     this.#isSettled = true;
-    for (const tracked of this.#reports.values()) this.#setBalance(tracked, Math.max(0, tracked.balance), undefined);
+    for (const tracked of this.#reports.values())
+      this.#setBalance(tracked, tracked.uncertain.settle(tracked.balance), undefined);
   }
 
   /** Drains all held alerts, report by report, except those that `reports` show. */
@@ -160,11 +173,14 @@ export class UnreportedAlerts {
       this.shownTotal += own + moved;
       this.takenOverTotal -= own + moved;
       const { namespace, policyName, forgotten } = tracked;
-      const left = tracked.balance + own;
+      const known = tracked.balance + own;
+      const left = this.#isSettled ? known : tracked.uncertain.settle(known);
       const balance = forgotten > 0 ? Math.max(0, left) + forgotten : left;
       const cells = [...tracked.cells.values()];
       if (cells.length > 0 || balance !== 0) yield { namespace, policyName, alerts: listAlerts(cells), balance };
     }
+    for (const { namespace, policyName, alerts } of this.forgotten.drain())
+      yield { namespace, policyName, alerts: [], balance: alerts };
   }
 
   #report(namespace: string | undefined, policyName: string): Tracked {
@@ -172,11 +188,29 @@ export class UnreportedAlerts {
     let report = this.#reports.get(key);
     if (!report) {
       const cells = new Map<string, Cell>();
-      const nothing = { uid: undefined, reported: 0, balance: 0, forgotten: 0, statesBehind: 0, shown: undefined };
-      report = { namespace, policyName, cells, ...nothing };
+      const nothing = { uid: undefined, reported: 0, balance: 0, statesBehind: 0, shown: undefined, isCut: false };
+      const uncertain = new UncertainAlerts(this.#newest);
+      report = { namespace, policyName, cells, ...nothing, uncertain, forgotten: this.forgotten.take(key) };
       this.#reports.set(key, report);
     }
     return report;
+  }
+
+  /** Returns a balance after a state of the report: an upper bound where it is unknown, as `isUnknown` says. */
+  #bound({ uncertain }: Tracked, balance: number, isUnknown: boolean): number {
+    if (!this.#isSettled) return balance;
+    return isUnknown ? uncertain.settle(balance) : uncertain.reduce(balance);
+  }
+
+  /** True where the balance is exact: it is not known to be too much, nor going to be set to 0. */
+  #isExact({ balance, uncertain }: Tracked): boolean {
+    return this.#isSettled && uncertain.excess === 0 && balance >= 0;
+  }
+
+  /** True for an alert that may be missing in a report with a time as new. */
+  #isUncertain(tracked: Tracked, key: string, us: EpochUs, isDated: boolean): boolean {
+    if (this.#isExact(tracked)) return false;
+    return tracked.uncertain.see(tracked.isCut ? "" : key, us) || !isDated;
   }
 
   /** Removes the alerts that a report shows; returns their number. */
@@ -193,6 +227,7 @@ export class UnreportedAlerts {
     if (tracked.shown !== undefined) this.#shownKept--;
     tracked.shown = balance < 0 && this.#shownKept < MAX_SHOWN_KEPT ? shown : undefined;
     if (tracked.shown !== undefined) this.#shownKept++;
+    if (this.#isExact(tracked)) tracked.uncertain.forgetTimes();
   }
 
   /** Evicts a share of the alerts of the cell that was seen least recently, the oldest first. */
@@ -207,7 +242,16 @@ export class UnreportedAlerts {
       if (times.length > 0) return;
       report.cells.delete(key);
       this.#cells.delete(cell);
+      if (report.cells.size === 0 && report.uid === undefined) this.#forget(report);
       return;
     }
+  }
+
+  /** Keeps of a report that is not stored only the number of its evicted alerts. */
+  #forget({ namespace, policyName, forgotten, uncertain }: Tracked): void {
+    const key = reportKey(namespace, policyName);
+    uncertain.clear();
+    this.#reports.delete(key);
+    this.forgotten.add(key, { namespace, policyName, alerts: forgotten });
   }
 }
