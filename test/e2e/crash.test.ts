@@ -5,7 +5,7 @@
 // node delivered, less what was in the socket and in the last batch, and every restart is declared.
 
 import { afterEach, expect, test } from "vitest";
-import { CrashRun } from "../support/crash-run.ts";
+import { createCrashRun } from "../support/crash/crash-run.ts";
 import { printFigures } from "../support/long-run.ts";
 import { describeReal, useCluster } from "../support/real-parts.ts";
 
@@ -17,7 +17,7 @@ const MAX_RSS = 256 * 2 ** 20;
 
 describeReal(`a crash (seed ${SEED})`, () => {
   const cluster = useCluster({ crds: true, namespaces: ["shop", "bank"] });
-  let run: CrashRun;
+  let run: Awaited<ReturnType<typeof createCrashRun>>;
 
   afterEach(async () => {
     await run.stop();
@@ -25,7 +25,7 @@ describeReal(`a crash (seed ${SEED})`, () => {
   });
 
   async function start(): Promise<void> {
-    run = new CrashRun(cluster, { ratePerSec: RATE, seed: SEED });
+    run = await createCrashRun(cluster, { ratePerSec: RATE, seed: SEED });
     await run.start();
   }
 

@@ -3,10 +3,11 @@
 
 // Everything that a process finds in a journal, and copies of one.
 
-import { copyFileSync } from "node:fs";
+import { copyFileSync, existsSync } from "node:fs";
 import type { LayerRow } from "../../src/aggregate/ledger/change-log.ts";
 import { reportKey } from "../../src/ingest/violation/violation.ts";
 import type { Journal, Recovered, RecoveredReport } from "../../src/journal/journal.ts";
+import { createSqliteJournal } from "../../src/journal/sqlite-journal.ts";
 import { UnclaimedReports } from "../../src/journal/unclaimed-reports.ts";
 import { runAtOnce } from "../../src/lib/pacing/steps.ts";
 
@@ -36,7 +37,16 @@ export function readAll(journal: Journal): FoundJournal | undefined {
   return { ...recovered, damagedRows, reports };
 }
 
-/** Copies an open journal, as a process killed now leaves it. */
+/** Copies an open journal, as a process killed now leaves it; there may be none yet. */
 export function copyJournal(from: string, to: string): void {
-  for (const part of ["", "-wal"]) copyFileSync(from + part, to + part);
+  for (const part of ["", "-wal"]) if (existsSync(from + part)) copyFileSync(from + part, to + part);
+}
+
+/** Reads what a killed process left; the original stays untouched. */
+export function readLeftJournal(path: string, copy: string): FoundJournal | undefined {
+  copyJournal(path, copy);
+  const journal = createSqliteJournal({ path: copy, maxBytes: 2 ** 30 })();
+  const found = readAll(journal);
+  journal.close();
+  return found;
 }
