@@ -5,8 +5,8 @@ import { describe, expect, it } from "vitest";
 import type { Alert } from "../../../src/api/alert.ts";
 import type { SeverityLevel } from "../../../src/api/v1alpha1.ts";
 import { renderReport } from "../../../src/report/render.ts";
-import { alert, formatTimeAt, hostAlert, renderOptions } from "../../support/gen.ts";
-import { add, addAll, createAggregator, report, reports } from "../ingest/fold-alerts.ts";
+import { alert, formatTimeAt, renderOptions } from "../../support/gen.ts";
+import { add, addAll, createAggregator, report } from "../ingest/fold-alerts.ts";
 import { findFaults } from "./report-check.ts";
 
 /** A file of its own for each name. */
@@ -26,113 +26,6 @@ describe("a report", () => {
     add(aggregator, alert({ Tags: "CIS", Message: "after", UpdatedTime: formatTimeAt(1000) }));
     expect(renderReport(ledger, renderOptions())).toEqual(taken);
     expect(taken.policy).toMatchObject({ tags: ["NIST"], message: "before" });
-  });
-
-  it("shows all of one violation", () => {
-    expect(
-      report([
-        alert({ Tags: "NIST,SI-4", Message: "denied" }),
-        alert({
-          PodName: "web-2",
-          HostName: "node-2",
-          UpdatedTime: formatTimeAt(1000),
-          Source: "/bin/bash -c x",
-          Tags: "NIST,SI-4",
-          Message: "denied",
-          TTY: "pts0",
-        }),
-      ]),
-    ).toEqual({
-      apiVersion: "reports.kubearmor.com/v1alpha1",
-      kind: "PolicyViolationReport",
-      metadata: {
-        name: "no-package-managers",
-        namespace: "shop",
-        labels: { "app.kubernetes.io/managed-by": "policy-violation-operator" },
-        annotations: { "argocd.argoproj.io/compare-options": "IgnoreExtraneous" },
-      },
-      policy: {
-        name: "no-package-managers",
-        kind: "KubeArmorPolicy",
-        severity: 5,
-        tags: ["NIST", "SI-4"],
-        message: "denied",
-      },
-      summary: {
-        occurrences: 2,
-        prevented: 2,
-        allowed: 0,
-        unknown: 0,
-        violations: 1,
-        workloads: 1,
-        pods: 2,
-        nodes: 2,
-        severity: "medium",
-        firstSeen: "2026-11-23T10:00:00.000000Z",
-        lastSeen: "2026-11-23T10:00:01.000000Z",
-        history: {
-          hourly: [{ start: "2026-11-23T10:00:00Z", prevented: 2 }],
-          daily: [{ start: "2026-11-23T00:00:00Z", prevented: 2 }],
-        },
-        open: { occurrences: 2, prevented: 2, allowed: 0, unknown: 0, violations: 1, severity: "medium" },
-      },
-      violations: [
-        {
-          id: "db2ff2312913d42d",
-          workload: { kind: "Deployment", name: "web" },
-          container: "app",
-          operation: "Process",
-          verb: "exec",
-          action: "Block",
-          outcome: "Prevented",
-          source: "/bin/bash",
-          resource: "/usr/bin/apt",
-          occurrences: 2,
-          firstSeen: "2026-11-23T10:00:00.000000Z",
-          lastSeen: "2026-11-23T10:00:01.000000Z",
-          pods: [
-            { name: "web-2", node: "node-2", occurrences: 1, lastSeen: "2026-11-23T10:00:01.000000Z" },
-            { name: "web-1", node: "node-1", occurrences: 1, lastSeen: "2026-11-23T10:00:00.000000Z" },
-          ],
-          latest: {
-            time: "2026-11-23T10:00:01.000000Z",
-            type: "MatchedPolicy",
-            result: "Permission denied",
-            node: "node-2",
-            pod: "web-2",
-            containerId: "c0ffee",
-            command: "/usr/bin/apt update",
-            source: "/bin/bash -c x",
-            process: "/usr/bin/apt",
-            parent: "/bin/bash",
-            pid: 42,
-            hostPid: 4242,
-            uid: 0,
-            tty: "pts0",
-          },
-        },
-      ],
-      coverage: { gaps: 0, throttleNotices: 0, lowerBound: false },
-    });
-  });
-
-  it("of a host names the node and no pod", () => {
-    const host = report([hostAlert()]);
-    expect(host.kind).toBe("ClusterPolicyViolationReport");
-    expect(host.metadata).not.toHaveProperty("namespace");
-    expect(host.summary).toMatchObject({ pods: 0, nodes: 1, workloads: 1 });
-    expect(host.violations[0]).toMatchObject({ node: "node-1", workload: { kind: "Node", name: "node-1" } });
-    expect(host.violations[0]).not.toHaveProperty("pods");
-    expect(host.violations[0]).not.toHaveProperty("namespace");
-    expect(host.violations[0]).not.toHaveProperty("container");
-  });
-
-  it("leaves out what no alert had", () => {
-    const bare = report([hostAlert({ Severity: "", Type: "", Action: "", Source: "", ProcessName: "", Resource: "" })]);
-    expect(bare.policy).toEqual({ name: "host-files", kind: "Unknown" });
-    expect(Object.keys(bare.violations[0] ?? {})).toEqual(
-      "id workload node operation outcome occurrences firstSeen lastSeen latest".split(" "),
-    );
   });
 });
 
@@ -209,13 +102,6 @@ describe("policy facts", () => {
     expect(summary.severityThresholds).toEqual(severity);
     expect(report([alert({})]).summary).not.toHaveProperty("severityThresholds");
   });
-
-  it("of DefaultPosture are of that kind with any type of alert", () => {
-    for (const Type of ["MatchedPolicy", "MatchedHostPolicy", "Odd"]) {
-      const { policy, metadata } = report([alert({ PolicyName: "DefaultPosture", Type })]);
-      expect([policy.kind, metadata.name]).toEqual(["DefaultPosture", "default-posture"]);
-    }
-  });
 });
 
 describe("the list", () => {
@@ -230,16 +116,6 @@ describe("the list", () => {
     expect(resources[5]).toBe("/etc/a");
     const tied = violations.slice(1, 5).map(({ id }) => id);
     expect(tied).toEqual([...tied].sort());
-  });
-
-  it("takes the newest alert as evidence, in any order", () => {
-    const alerts = [5, 9, 1].map((ms) => createFileAlert("a", { UpdatedTime: formatTimeAt(ms), TTY: `pts${ms}` }));
-    expect(report(alerts).violations[0]?.latest).toMatchObject({ time: "2026-11-23T10:00:00.009000Z", tty: "pts9" });
-  });
-
-  it("takes the same of two at the same microsecond, in any order", () => {
-    const [a, b] = [createFileAlert("a", { TTY: "pts1" }), createFileAlert("a", { TTY: "pts2" })];
-    expect(report([a, b])).toEqual(report([b, a]));
   });
 });
 
@@ -324,22 +200,4 @@ it("coverage says since when the stream is read, where it is", () => {
     throttleNotices: 0,
     lowerBound: false,
   });
-});
-
-it("several reports are one for each scope and policy", () => {
-  const all = reports([
-    alert(),
-    alert({ PolicyName: "other" }),
-    alert({ NamespaceName: "bank", OwnerNamespace: "bank" }),
-    alert({ NamespaceName: "Unknown" }),
-    hostAlert(),
-    hostAlert({ HostName: "node-2" }),
-  ]);
-  expect(all.map(({ metadata, summary }) => [metadata.namespace, metadata.name, summary.occurrences])).toEqual([
-    [undefined, "host-files", 2],
-    [undefined, "no-package-managers", 1],
-    ["bank", "no-package-managers", 1],
-    ["shop", "no-package-managers", 1],
-    ["shop", "other", 1],
-  ]);
 });

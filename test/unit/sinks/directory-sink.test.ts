@@ -42,43 +42,14 @@ async function writeReport(input: Report): Promise<Report> {
 const listReports = (): Promise<Report[]> => Array.fromAsync(sink.list(SIGNAL));
 
 describe("a report becomes a file", () => {
-  test("in its namespace's folder, with exactly these bytes", async () => {
+  test("in its namespace's folder, without what only a server knows", async () => {
     const input = report("shop", "p");
     Object.assign(input.metadata, { uid: "u", creationTimestamp: "2026-11-23T10:00:00Z", generation: 3 });
     const { resourceVersion, ...metadata } = (await writeReport(input)).metadata;
     expect(metadata).toEqual({ name: "p", namespace: "shop", labels: { a: "b" } });
     expect(resourceVersion).toMatch(/^[0-9a-f]{16}$/);
-    expect(readFileSync(join(directory, "shop/policyviolationreports/p.yaml"), "utf8")).toBe(
-      `apiVersion: reports.kubearmor.com/v1alpha1
-kind: PolicyViolationReport
-metadata:
-  name: p
-  namespace: shop
-  labels:
-    a: b
-policy:
-  name: p
-  kind: KubeArmorPolicy
-  message: m
-summary:
-  occurrences: 1
-  prevented: 1
-  allowed: 0
-  unknown: 0
-  violations: 1
-  workloads: 1
-  pods: 1
-  nodes: 1
-  severity: high
-  firstSeen: "2026-11-23T10:00:00.000001Z"
-  lastSeen: "2026-11-23T10:00:00.000001Z"
-violations: []
-coverage:
-  gaps: 0
-  throttleNotices: 0
-  lowerBound: false
-`,
-    );
+    const text = readFileSync(join(directory, "shop/policyviolationreports/p.yaml"), "utf8");
+    expect(parse(text).metadata).toEqual(metadata);
   });
 
   test("of the cluster in its own folder", async () => {
