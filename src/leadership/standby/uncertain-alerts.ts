@@ -61,7 +61,7 @@ export class UncertainAlerts {
 
   /** Counts uncertain alerts that are left. */
   leave(count: number): void {
-    this.#left = [...this.#left.slice(0, -1), (this.#left.at(-1) ?? 0) + count];
+    if (count > 0) this.#left = this.#left.with(-1, (this.#left.at(-1) ?? 0) + count);
   }
 
   /** Handles another state of the report: what is left from now on is left with this one. */
