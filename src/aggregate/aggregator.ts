@@ -143,6 +143,7 @@ export class Aggregator {
       numbers: this.#numbers,
       onCounting: () => this.#recordCounters(ledger),
       addDeclared: () => this.gaps.addDeclared(ledger),
+      addLacking: () => this.gaps.addLacking(ledger),
     });
     this.ledgers.set(key, ledger);
     this.#quota.add(namespace);
@@ -183,7 +184,7 @@ export class Aggregator {
   /** Returns the cluster report that the counts of a detached ledger go to. */
   #beginMove(key: string, from: Ledger, lastUs: EpochUs): Ledger {
     const to = this.ledger(undefined, from.policyName);
-    this.gaps.addDeclared(to);
+    this.gaps.addLacking(to);
     to.policy.recover(from.policy.facts(), lastUs);
     // Where the journal has forgotten the rows since, it may have those of another report in their place.
     if (this.removed.has(key)) this.removed.set(key, to);

@@ -37,6 +37,11 @@ export const UNWRITTEN_SINCE_ANNOTATION = `${API_GROUP}/unwritten-since`;
  * list and write reports. RFC 3339.
  */
 export const MISSING_SINCE_ANNOTATION = `${API_GROUP}/alerts-missing-since`;
+/**
+ * On the Lease: the newest gaps of the alert stream that are over, as JSON, each as in `coverage.recent` of a report. A
+ * report from before such a gap gets it with its next write.
+ */
+export const STREAM_GAPS_ANNOTATION = `${API_GROUP}/stream-gaps`;
 
 export const FIELD_MANAGER = PRODUCT;
 export const EVENT_REPORTER = `${API_GROUP}/${PRODUCT}`;

@@ -68,8 +68,9 @@ export function createOperatorParts(settings: OperatorSettings, steps: StopSteps
   const pipeline = createPipeline(settings, writerId, before);
   context.observe(pipeline.context);
   const watch = createReportWatch({ ...settings, client });
-  const { takeover, controller, coverage } = pipeline;
-  const replica = elector && new Replica({ ...settings, elector, watch, takeover, controller, coverage });
+  const { takeover, controller, coverage, aggregator } = pipeline;
+  const { stated } = aggregator.gaps.late;
+  const replica = elector && new Replica({ ...settings, elector, watch, takeover, controller, coverage, stated });
   return { ...before, pipeline, replica };
 }
 

@@ -4,6 +4,8 @@
 // Effects of leadership on the parts of a replica: permission to write, reports that a standby follows, facts for the
 // other replicas. Invariant: nothing is written but while this process leads, by its clock at that very moment.
 
+import { parseStated, renderStated, type StatedGaps } from "../aggregate/gaps/stated-gaps.ts";
+import { formatStreamGaps, parseStreamGaps } from "../aggregate/gaps/stream-gap-text.ts";
 import type { Config } from "../config/config.ts";
 import type { Clock } from "../lib/clock.ts";
 import { guardSink } from "../sinks/guarded-sink.ts";
@@ -35,6 +37,8 @@ export interface ReplicaParts {
   /** `isFailing` is false while writes are accepted, but for refusals of a single report. */
   controller: { readonly isFailing: boolean };
   coverage: { readonly continuousSinceMs: number | undefined; readonly missingSinceMs: number | undefined };
+  /** Gaps of the stream that reports may lack. */
+  stated: Pick<StatedGaps, "list">;
 }
 
 /**
@@ -78,7 +82,7 @@ export class Replica {
   get previousLeader(): PreviousLeader | undefined {
     const { predecessor } = this.#parts.elector.leaderStatus;
     if (!predecessor) return undefined;
-    const { holder, isSelf, persistedUntilMs: ownMs = 0, persistedHereMs } = predecessor;
+    const { holder, isSelf, persistedUntilMs: ownMs = 0, persistedHereMs, streamGaps } = predecessor;
     const persistedUntilMs = this.#toEpoch(persistedHereMs);
     // By a clock that is wrong it is later than now, or earlier than is known here; 0 is not known.
     const isBelieved = ownMs > 0 && ownMs <= this.#parts.clock.nowMs() && ownMs >= (persistedUntilMs ?? ownMs);
@@ -89,6 +93,7 @@ export class Replica {
       isReleased,
       persistedUntilMs,
       ownPersistedUntilMs: isBelieved ? ownMs : undefined,
+      statedGaps: parseStated(parseStreamGaps(streamGaps)),
     };
   }
 
@@ -114,6 +119,7 @@ export class Replica {
       // Where it is not known here, what a leader before this one published still holds: counts before that are persisted.
       persistedUntilMs: () => takeover.persistedUntilMs || undefined,
       missingSinceMs: () => this.#missingSinceMs,
+      streamGaps: () => this.#streamGaps,
     });
     led.abort();
     await Promise.all([following, keepingUp]);
@@ -128,6 +134,12 @@ export class Replica {
     if (!isUnlisted && !controller.isFailing) return missingSinceMs;
     const unwrittenMs = takeover.persistedUntilMs ?? this.#persistedUntilMs ?? clock.nowMs();
     return Math.min(unwrittenMs, missingSinceMs ?? unwrittenMs);
+  }
+
+  /** Undefined until those of the previous leader are continued. */
+  get #streamGaps(): string | undefined {
+    const { stated, takeover } = this.#parts;
+    return takeover.listing === undefined ? formatStreamGaps(renderStated(stated.list)) : undefined;
   }
 
   /** State for the probes. */

@@ -5,13 +5,14 @@
 // Invariant: a report is not kept once its ledger continues it.
 
 import type { Aggregator } from "../aggregate/aggregator.ts";
+import { hasGap, type StatedGap } from "../aggregate/gaps/stated-gaps.ts";
 import type { Ledger } from "../aggregate/ledger/ledger.ts";
 import type { Report } from "../api/v1alpha1.ts";
 import { reportKey } from "../ingest/violation/violation.ts";
 import type { Journaling } from "../journal/journal-writer.ts";
 import type { Clock } from "../lib/clock.ts";
 import { runInTurns, type Spend } from "../lib/pacing/steps.ts";
-import { toEpochUs } from "../lib/time.ts";
+import { type EpochUs, parseMicroTime, toEpochUs } from "../lib/time.ts";
 import type { ReportController } from "../reconcile/report-controller.ts";
 import type { ReportQueue } from "../reconcile/report-queue.ts";
 import { getLastSeenMs, StoredTimes, toGapUs } from "./stored-times.ts";
@@ -24,6 +25,12 @@ export interface RestoreParts {
   queue: ReportQueue;
 }
 
+/** Times of a stored report; `continuousSinceUs` is 0 where it has none. */
+interface ReportTimes {
+  lastSeenMs: number;
+  continuousSinceUs: EpochUs;
+}
+
 type ReportName = [namespace: string | undefined, policyName: string];
 
 export class ReportRestore {
@@ -33,8 +40,8 @@ export class ReportRestore {
   /** Overtaken reports with counts in the journal: these are left to the other replica. */
   readonly leftToOther: ReportName[] = [];
   readonly #parts: RestoreParts;
-  /** Ledgers that continue a report, each with the newest time in it; undefined for one that is only in the journal. */
-  readonly #restored = new WeakMap<Ledger, number | undefined>();
+  /** Ledgers that continue a report, each with times in it; undefined for one that is only in the journal. */
+  readonly #restored = new WeakMap<Ledger, ReportTimes | undefined>();
   #ledgers: Ledger[] = [];
   /** Journaled reports with bad rows, each with the newest time of the stored report. */
   #damaged: { name: ReportName; lastSeenMs: number | undefined }[] = [];
@@ -50,7 +57,14 @@ export class ReportRestore {
 
   /** The newest time in the stored report that the ledger continues; undefined where there is none. */
   lastSeenMs(ledger: Ledger): number | undefined {
-    return this.#restored.get(ledger);
+    return this.#restored.get(ledger)?.lastSeenMs;
+  }
+
+  /** True where the ledger continues a report that was not written since the gap, and does not have it. */
+  lacks(ledger: Ledger, gap: StatedGap): boolean {
+    const times = this.#restored.get(ledger);
+    if (!times || times.continuousSinceUs >= gap.toUs) return false;
+    return !hasGap(ledger.counts.all.coverageGaps, gap);
   }
 
   /** Continues a stored report; a second time takes a later state of it. */
@@ -100,8 +114,8 @@ export class ReportRestore {
     const key = reportKey(...name);
     const ledger = aggregator.ledger(...name);
     const isFirst = !this.#restored.has(ledger);
-    const lastSeenMs = report && getLastSeenMs(report);
-    this.#restored.set(ledger, lastSeenMs);
+    const times = report && getTimes(report);
+    this.#restored.set(ledger, times);
     const left = journaling?.unclaimed;
     const isDamaged = left?.get(key)?.isDamaged || journaling?.previous.isDamaged;
     const layers = left ? await runInTurns(left.readLayers(key), clock) : [];
@@ -114,8 +128,13 @@ export class ReportRestore {
       this.leftToOther.push(name);
     }
     if (journaling) journaling.stats.recovered += recovered;
-    if (isDamaged) this.#damaged.push({ name, lastSeenMs });
+    if (isDamaged) this.#damaged.push({ name, lastSeenMs: times?.lastSeenMs });
     if (recovered > 0) queue.add(key, "new_violation");
     return isFirst ? ledger : undefined;
   }
+}
+
+function getTimes(report: Report): ReportTimes {
+  const continuousSinceUs = parseMicroTime(report.coverage.continuousSince ?? "") ?? 0;
+  return { lastSeenMs: getLastSeenMs(report), continuousSinceUs };
 }

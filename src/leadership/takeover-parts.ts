@@ -4,6 +4,7 @@
 // Settings and parts of LeaderTakeover.
 
 import type { Aggregator } from "../aggregate/aggregator.ts";
+import type { StatedGap } from "../aggregate/gaps/stated-gaps.ts";
 import type { Gap, StreamCoverage } from "../aggregate/gaps/stream-coverage.ts";
 import type { Journaling } from "../journal/journal-writer.ts";
 import type { Clock } from "../lib/clock.ts";
@@ -23,6 +24,8 @@ export interface PreviousLeader {
   persistedUntilMs: number | undefined;
   /** The same by its own clock, where that is no later than now: in that case a gap can be declared from there on. */
   ownPersistedUntilMs?: number | undefined;
+  /** Gaps of its stream that reports may lack. Default: none. */
+  statedGaps?: readonly StatedGap[];
 }
 
 export interface StandbyOptions extends UnreportedLimits {

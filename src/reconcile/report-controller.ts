@@ -168,7 +168,7 @@ export class ReportController {
     signal.addEventListener("abort", () => calls.abort(), { once: true });
     await this.pause();
     this.#parts.aggregator.gaps.reportRejections();
-    this.#parts.aggregator.gaps.addDeclaredToAll();
+    this.#parts.aggregator.gaps.addLackingToAll();
     while (!calls.signal.aborted) {
       await this.#flushAll(this.#listPendingKeys());
       if (this.#listPendingKeys().length === 0) return;

@@ -2,7 +2,7 @@
 // Copyright The policy-violation-operator Authors
 
 // Pace of one report: pure arithmetic on a state and a monotonic time. The longer only counters move, the rarer the
-// writes. What concerns the stream alone waits for a while, to go with the next write of the report.
+// writes.
 
 import type { Urgency } from "../aggregate/gaps/urgency.ts";
 
@@ -34,11 +34,6 @@ export function createPace(options: PaceOptions): Pace {
 /** Time at which a change of `nowMs` is due to be written. */
 export function computeDueMs(pace: Pace, urgency: Urgency, nowMs: number, options: PaceOptions): number {
   const soonMs = nowMs + options.firstWriteDelayMs;
-  // A relay that is away for a second must not have every quiet report written twice.
-  if (urgency === "stream") {
-    const lazyMs = nowMs + Math.max(options.firstWriteDelayMs, options.maxIntervalMs / 2);
-    return Math.max(lazyMs, pace.lastWriteMs + pace.intervalMs);
-  }
   if (urgency === "new_report" || urgency === "new_violation") {
     return computeCredit(pace, nowMs, options) >= 1
       ? soonMs

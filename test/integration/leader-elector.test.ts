@@ -264,6 +264,7 @@ describeReal("electors on a real API server", () => {
       transitions: 2,
       unwrittenSince: time,
       missingSince: "",
+      streamGaps: "[]",
       standby: "b",
     };
     const created = await store.create(record, call);

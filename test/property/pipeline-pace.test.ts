@@ -317,7 +317,8 @@ describe("a namespace that does not exist", () => {
     for (let n = 0; n < 40; n++) {
       await s.sendAndWait(1000, alert({ NamespaceName: `ci-${n}`, OwnerNamespace: `ci-${n}`, ContainerID: `c${n}` }));
       s.store.removeNamespace(`ci-${n}`);
-      s.pipeline.aggregator.gaps.touchAll();
+      s.pipeline.aggregator.gaps.late.touchAll();
+      s.pipeline.aggregator.gaps.late.writeAll();
       await s.clock.advance(60_000);
     }
     expect(s.pipeline.aggregator.ledgers.size).toBeLessThanOrEqual(1);

@@ -49,6 +49,7 @@ const PACKAGES: Record<string, readonly string[]> = {
 const FOR_PLUGIN: readonly string[] = [
   "src/api/",
   "src/lib/",
+  "src/aggregate/gaps/stream-gap-text.ts",
   "src/app/version.ts",
   "src/cli/program.ts",
   "src/ingest/violation/report-name.ts",

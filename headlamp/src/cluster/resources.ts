@@ -4,7 +4,8 @@
 // The custom resources as Headlamp's objects: read with the rights of the user.
 
 import { K8s } from "@kinvolk/headlamp-plugin/lib";
-import { type Heartbeat, readHeartbeat } from "../../../plugin/src/reports/heartbeat.ts";
+import { type Heartbeat, type LeaseObject, readHeartbeat } from "../../../plugin/src/reports/heartbeat.ts";
+import { addStatedGaps, readStatedGaps } from "../../../plugin/src/reports/stated-gaps.ts";
 import {
   API_GROUP_VERSION,
   CLUSTER_REPORT_KIND,
@@ -15,6 +16,7 @@ import {
 } from "../../../src/api/names.ts";
 import type { Report } from "../../../src/api/v1alpha1.ts";
 import type { ListError } from "../model/notes.ts";
+import { readLeaseNamespace } from "./settings.ts";
 
 const { KubeObject } = K8s.cluster;
 
@@ -70,7 +72,8 @@ export function useReports({ namespace, cluster }: Scope = {}): ReportLists {
   const namespaced = NamespacedReport.useList({ ...inCluster, ...(namespace === undefined ? {} : { namespace }) });
   const ofCluster = ClusterReport.useList(inCluster);
   const items = [...((namespaced.items ?? []) as Item[]), ...((ofCluster.items ?? []) as Item[])];
-  const clusters = new Map(items.map(({ jsonData, cluster }) => [jsonData as Report, cluster]));
+  const gaps = useStatedGaps();
+  const clusters = new Map(items.map(({ jsonData, cluster }) => [addStatedGaps(jsonData as Report, gaps), cluster]));
   const errors = [
     ...toListErrors(REPORT_PLURAL, namespaced.errors ?? []),
     ...toListErrors(CLUSTER_REPORT_PLURAL, ofCluster.errors ?? []),
@@ -94,9 +97,17 @@ export function useReport(namespace: string, name: string): { report?: Report; e
   const isCluster = namespace === NO_NAMESPACE;
   const kind = isCluster ? ClusterReport : NamespacedReport;
   const { data, error } = kind.useGet(name, isCluster ? undefined : namespace);
-  if (data) return { report: (data as unknown as Item).jsonData as Report };
+  const gaps = useStatedGaps();
+  if (data) return { report: addStatedGaps((data as unknown as Item).jsonData as Report, gaps) };
   const [found] = error ? toListErrors(kind.apiName, [error]) : [];
   return found === undefined ? {} : { error: found };
+}
+
+/** Reads the gaps that the operator's Lease states; none while it is read, and for several clusters together. */
+function useStatedGaps(): ReturnType<typeof readStatedGaps> {
+  const clusters = K8s.useSelectedClusters();
+  const { data } = K8s.ResourceClasses.Lease.useGet(PRODUCT, readLeaseNamespace());
+  return clusters.length > 1 || !data ? [] : readStatedGaps((data as unknown as Item).jsonData as LeaseObject);
 }
 
 /** Reads the operator's Lease in `namespace`; undefined while it is read. Unknown for several clusters together. */

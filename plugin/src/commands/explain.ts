@@ -22,7 +22,7 @@ import {
   describeViolation,
   listEvidence,
 } from "../reports/sentences.ts";
-import type { ReportFilterScope } from "../reports/sources/report-source.ts";
+import { type ReportFilterScope, readOne } from "../reports/sources/report-source.ts";
 import { describeCut } from "../reports/totals.ts";
 import { formatCount, formatNumber } from "../reports/words.ts";
 import type { Flags } from "../session/arguments.ts";
@@ -112,13 +112,13 @@ async function findReport(session: Session, target: string, flags: Flags): Promi
 
 async function readReport(session: Session, place: string, name: string, flags: Flags): Promise<Report | undefined> {
   const { source } = session;
-  if (place === "cpvr" || place === "clusterpolicyviolationreport") return await source.read(undefined, name);
-  if (place !== "" && place !== "pvr" && place !== "policyviolationreport") return await source.read(place, name);
+  if (place === "cpvr" || place === "clusterpolicyviolationreport") return await readOne(source, undefined, name);
+  if (place !== "" && place !== "pvr" && place !== "policyviolationreport") return await readOne(source, place, name);
   const scope = parseScope(flags, session);
   if (scope.namespace !== undefined) {
-    const own = await source.read(scope.namespace, name);
+    const own = await readOne(source, scope.namespace, name);
     // A host's report has no namespace; without the right to read it, the error is about the namespace's.
-    return own ?? (place === "" ? await source.read(undefined, name).catch(() => undefined) : undefined);
+    return own ?? (place === "" ? await readOne(source, undefined, name).catch(() => undefined) : undefined);
   }
   const same = (await readScope(session, scope)).filter(({ metadata }) => metadata.name === name);
   if (same.length <= 1) return same[0];

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// Facts that concern all reports, added to them in steps: there may be 20,000 of them.
+// Facts that concern all reports, added to them in steps, or held until the report is written: there may be 20,000 of them.
 // Invariant: a report that exists when something is declared gets it once, and before pending totals leave its ledger.
 
 import { reportKey } from "../../ingest/violation/violation.ts";
@@ -36,10 +36,30 @@ export class Declarations {
 
   /** Declares in every report that exists now. */
   declare(declaration: Declaration): void {
+    this.hold(declaration);
+    this.addToAll();
+  }
+
+  /** Declares as declare does, but a report gets it with addTo or addToAll, and needs no write until then. */
+  hold(declaration: Declaration): void {
     this.#recent.push(declaration);
-    if (this.#isRunning) return;
+  }
+
+  /** Adds to every report the declarations that it lacks. */
+  addToAll(): void {
+    if (this.#isRunning || this.#recent.length === 0) return;
     this.#isRunning = true;
-    this.#parts.run(this.#addToAll());
+    this.#parts.run(this.#visitAll());
+  }
+
+  /** True while addToAll is under way. */
+  get isRunning(): boolean {
+    return this.#isRunning;
+  }
+
+  /** Declarations that reports may lack. */
+  get waiting(): number {
+    return this.#recent.length;
   }
 
   /** Records that a report begins: earlier declarations do not concern it. */
@@ -68,7 +88,7 @@ export class Declarations {
     return this.#before + this.#recent.length;
   }
 
-  *#addToAll(): Steps {
+  *#visitAll(): Steps {
     while (this.#recent.length > 0) {
       const { length } = this.#recent;
       yield* visitInSteps(this.#parts.ledgers.values(), (ledger) => this.addTo(ledger));

@@ -13,14 +13,17 @@ import type { Ledger } from "../ledger/ledger.ts";
 import type { LedgerMap } from "../ledger/ledger-map.ts";
 import { type DeclarationParts, Declarations } from "./declarations.ts";
 import { type EarlyGap, EarlyGaps } from "./early-gaps.ts";
+import { LateGaps } from "./late-gaps.ts";
 import { getSpan, Rejections } from "./rejections.ts";
 import type { ThrottledSubjects } from "./throttled-subjects.ts";
-import { getGapUrgency, type Urgency } from "./urgency.ts";
+import type { Urgency } from "./urgency.ts";
 
 /** Stands for the reports of all namespaces; no namespace has this name. */
 const ANY = "*";
 
 export class ReportGaps {
+  /** Changes of the stream. */
+  readonly late: LateGaps;
   readonly #ledgers: LedgerMap;
   readonly #throttled: ThrottledSubjects;
   readonly #onDirty: (key: string, urgency: Urgency) => void;
@@ -33,10 +36,16 @@ export class ReportGaps {
     this.#throttled = throttled;
     this.#onDirty = parts.onDirty;
     this.#declarations = new Declarations(parts);
+    this.late = new LateGaps(parts);
   }
 
-  get buffers(): Pick<Buffers, "early_gaps" | "rejection_scopes" | "throttled_pods"> {
-    return { early_gaps: this.#early, rejection_scopes: this.#rejections, throttled_pods: this.#throttled };
+  get buffers(): Pick<Buffers, "early_gaps" | "rejection_scopes" | "stated_gaps" | "throttled_pods"> {
+    return {
+      early_gaps: this.#early,
+      rejection_scopes: this.#rejections,
+      stated_gaps: this.late.stated,
+      throttled_pods: this.#throttled,
+    };
   }
 
   /** Marks every report that has seen the throttled pod (or node) as a lower bound; returns how many there are. */
@@ -60,7 +69,7 @@ export class ReportGaps {
     this.#declarations.declare((ledger) => {
       if (isConcerned && !isConcerned(ledger)) return undefined;
       ledger.gaps.addGap(kind, fromUs, toUs);
-      return getGapUrgency(kind);
+      return "coverage";
     });
   }
 
@@ -81,23 +90,14 @@ export class ReportGaps {
   /** All nodes are read again: reports that begin from now on have no gap; `nodes` were missing in the gap. */
   endNodeGap(fromUs: EpochUs, toUs: EpochUs, nodes: number): void {
     this.#early.removeFromAll("NodeDown", fromUs);
-    this.endGap("NodeDown", fromUs, toUs, nodes);
+    this.#early.end("NodeDown", fromUs, toUs);
+    this.late.endGap("NodeDown", fromUs, toUs, nodes);
   }
 
-  /** The gap of this kind that began at `fromUs` is over. */
-  endGap(kind: GapKind, fromUs: EpochUs, toUs: EpochUs, nodes?: number): void {
+  /** The gap of this kind that addGap began at `fromUs` is over. */
+  endGap(kind: GapKind, fromUs: EpochUs, toUs: EpochUs): void {
     this.#early.end(kind, fromUs, toUs);
-    this.#declarations.declare(({ gaps }) =>
-      gaps.endGap(kind, fromUs, toUs, nodes) ? getGapUrgency(kind) : undefined,
-    );
-  }
-
-  /** Asks for a write of every report, because the state of the stream has changed. */
-  touchAll(): void {
-    this.#declarations.declare(({ write }) => {
-      write.touch();
-      return "stream";
-    });
+    this.#declarations.declare(({ gaps }) => (gaps.endGap(kind, fromUs, toUs) ? "coverage" : undefined));
   }
 
   /**
@@ -128,21 +128,30 @@ export class ReportGaps {
   /** Adds to a report now what is being declared in all of them. */
   addDeclared(ledger: Ledger): void {
     this.#declarations.addTo(ledger);
+    this.late.addNeeded(ledger);
+  }
+
+  /** Adds to a report that is being written all that it lacks. */
+  addLacking(ledger: Ledger): void {
+    this.#declarations.addTo(ledger);
+    this.late.addTo(ledger);
   }
 
   /** Adds to a report what is being declared in all of them, and nothing later: it is given away. */
   endReport(ledger: Ledger): void {
     this.#declarations.end(ledger);
+    this.late.end(ledger);
   }
 
-  /** Adds to all reports now what is being declared in them. */
-  addDeclaredToAll(): void {
-    for (const ledger of this.#ledgers.values()) this.addDeclared(ledger);
+  /** Adds to all reports now what they lack. */
+  addLackingToAll(): void {
+    for (const ledger of this.#ledgers.values()) this.addLacking(ledger);
   }
 
   /** Declares in a report that begins the gaps that are known before it. */
   beginReport(key: string, ledger: Ledger): void {
     this.#declarations.begin(ledger);
+    this.late.begin(ledger);
     for (const { kind, fromUs, toUs } of this.#early.take(key)) ledger.gaps.addGap(kind, fromUs, toUs);
   }
 }

@@ -81,6 +81,11 @@ export class StreamCoverage {
     this.coveredSinceMs = Math.min(fromMs, this.continuousSinceMs);
   }
 
+  /** The replica that led before had a gap until `ms`. */
+  excludeBefore(ms: number): void {
+    if (this.coveredSinceMs !== undefined) this.coveredSinceMs = Math.max(ms, this.coveredSinceMs);
+  }
+
   /** Counts the time in which no operator ran, from the last sign of life that is known until the stream was opened. */
   addNotRunning(fromMs: number): Gap {
     const gap = this.#begin({ kind: "NotRunning", fromMs, toMs: undefined });

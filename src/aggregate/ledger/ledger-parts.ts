@@ -6,8 +6,9 @@
 import type { SetNumbers } from "../counts/set-numbers.ts";
 import type { MemoryUsage } from "../entries/memory-usage.ts";
 import type { ChangeLog } from "./change-log.ts";
+import type { DeclaredGaps } from "./open-gaps.ts";
 
-export interface LedgerParts {
+export interface LedgerParts extends DeclaredGaps {
   /** Notes every change, for a journal. */
   log?: ChangeLog | undefined;
   /** Counts what is held. */
@@ -15,6 +16,4 @@ export interface LedgerParts {
   numbers?: SetNumbers;
   /** Called when a cell begins to count. */
   onCounting?: () => void;
-  /** Adds what is being declared in all reports. */
-  addDeclared?: () => void;
 }

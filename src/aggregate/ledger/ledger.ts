@@ -43,7 +43,7 @@ export class Ledger {
   readonly #age = new ReportAge();
 
   constructor(namespace: string | undefined, policyName: string, parts: LedgerParts = {}) {
-    const { meter = new MemoryUsage(), onCounting = () => {}, addDeclared = () => {}, log } = parts;
+    const { meter = new MemoryUsage(), onCounting = () => {}, log } = parts;
     const unidentified = this.#unidentified;
     const entries = new ReportEntries({
       ...{ meter, unidentified, policy: this.policy, log },
@@ -56,7 +56,7 @@ export class Ledger {
     this.namespace = namespace;
     this.policyName = policyName;
     this.name = reportName(policyName);
-    this.gaps = new OpenGaps(entries.pending, addDeclared);
+    this.gaps = new OpenGaps(entries.pending, parts);
     this.subjects = new SubjectCounts(namespace, (bytes) => meter.addOther(bytes));
     this.counts = new LedgerCounts(entries, unidentified);
     this.sets = new SetSequence(parts, entries, this.counts);

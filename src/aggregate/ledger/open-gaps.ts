@@ -26,8 +26,17 @@ interface RecoveredTotals {
   readonly inFlight: Totals | undefined;
 }
 
+/** Gaps of all reports, for one of them. */
+export interface DeclaredGaps {
+  /** Adds what is being declared in all reports. */
+  addDeclared?: (() => void) | undefined;
+  /** Adds also what a report gets with its next write. */
+  addLacking?: (() => void) | undefined;
+}
+
 export class OpenGaps {
   readonly addDeclared: () => void;
+  readonly #addLacking: () => void;
   readonly #pending: PendingTotals;
   /** Beginnings of the gaps that the report knows of and that have not ended. */
   readonly #open = new Map<GapKind, EpochUs>();
@@ -38,10 +47,10 @@ export class OpenGaps {
   #added: CoverageGap[] = [];
   #onAdded = () => {};
 
-  /** `addDeclared` adds what is being declared in all reports. */
-  constructor(pending: PendingTotals, addDeclared = () => {}) {
+  constructor(pending: PendingTotals, { addDeclared = () => {}, addLacking = addDeclared }: DeclaredGaps = {}) {
     this.#pending = pending;
     this.addDeclared = addDeclared;
+    this.#addLacking = addLacking;
   }
 
   /** Adds throttle notices about a subject of this report, or alerts that may belong here and could not be read. */
@@ -102,7 +111,7 @@ export class OpenGaps {
 
   /** Completes totals that are about to leave. */
   settle(): void {
-    this.addDeclared();
+    this.#addLacking();
     this.#recovered = undefined;
     addGaps(this.#totals, this.#withoutDetails.take());
   }

@@ -63,7 +63,14 @@ export function createStages(options: PipelineOptions, parts: PipelineParts): Pi
   });
   const resolution = new NameResolution({ ledgers: aggregator.ledgers, counters, onDirty });
   const gapEvents = new GapEvents({ events, clock, self, afterMs: options.gapEventMs });
-  const gaps = new StreamGaps(aggregator, parts.nodes && clock.nowMs());
+  const gaps = new StreamGaps(
+    {
+      soonMs: options.pace.maxIntervalMs / 2,
+      isStated: options.standby !== undefined,
+      areNodesRead: parts.nodes !== undefined,
+    },
+    { aggregator, coverage, clock },
+  );
   journaling?.attach(aggregator, (gap) => coverage.addEndedGap(gap));
   const controller = createController(options, parts, { aggregator, coverage, queue });
   const context = new ReportContext({ aggregator, queue, policies, acceptances });

@@ -73,7 +73,6 @@ export class Pipeline implements AlertListener {
     const gaps = this.coverage.connected(nowMs);
     for (const { kind } of gaps) this.#stages.gapEvents.endGap(kind);
     this.#stages.gaps.end(gaps, nowMs, ended?.nodes);
-    this.aggregator.gaps.touchAll();
   }
 
   onDisconnected(disconnect: Disconnect): void {
@@ -92,7 +91,7 @@ export class Pipeline implements AlertListener {
     logger.warn({ seconds: Math.round(ms / 1000) }, "event loop stalled, alerts may be lost");
     if (this.takeover.isStandingBy) return;
     this.#stages.gapEvents.startGap(gap);
-    this.aggregator.gaps.addGap(gap.kind, toEpochUs(gap.fromMs), toEpochUs(gap.toMs));
+    this.#stages.gaps.add(gap);
   }
 
   /**
@@ -101,7 +100,7 @@ export class Pipeline implements AlertListener {
    */
   async load(signal: AbortSignal, previous?: PreviousLeader): Promise<void> {
     await this.takeover.load(signal, previous);
-    this.#stages.gaps.resume(this.coverage);
+    this.#stages.gaps.resume();
   }
 
   #recordRejection(reason: Rejection, detail: string, line: number, scope: Scope | undefined | null): void {

@@ -1,47 +1,126 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// Declares the gaps of the alert stream in the reports. Missing nodes need more than a stream that is down: reports begin
-// while other nodes are read, and may be short of alerts, too.
+// Declares the gaps of the alert stream in the reports. Each concerns every report that exists, so that a short one is
+// stated once, on the Lease, and a report gets it with its next write, at the latest after an hour. One that lasts is
+// written to all reports, and where there is no Lease each is. Missing nodes need more than a stream that is down:
+// reports begin while other nodes are read, and may be short of alerts, too.
 // Invariant: a gap of nodes concerns every report that exists or begins while it lasts, and no later one.
 
 import type { Aggregator } from "../../aggregate/aggregator.ts";
+import { createStatedGap, type StatedGap } from "../../aggregate/gaps/stated-gaps.ts";
 import type { Gap, StreamCoverage } from "../../aggregate/gaps/stream-coverage.ts";
+import type { Clock } from "../../lib/clock.ts";
 import { type EpochUs, toEpochUs } from "../../lib/time.ts";
 
+export interface StreamGapsOptions {
+  /** Milliseconds after which all reports are written for a gap that lasts, or that nothing else states. */
+  soonMs: number;
+  /** True where the Lease states the gaps. */
+  isStated: boolean;
+  /** True where nodes are read: until all are connected, each report that begins may be short of alerts. */
+  areNodesRead: boolean;
+}
+
+export interface StreamGapsParts {
+  aggregator: Aggregator;
+  coverage: StreamCoverage;
+  clock: Clock;
+}
+
+/** Until a quiet report is written for a short gap. */
+const LATE_MS = 3_600_000;
+/** A stream that comes and goes: with more changes than this all reports are written. */
+const MAX_WAITING = 16;
+
 export class StreamGaps {
-  readonly #aggregator: Aggregator;
+  readonly #options: StreamGapsOptions;
+  readonly #parts: StreamGapsParts;
   /** The start, where nodes are read directly and not all of them are connected yet. */
   #startUs: EpochUs | undefined;
+  /** Monotonic time at which all reports get what they lack; undefined while that is nothing. */
+  #dueMs: number | undefined;
+  /** As it was before the gap that lasts. */
+  #dueBeforeMs: number | undefined;
+  #cancel = () => {};
 
-  /** With `nodesSinceMs` nodes are read: until all are connected, each report that begins may be short of alerts. */
-  constructor(aggregator: Aggregator, nodesSinceMs: number | undefined) {
-    this.#aggregator = aggregator;
-    if (nodesSinceMs === undefined) return;
-    this.#startUs = toEpochUs(nodesSinceMs);
-    aggregator.gaps.addGapTo(undefined, { kind: "NodeDown", fromUs: this.#startUs, toUs: undefined });
+  constructor(options: StreamGapsOptions, parts: StreamGapsParts) {
+    this.#options = options;
+    this.#parts = parts;
+    if (!options.areNodesRead) return;
+    this.#startUs = toEpochUs(parts.clock.nowMs());
+    parts.aggregator.gaps.addGapTo(undefined, { kind: "NodeDown", fromUs: this.#startUs, toUs: undefined });
   }
 
   begin({ kind, fromMs }: Gap): void {
+    const { aggregator } = this.#parts;
     const fromUs = toEpochUs(fromMs);
-    this.#aggregator.gaps.addGap(kind, fromUs);
+    aggregator.gaps.late.addGap(kind, fromUs);
     // Other nodes are read, so that reports may begin that are short of alerts.
-    if (kind === "NodeDown") this.#aggregator.gaps.addGapTo(undefined, { kind, fromUs, toUs: undefined });
+    if (kind === "NodeDown") aggregator.gaps.addGapTo(undefined, { kind, fromUs, toUs: undefined });
+    aggregator.gaps.late.heldSinceMs = fromMs;
+    this.#dueBeforeMs = this.#dueMs;
+    this.#writeWithin(this.#options.soonMs);
   }
 
-  /** Declares a gap of nodes that began while another replica led, and lasts. */
-  resume(coverage: StreamCoverage): void {
+  /** Continues a takeover: gaps that reports lack, and one of nodes that began while another replica led, and lasts. */
+  resume(): void {
+    const { aggregator, coverage } = this.#parts;
     const gap = coverage.ongoing("NodeDown");
     if (gap) this.begin(gap);
+    else if (aggregator.gaps.late.waiting > 0) this.#writeWithin(LATE_MS);
   }
 
-  /** Ends gaps, and the start; `nodes` were missing in a gap of nodes. */
+  /** The stream is open: ends gaps, and the start; `nodes` were missing in a gap of nodes. */
   end(gaps: readonly Gap[], nowMs: number, nodes = 0): void {
-    if (this.#startUs !== undefined) this.#aggregator.gaps.endNodeGap(this.#startUs, toEpochUs(nowMs), 0);
+    const { aggregator } = this.#parts;
+    const isShort = aggregator.gaps.late.heldSinceMs !== undefined && this.#options.isStated;
+    if (this.#startUs !== undefined) aggregator.gaps.endNodeGap(this.#startUs, toEpochUs(nowMs), 0);
     this.#startUs = undefined;
-    for (const { kind, fromMs, toMs = fromMs } of gaps) {
-      if (kind === "NodeDown") this.#aggregator.gaps.endNodeGap(toEpochUs(fromMs), toEpochUs(toMs), nodes);
-      else this.#aggregator.gaps.endGap(kind, toEpochUs(fromMs), toEpochUs(toMs));
+    for (const gap of gaps) this.#end(gap, nodes);
+    aggregator.gaps.late.heldSinceMs = undefined;
+    if (isShort) this.#dueMs = this.#dueBeforeMs;
+    else aggregator.gaps.late.touchAll();
+    this.#writeWithin(isShort ? LATE_MS : this.#options.soonMs);
+  }
+
+  /** Adds a gap that is over. */
+  add({ kind, fromMs, toMs }: Gap & { toMs: number }): void {
+    const gap = createStatedGap(kind, toEpochUs(fromMs), toEpochUs(toMs));
+    this.#parts.aggregator.gaps.late.addGap(kind, gap.fromUs, gap.toUs);
+    this.#state(gap);
+    this.#writeWithin(this.#options.isStated ? LATE_MS : this.#options.soonMs);
+  }
+
+  #end({ kind, fromMs, toMs = fromMs }: Gap, nodes: number): void {
+    const { gaps } = this.#parts.aggregator;
+    const gap = createStatedGap(kind, toEpochUs(fromMs), toEpochUs(toMs), kind === "NodeDown" ? nodes : 0);
+    // Each report was marked with it at once.
+    if (kind === "NotRunning") {
+      gaps.endGap(kind, gap.fromUs, gap.toUs);
+      return;
     }
+    if (kind === "NodeDown") gaps.endNodeGap(gap.fromUs, gap.toUs, nodes);
+    else gaps.late.endGap(kind, gap.fromUs, gap.toUs);
+    this.#state(gap);
+  }
+
+  #state(gap: StatedGap): void {
+    const { aggregator, clock } = this.#parts;
+    aggregator.gaps.late.stated.add(gap, clock.monotonicMs());
+  }
+
+  #writeWithin(ms: number): void {
+    const { aggregator, clock } = this.#parts;
+    const nowMs = clock.monotonicMs();
+    const dueMs = aggregator.gaps.late.waiting > MAX_WAITING ? nowMs : nowMs + ms;
+    this.#dueMs = Math.min(this.#dueMs ?? dueMs, dueMs);
+    this.#cancel();
+    this.#cancel = clock.after(this.#dueMs - nowMs, () => this.#write());
+  }
+
+  #write(): void {
+    this.#dueMs = undefined;
+    this.#parts.aggregator.gaps.late.writeAll();
   }
 }

@@ -40,6 +40,8 @@ export interface Predecessor {
   persistedUntilMs: number | undefined;
   /** As LeaderProgress.persistedMs. */
   persistedHereMs: number | undefined;
+  /** As LeaseRecord.streamGaps. */
+  streamGaps: string;
 }
 
 const RELEASE_TRIES = 3;
@@ -68,6 +70,8 @@ export interface ClaimFacts {
   persistedUntilMs?: () => number | undefined;
   /** Time since which alerts may be missing; undefined while all of KubeArmor is read. */
   missingSinceMs?: () => number | undefined;
+  /** Gaps of the stream that reports may lack, as formatStreamGaps writes them; undefined keeps the Lease's value. */
+  streamGaps?: () => string | undefined;
 }
 
 export class LeaseClaim {
@@ -225,6 +229,7 @@ export class LeaseClaim {
       transitions: last === undefined ? 0 : last.transitions + (this.#isMine(last) ? 0 : 1),
       unwrittenSince: this.#formatPersistedUntil(last),
       missingSince: formatEpochMs(this.facts.missingSinceMs?.()),
+      streamGaps: this.facts.streamGaps?.() ?? last?.streamGaps ?? "",
       // Another standby announces itself again.
       standby: last === undefined || last.standby === identity ? "" : last.standby,
     };
@@ -245,6 +250,7 @@ export class LeaseClaim {
           isSelf: last.holder === identity,
           persistedUntilMs: parseEpochMs(last.unwrittenSince),
           persistedHereMs: this.#progress.persistedMs,
+          streamGaps: last.streamGaps,
         };
       return deadline;
     } catch (error) {

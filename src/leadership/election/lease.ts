@@ -10,6 +10,7 @@ import {
   MISSING_SINCE_ANNOTATION,
   PRODUCT,
   STANDBY_ANNOTATION,
+  STREAM_GAPS_ANNOTATION,
   UNWRITTEN_SINCE_ANNOTATION,
 } from "../../api/names.ts";
 import { ApiError, type ApiErrorCode } from "../../kube/api-error.ts";
@@ -33,6 +34,8 @@ export interface LeaseRecord {
   unwrittenSince: string;
   /** Time since which the holder may miss alerts; empty while it reads all of KubeArmor. */
   missingSince: string;
+  /** Gaps of the holder's stream that reports may lack, as formatStreamGaps writes them; empty without one. */
+  streamGaps: string;
   /** Identity of a standby that could take over without a gap; empty without one. */
   standby: string;
 }
@@ -123,7 +126,12 @@ export class LeaseStore {
       leaseTransitions: record.transitions,
     };
     const { annotations: before, ...others } = metadata;
-    const { [STANDBY_ANNOTATION]: _, [MISSING_SINCE_ANNOTATION]: __, ...kept } = toObject(before);
+    const {
+      [STANDBY_ANNOTATION]: _,
+      [MISSING_SINCE_ANNOTATION]: __,
+      [STREAM_GAPS_ANNOTATION]: ___,
+      ...kept
+    } = toObject(before);
     const annotations = { ...kept, ...toAnnotations(record) };
     const body = {
       apiVersion: "coordination.k8s.io/v1",
@@ -136,10 +144,11 @@ export class LeaseStore {
   }
 }
 
-function toAnnotations({ unwrittenSince, missingSince, standby }: LeaseRecord): Record<string, string> {
+function toAnnotations({ unwrittenSince, missingSince, streamGaps, standby }: LeaseRecord): Record<string, string> {
   return {
     ...(unwrittenSince === "" ? {} : { [UNWRITTEN_SINCE_ANNOTATION]: unwrittenSince }),
     ...(missingSince === "" ? {} : { [MISSING_SINCE_ANNOTATION]: missingSince }),
+    ...(streamGaps === "" ? {} : { [STREAM_GAPS_ANNOTATION]: streamGaps }),
     ...(standby === "" ? {} : { [STANDBY_ANNOTATION]: standby }),
   };
 }
@@ -172,6 +181,7 @@ export function parseLease(answer: unknown): StoredLease {
     transitions: count(spec["leaseTransitions"]),
     unwrittenSince: toText(annotations[UNWRITTEN_SINCE_ANNOTATION]),
     missingSince: toText(annotations[MISSING_SINCE_ANNOTATION]),
+    streamGaps: toText(annotations[STREAM_GAPS_ANNOTATION]),
     standby: toText(annotations[STANDBY_ANNOTATION]),
   };
   return { metadata, record };

@@ -16,6 +16,7 @@ export const BUFFERS = [
   "rejection_scopes",
   "standby_notices",
   "standby_reports",
+  "stated_gaps",
   "throttled_pods",
   "write_intervals",
 ] as const;

@@ -113,6 +113,7 @@ export class Members {
       transitions: 0,
       unwrittenSince: "",
       missingSince: "",
+      streamGaps: "",
       standby: "",
     };
     const call = { timeoutMs, signal };

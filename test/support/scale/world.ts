@@ -131,7 +131,7 @@ export class ScaleWorld {
     const predecessor =
       persistedUntilMs === undefined
         ? undefined
-        : { holder: "", isSelf: false, persistedUntilMs, persistedHereMs: undefined };
+        : { holder: "", isSelf: false, persistedUntilMs, persistedHereMs: undefined, streamGaps: "" };
     this.#next = index;
     leases.set(index, new SimulatedLease(index, predecessor, (part) => this.#holdShard(index, reader, part)));
   }

@@ -36,7 +36,8 @@ describe("a change", () => {
     for (const each of [alert(), alert(), alert(FILE), alert({ ...FILE, Resource: "/x" }), hostAlert()]) {
       aggregator.add(violation(each));
     }
-    aggregator.gaps.addGap("StreamDown", START_US);
+    aggregator.gaps.late.addGap("StreamDown", START_US);
+    aggregator.gaps.late.writeAll();
     expect(changes).toEqual([
       [KEY, "new_report"],
       [KEY, "counters"],

@@ -4,6 +4,7 @@
 // A process that was stalled must not write by a Lease that is over, though no timer has fired yet.
 
 import { expect, test } from "vitest";
+import { StatedGaps } from "../../../src/aggregate/gaps/stated-gaps.ts";
 import { MISSING_SINCE_ANNOTATION, UNWRITTEN_SINCE_ANNOTATION } from "../../../src/api/names.ts";
 import type { Report } from "../../../src/api/v1alpha1.ts";
 import { LeaderElector } from "../../../src/leadership/election/leader-elector.ts";
@@ -61,7 +62,8 @@ function startReplica() {
   const coverage = { continuousSinceMs: 1, missingSinceMs: undefined as number | undefined };
   const config = { leaderElection: DEFAULTS } as unknown as ReplicaParts["config"];
   const watch = { follow: () => new Promise<void>(() => {}) } as unknown as ReplicaParts["watch"];
-  const parts = { config, clock: process, elector, watch, takeover, controller, coverage };
+  const stated = new StatedGaps();
+  const parts = { config, clock: process, elector, watch, takeover, controller, coverage, stated };
   void new Replica(parts).runStandby(candidate.stop.signal);
   /** An annotation of the Lease after its next renewal, in milliseconds after the start. */
   const readMs = async (annotation: string) => {

@@ -127,11 +127,11 @@ describe("scrape", () => {
       buffer_entries{buffer="absent_namespaces"} 0 | buffer_entries{buffer="deletions"} 48
       buffer_entries{buffer="early_gaps"} 0 | buffer_entries{buffer="rejection_scopes"} 0
       buffer_entries{buffer="standby_notices"} 0 | buffer_entries{buffer="standby_reports"} 0
-      buffer_entries{buffer="throttled_pods"} 0 | buffer_entries{buffer="write_intervals"} 0
+      buffer_entries{buffer="stated_gaps"} 0 | buffer_entries{buffer="throttled_pods"} 0 | buffer_entries{buffer="write_intervals"} 0
       buffer_overflows_total{buffer="absent_namespaces"} 0 | buffer_overflows_total{buffer="deletions"} 49
       buffer_overflows_total{buffer="early_gaps"} 0 | buffer_overflows_total{buffer="rejection_scopes"} 0
       buffer_overflows_total{buffer="standby_notices"} 0 | buffer_overflows_total{buffer="standby_reports"} 0
-      buffer_overflows_total{buffer="throttled_pods"} 0 | buffer_overflows_total{buffer="write_intervals"} 0
+      buffer_overflows_total{buffer="stated_gaps"} 0 | buffer_overflows_total{buffer="throttled_pods"} 0 | buffer_overflows_total{buffer="write_intervals"} 0
       violations_expired_total 27 | reports_removed_total 28
       stream_up 1 | nodes_desired 3 | nodes_connected 2 | stream_disconnects_total{reason="ok_end"} 17
       stream_disconnects_total{reason="error"} 18 | stream_gaps_total{kind="StreamDown"} 16

@@ -22,6 +22,7 @@ import { toApiPath } from "../../../../src/lib/object-key.ts";
 import { plain, toShellWord } from "../../text/escape.ts";
 import { type Heartbeat, type LeaseObject, readHeartbeat } from "../heartbeat.ts";
 import { createUsageError, EXIT, PluginError } from "../problem.ts";
+import { readStatedGaps } from "../stated-gaps.ts";
 import { checkReport, findContradiction } from "./report-schema.ts";
 import type { Acceptance, ReportSource } from "./report-source.ts";
 
@@ -115,6 +116,10 @@ export function createClusterReports(options: ClusterReportsOptions): ReportSour
       );
     },
     heartbeat: (nowMs) => fetchHeartbeat(options, nowMs),
+    async statedGaps() {
+      // The heartbeat says why the Lease can't be read.
+      return readStatedGaps(await fetchLease(options).catch(() => undefined));
+    },
     async acceptances({ namespace }) {
       const path = toApiPath(REPORTS_API, ACCEPTANCE_PLURAL, { namespace });
       const found: Acceptance[] = [];
@@ -181,14 +186,20 @@ function toNamespacePath(namespace: string): string {
 }
 
 /** Reads the one Lease by its name: any account may do that, and a Lease of another namespace proves nothing. */
-async function fetchHeartbeat(
-  { client, signal, operatorLease = OPERATOR_LEASE }: ClusterReportsOptions,
-  nowMs: number,
-): Promise<Heartbeat> {
+async function fetchLease({
+  client,
+  signal,
+  operatorLease = OPERATOR_LEASE,
+}: ClusterReportsOptions): Promise<LeaseObject | undefined> {
+  const path = toApiPath("/apis/coordination.k8s.io/v1", "leases", operatorLease);
+  return await client.request<LeaseObject>({ method: "GET", path, signal });
+}
+
+async function fetchHeartbeat(options: ClusterReportsOptions, nowMs: number): Promise<Heartbeat> {
+  const { client, operatorLease = OPERATOR_LEASE } = options;
   const { namespace, name } = operatorLease;
   try {
-    const path = toApiPath("/apis/coordination.k8s.io/v1", "leases", { namespace, name });
-    const lease = await client.request<LeaseObject>({ method: "GET", path, signal });
+    const lease = await fetchLease(options);
     return readHeartbeat(lease, operatorLease, { nowMs, serverMs: client.serverNowMs?.() });
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;

@@ -3,9 +3,11 @@
 
 // PORT: the source of reports: a cluster, or a directory that `export` or `replay` wrote.
 
+import type { StreamGapEntry } from "../../../../src/aggregate/gaps/stream-gap-text.ts";
 import type { AcceptanceSpec, AcceptanceStatus } from "../../../../src/api/acceptance.ts";
 import type { Report } from "../../../../src/api/v1alpha1.ts";
 import type { Heartbeat } from "../heartbeat.ts";
+import { addStatedGaps } from "../stated-gaps.ts";
 
 /** The reports that a call is about. */
 export interface ReportFilterScope {
@@ -34,6 +36,8 @@ export interface ReportSource {
   doubtNamespace?(namespace: string): Promise<string | undefined>;
   /** State of the operator that writes the reports; undefined for files, which no operator updates. */
   heartbeat?(nowMs: number): Promise<Heartbeat>;
+  /** Gaps of the alert stream that reports may lack; undefined for files. */
+  statedGaps?(): Promise<readonly StreamGapEntry[]>;
   /** Lists the AcceptedViolations of the scope; undefined for files, which hold none. */
   acceptances?(scope: ReportFilterScope): Promise<Acceptance[]>;
   /** Creates an AcceptedViolation, or replaces the spec of the one with its name. */
@@ -52,7 +56,19 @@ export async function readAll(
 ): Promise<Report[]> {
   const reports: Report[] = [];
   for await (const report of source.list(scope, onLeftOut)) reports.push(report);
-  return reports.sort((a, b) => (orderKey(a) < orderKey(b) ? -1 : 1));
+  // Read later than the reports, so that they lack no gap that it has not.
+  const gaps = (await source.statedGaps?.()) ?? [];
+  return reports.map((report) => addStatedGaps(report, gaps)).sort((a, b) => (orderKey(a) < orderKey(b) ? -1 : 1));
+}
+
+/** Reads one report by its name; undefined when it does not exist. */
+export async function readOne(
+  source: ReportSource,
+  namespace: string | undefined,
+  name: string,
+): Promise<Report | undefined> {
+  const report = await source.read(namespace, name);
+  return report && addStatedGaps(report, (await source.statedGaps?.()) ?? []);
 }
 
 /** Cluster reports first, then by namespace and name. */

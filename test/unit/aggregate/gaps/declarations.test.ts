@@ -83,7 +83,7 @@ it("a report that begins after the gap does not have it, and one that a shutdown
   const { aggregator, keys, count } = setUp(REPORTS);
   aggregator.gaps.addGap("StreamDown", START_US);
   const later = count(REPORTS);
-  aggregator.gaps.addDeclaredToAll();
+  aggregator.gaps.addLackingToAll();
   expect(aggregator.ledgers.get(later)?.counts.all.gaps).toBe(0);
   expect(aggregator.ledgers.get(keys.at(-1) ?? "")?.counts.all.gaps).toBe(1);
 });
@@ -128,7 +128,7 @@ it("any order of declarations, steps, writes and moves ends as without steps", (
         if (kind === "reject") gaps.addRejected(undefined, START_US + us);
         if (kind === "rejectOne") gaps.addRejected({ namespace: `ns-${toLetters(at)}` }, START_US + us);
         if (kind.startsWith("reject")) gaps.reportRejections();
-        if (kind === "touch") gaps.touchAll();
+        if (kind === "touch") gaps.late.touchAll();
         if (kind === "write") write(key);
         if (kind === "move") runAtOnce(aggregator.moveToCluster(key));
         if (kind === "count") count(REPORTS + at);
