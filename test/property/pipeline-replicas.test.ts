@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// Two replicas over several lives, with kills, takeovers, lost answers, late writes, eviction and set clocks at once: no alert is
+// Two replicas over several lives, with kills, takeovers, lost answers, late writes, eviction, set clocks and lost streams at once: no alert is
 // reported twice, and a report that is short of one says so.
 
 import { describe, expect, it } from "vitest";
@@ -36,6 +36,15 @@ const SETTINGS: Readonly<Record<string, ChaosOptions>> = {
     journals: 0.7,
     memory: { ...MEMORY, maxViolations: 60, maxViolationsPerWorkload: 20 },
     maxClockErrorMs: 3_600_000,
+  },
+  "streams that break": { ...PLAIN, outages: 0.03 },
+  "streams that break, and all else": {
+    ...PLAIN,
+    files: 40,
+    journals: 0.9,
+    memory: { ...MEMORY, maxViolations: 50, maxViolationsPerWorkload: 15 },
+    maxClockErrorMs: 3_600_000,
+    outages: 0.05,
   },
   "every second write fails": { ...PLAIN, faults: 0.5, files: 3, seconds: 250 },
 };

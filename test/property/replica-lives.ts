@@ -7,6 +7,7 @@
 import { copyFileSync, existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { StatedGap } from "../../src/aggregate/gaps/stated-gaps.ts";
 import type { Alert } from "../../src/api/alert.ts";
 import type { Report } from "../../src/api/v1alpha1.ts";
 import { Pipeline, type PipelineOptions } from "../../src/app/pipeline/pipeline.ts";
@@ -25,6 +26,8 @@ import { findBackwardSteps } from "./pipeline-simulation.ts";
 
 const RENEWAL_MS = 2000;
 const QUIET_MS = 10 * 60_000;
+/** Until a quiet report has a short gap of the stream. */
+const LATE_MS = 65 * 60_000;
 
 export interface ChaosOptions extends Pick<PipelineOptions, "limits" | "memory"> {
   /** Share of the writes that are answered by an error, whether or not they reach the store. */
@@ -38,6 +41,8 @@ export interface ChaosOptions extends Pick<PipelineOptions, "limits" | "memory">
   maxAlerts: number;
   /** By how much a replica's wall clock is wrong at most, either way; it is set again at random times. Default 0. */
   maxClockErrorMs?: number;
+  /** Share of the steps in which a replica loses its stream, for up to 40 s, most often for a second. Default 0. */
+  outages?: number;
 }
 
 /** Time and chance of one run, which all processes share. */
@@ -57,6 +62,7 @@ const waitForever = () => new Promise<never>(() => {});
 class Life {
   isAlive = true;
   isLeader = false;
+  isReading = true;
   readonly pipeline: Pipeline;
   readonly journaling: Journaling | undefined;
   /** Delay of its alerts. */
@@ -105,6 +111,19 @@ class Life {
   setClock(): void {
     const maxMs = this.#maxClockErrorMs;
     if (maxMs > 0) this.#clockErrorMs = this.#world.pickBelow(2 * maxMs) - maxMs;
+  }
+
+  /** Loses the stream, and opens it again after `ms`; what is sent meanwhile is lost. */
+  loseStream(ms: number): void {
+    if (!this.isAlive || !this.isReading) return;
+    this.isReading = false;
+    const atMs = this.#world.nowMs() + this.#clockErrorMs;
+    this.pipeline.onDisconnected({ atMs, lastReadMs: atMs, reason: "error", message: "injected" });
+    this.#world.after(ms, () => {
+      if (!this.isAlive) return;
+      this.isReading = true;
+      this.pipeline.onConnected();
+    });
   }
 
   /** A time by this replica's wall clock as it is set now. */
@@ -209,6 +228,7 @@ class Chaos {
   #leader: 0 | 1 | undefined;
   /** As the Lease says. */
   #persistedUntilMs: number | undefined;
+  #statedGaps: readonly StatedGap[] = [];
   #alerts = 0;
 
   constructor(seed: number, options: ChaosOptions, dir: string) {
@@ -229,6 +249,7 @@ class Chaos {
     let killMs = world.nowMs() + 10_000 + world.pickBelow(20_000);
     while (world.nowMs() < endMs) {
       if (this.#options.maxClockErrorMs && world.random() < 0.02) this.#lives[world.pickBelow(2)]?.setClock();
+      this.#loseStreams();
       this.#send(world.random() < 0.1 ? world.pickBelow(30) : world.pickBelow(3));
       await world.advance(50 + world.pickBelow(400));
       if (world.nowMs() < killMs || this.#leader === undefined || !this.#lives[getOther(this.#leader)]?.isAlive)
@@ -236,13 +257,23 @@ class Chaos {
       await this.#killReplica(this.#leader);
       killMs = world.nowMs() + 25_000 + world.pickBelow(40_000);
     }
-    await world.advance(QUIET_MS);
+    await world.advance(this.#options.outages ? LATE_MS : QUIET_MS);
     for (const life of this.#lives) {
       if (!life) continue;
       life.isAlive = false;
       life.journaling?.close();
     }
     return [...this.#problems, ...this.#check()];
+  }
+
+  /** The relay breaks for both replicas, or the network for one. */
+  #loseStreams(): void {
+    const world = this.#world;
+    const { outages = 0 } = this.#options;
+    if (outages === 0 || world.random() >= outages) return;
+    const ms = 300 + world.pickBelow(world.random() < 0.7 ? 1000 : 40_000);
+    const which = world.pickBelow(3);
+    for (const [replica, life] of this.#lives.entries()) if (which !== replica) life?.loseStream(ms);
   }
 
   #start(replica: 0 | 1): void {
@@ -258,7 +289,11 @@ class Chaos {
   /** The leader renews its Lease, which says until when its counts are in reports. */
   #renew(): void {
     const leader = this.#leader === undefined ? undefined : this.#lives[this.#leader];
-    if (leader?.isAlive && leader.isLeader) this.#persistedUntilMs = leader.persistedUntilMs;
+    if (leader?.isAlive && leader.isLeader) {
+      this.#persistedUntilMs = leader.persistedUntilMs;
+      const { takeover, aggregator } = leader.pipeline;
+      if (takeover.listing === undefined) this.#statedGaps = aggregator.gaps.late.stated.list;
+    }
     for (const life of this.#lives) {
       if (life?.isAlive && !life.isLeader)
         life.pipeline.takeover.onLeaderProgress(life.toOwnMs(this.#persistedUntilMs));
@@ -292,7 +327,11 @@ class Chaos {
       await world.advance(200);
     }
     const heir = getOther(replica);
-    await this.#lead(heir, { isReleased: false, persistedUntilMs: this.#lives[heir]?.toOwnMs(persistedUntilMs) });
+    await this.#lead(heir, {
+      isReleased: false,
+      persistedUntilMs: this.#lives[heir]?.toOwnMs(persistedUntilMs),
+      statedGaps: this.#statedGaps,
+    });
     world.after(world.pickBelow(20_000), () => this.#start(replica));
   }
 
@@ -300,7 +339,8 @@ class Chaos {
     for (let i = 0; i < count; i++) {
       const made = this.#make();
       for (const life of this.#lives) {
-        if (life?.isAlive) this.#world.after(life.lagMs, () => life.isAlive && life.pipeline.onAlert(made, 0));
+        if (life?.isAlive)
+          this.#world.after(life.lagMs, () => life.isAlive && life.isReading && life.pipeline.onAlert(made, 0));
       }
     }
   }
