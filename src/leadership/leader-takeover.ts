@@ -4,7 +4,6 @@
 // Start of counting: from the stored reports, and from the alerts that were read while another replica led. Invariant:
 // where it is uncertain that this replica has read all that the previous leader had not written, every report says so.
 
-import type { StatedGap } from "../aggregate/gaps/stated-gaps.ts";
 import type { Gap } from "../aggregate/gaps/stream-coverage.ts";
 import type { Ledger } from "../aggregate/ledger/ledger.ts";
 import type { Report } from "../api/v1alpha1.ts";
@@ -227,7 +226,7 @@ export class LeaderTakeover implements ControllerObserver {
     const marginMs = this.#held?.hasUndated ? UNDATED_MARGIN_US / 1000 : 0;
     this.#handover.begin(Math.max(handoverMs, restart?.toMs ?? handoverMs), nowMs + marginMs);
     if (isCaughtUp) coverage.continueFrom(times.newestStartMs);
-    this.#continueGaps(previous?.statedGaps ?? []);
+    this.#restore.continueGaps(previous?.statedGaps ?? []);
     if (!restart)
       for (const [namespace, policyName] of this.#restore.leftToOther)
         this.#handover.declare({ namespace, policyName });
@@ -277,18 +276,6 @@ export class LeaderTakeover implements ControllerObserver {
       await spend(1);
     }
     return restart;
-  }
-
-  /** Continues gaps of the previous leader's stream: reports from before their end may lack them. */
-  #continueGaps(gaps: readonly StatedGap[]): void {
-    const { aggregator, clock, coverage } = this.#parts;
-    for (const gap of gaps) {
-      // A report that is not written since still has the time from before the gap.
-      coverage.excludeBefore(gap.toUs / 1000);
-      aggregator.gaps.late.stated.add(gap, clock.monotonicMs());
-      const lacks = (ledger: Ledger) => this.#restore.lacks(ledger, gap);
-      aggregator.gaps.late.addGap(gap.kind, gap.fromUs, gap.toUs, lacks);
-    }
   }
 
   #share(options: StandbyOptions): Shared {

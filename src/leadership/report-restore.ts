@@ -6,6 +6,7 @@
 
 import type { Aggregator } from "../aggregate/aggregator.ts";
 import { hasGap, type StatedGap } from "../aggregate/gaps/stated-gaps.ts";
+import type { StreamCoverage } from "../aggregate/gaps/stream-coverage.ts";
 import type { Ledger } from "../aggregate/ledger/ledger.ts";
 import type { Report } from "../api/v1alpha1.ts";
 import { reportKey } from "../ingest/violation/violation.ts";
@@ -18,8 +19,9 @@ import type { ReportQueue } from "../reconcile/report-queue.ts";
 import { getLastSeenMs, StoredTimes, toGapUs } from "./stored-times.ts";
 
 export interface RestoreParts {
-  clock: Pick<Clock, "turn">;
+  clock: Pick<Clock, "turn" | "monotonicMs">;
   aggregator: Aggregator;
+  coverage: StreamCoverage;
   journaling: Journaling | undefined;
   controller: ReportController;
   queue: ReportQueue;
@@ -60,11 +62,17 @@ export class ReportRestore {
     return this.#restored.get(ledger)?.lastSeenMs;
   }
 
-  /** True where the ledger continues a report that was not written since the gap, and does not have it. */
-  lacks(ledger: Ledger, gap: StatedGap): boolean {
-    const times = this.#restored.get(ledger);
-    if (!times || times.continuousSinceUs >= gap.toUs) return false;
-    return !hasGap(ledger.counts.all.coverageGaps, gap);
+  /** Continues gaps of the previous leader's stream, in reports that were not written since and do not have them. */
+  continueGaps(gaps: readonly StatedGap[]): void {
+    const { aggregator, clock, coverage } = this.#parts;
+    for (const gap of gaps) {
+      const isOlder = (ledger: Ledger) => (this.#restored.get(ledger)?.continuousSinceUs ?? gap.toUs) < gap.toUs;
+      const lacks = (ledger: Ledger) => isOlder(ledger) && !hasGap(ledger.counts.all.coverageGaps, gap);
+      // A report that is not written since still has the time from before the gap.
+      coverage.excludeBefore(gap.toUs / 1000);
+      aggregator.gaps.late.stated.add(gap, clock.monotonicMs());
+      aggregator.gaps.late.addGap(gap.kind, gap.fromUs, gap.toUs, lacks);
+    }
   }
 
   /** Continues a stored report; a second time takes a later state of it. */

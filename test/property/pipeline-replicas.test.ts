@@ -6,7 +6,8 @@
 
 import { describe, expect, it } from "vitest";
 import { LIMITS, listSeeds, MEMORY } from "../support/gen.ts";
-import { type ChaosOptions, runReplicas } from "./replica-lives.ts";
+import type { ChaosOptions } from "./replica-life.ts";
+import { runReplicas } from "./replica-lives.ts";
 
 const PLAIN: ChaosOptions = {
   faults: 0.15,
