@@ -31,6 +31,8 @@ const FORMS: [name: string, forms: [line: string, secret: string][], atMost: num
   ["the list from manuals", readForms("secrets-manuals.jsonl"), 3],
   ["the list of 295 programs", readForms("secrets-programs.jsonl"), 8],
   ["the list of variants", readForms("secrets-variants.jsonl"), 9],
+  ["the list of services", readForms("secrets-services.jsonl"), 0],
+  ["the second list of services", readForms("secrets-services-2.jsonl"), 1],
 ];
 
 /** Secrets in the lines of a list, or parts of them, of which none may be left. */
@@ -78,6 +80,8 @@ describe("of ordinary lines", () => {
     ["the list of options like those of secrets", readRows("ordinary-4.txt")],
     ["the list written before the rules were read", readRows("ordinary-5.txt")],
     ["the list of everyday programs", readRows("ordinary-6.txt")],
+    ["the list of container command lines", readRows("ordinary-7.txt")],
+    ["the list of lines near to secrets", readRows("ordinary-8.txt")],
     ["the list of lines like those that people type", readRows("ordinary-typed.txt")],
   ])("in %s none is changed", (_what, lines) => {
     const changed = lines.filter((line) => redact(line) !== line);

@@ -20,11 +20,11 @@ const WORD_STEPS = 10;
 export function markCommandLine(marks: Marks, classify: Classify): void {
   const words = splitWords(marks);
   if (words.length < 2) {
-    for (const word of words) markWord(marks, word);
+    for (const word of words) markWord(marks, word, classify);
     return;
   }
   for (const [at, word] of words.entries()) {
-    markWord(marks, word);
+    markWord(marks, word, classify);
     markOption(marks, words, at, classify);
     markBareName(marks, words, at, classify);
     markRandom(marks, words, at);
@@ -33,7 +33,7 @@ export function markCommandLine(marks: Marks, classify: Classify): void {
   }
   markLogin(marks, words);
   markPrograms(marks, words);
-  markInput(marks, words);
+  markInput(marks, words, classify);
   markAnswers(marks, words);
 }
 
@@ -60,20 +60,34 @@ function markOption(marks: Marks, words: readonly Word[], at: number, classify: 
 function markCredentials(marks: Marks, words: readonly Word[], at: number): void {
   const { text } = words[at] as Word;
   const next = words[at + 1];
-  if (!next || !/(?:^|[:"'=])(?:bearer|[Bb]asic)$/i.test(text)) return;
+  if (!next || !/(?:^|[\s:"'=])(?:bearer|[Bb]asic)["']?\\?$/i.test(text)) return;
   const value = next.text;
-  const isBasic = /basic$/i.test(text);
+  const isBasic = /basic["']?\\?$/i.test(text);
   const isCredential = isBasic
     ? /^(?=[a-z/+]{0,40}[A-Z0-9=])[A-Za-z0-9+/]{6,}={0,2}$/.test(value)
     : /^[A-Za-z0-9._~+/=:][A-Za-z0-9._~+/=:-]{3,}$/.test(value);
   if (isCredential) hideBare(marks, next);
 }
 
-function markWord(marks: Marks, word: Word): void {
+function markWord(marks: Marks, word: Word, classify: Classify): void {
   marks.spend(WORD_STEPS);
   markBareUserinfo(marks, word.start, word.end);
   markSlashOption(marks, word);
+  markSubstitution(marks, word, classify);
   markAttached(marks, word);
+}
+
+/** `s/@@PASSWORD@@/x/` of sed, with a placeholder in upper case. */
+function markSubstitution(marks: Marks, { start, end, text }: Word, classify: Classify): void {
+  const sign = /^s([/|#,~!])/.exec(text)?.[1];
+  if (sign === undefined) return;
+  const middle = text.indexOf(sign, 2);
+  const close = text.indexOf(sign, middle + 1);
+  if (middle < 0 || close < 0) return;
+  const name = /^[^\w\s]{0,4}([A-Z][A-Z0-9_]{1,63})[^\w\s]{0,4}$/.exec(text.slice(2, middle))?.[1];
+  if (name === undefined || classify(name) !== "strong" || !isTyped(text.slice(middle + 1, close))) return;
+  const from = start + marks.text.slice(start, end).indexOf(text);
+  marks.hide(from + middle + 1, from + close);
 }
 
 /** `/password:x`, as programs from Windows have it. */
@@ -105,20 +119,29 @@ function markRandom(marks: Marks, words: readonly Word[], at: number): void {
   }
 }
 
-/** Programs with `-u`, and a `-p` for something else: a priority, a prompt, a port. */
-const NO_LOGIN = new Set(["journalctl", "sudo", "ps", "top", "htop", "strace", "lsof"]);
+/** Programs with `-u`, and a `-p` for something else: a priority, a prompt, a port, a project. */
+const NO_LOGIN =
+  /^(?:journalctl|sudo|ps|top|htop|strace|lsof|ss|netstat|mkdir|cp|rsync|docker-compose|compose|gosu|runuser|su-exec|python[\d.]*)$/;
+const USER_OPTION = /^(?:-[uU]|--?user(?:name)?|--login)$/;
 
-/** `-u name -p word`, in any program: a login. A port, a mapping of ports and a path are not hidden. */
+/** `-u name … -p word`, in any program: a login. A port, a mapping of ports and a path are not hidden. */
 function markLogin(marks: Marks, words: readonly Word[]): void {
-  marks.spend(words.length);
-  if (words.some(({ text }) => NO_LOGIN.has(baseName(text)))) return;
-  for (const [at, { text }] of words.entries()) {
-    if (!/^(?:-u|--user|--username)$/.test(text)) continue;
-    const [, , option, value] = words.slice(at, at + 4);
-    const attached = /^-p(?=[^\d/.=:-][^/:]{3,}$)/.exec(option?.text ?? "");
-    if (option && attached) marks.hide(marks.text.indexOf("-p", option.start) + 2, option.end);
-    else if (option?.text === "-p" && value && /^[^\d/.$-][^/:]{3,}$/.test(value.text)) hideBare(marks, value);
+  marks.spend(words.length * 2);
+  if (words.some(({ text }) => NO_LOGIN.test(baseName(text)))) return;
+  let hasUser = false;
+  for (const [at, { text, isSeparator }] of words.entries()) {
+    if (isSeparator) hasUser = false;
+    const next = words[at + 1];
+    if (USER_OPTION.test(text) && next && /^[^-/]/.test(next.text)) hasUser = true;
+    if (hasUser) markLoginOption(marks, words[at] as Word, next);
   }
+}
+
+function markLoginOption(marks: Marks, option: Word, value: Word | undefined): void {
+  const { text, start, end } = option;
+  const attached = /^-p(?!["']?\$)(?=[^\d/.=:-][^/:]{3,}$)/.exec(text);
+  if (attached) marks.hide(marks.text.indexOf("-p", start) + 2, end);
+  else if (/^-[pP]$/.test(text) && value && /^[^\d/.$-][^/:]{3,}$/.test(value.text)) hideBare(marks, value);
 }
 
 /** `docker build --secret id=x`, `podman run --secret=x`, `aws secretsmanager --secret-id x`: the name of one. */
@@ -135,18 +158,28 @@ function markBareName(marks: Marks, words: readonly Word[], at: number, classify
   const { text } = words[at] as Word;
   const next = words[at + 1];
   if (!next || next.isSeparator || text.startsWith("-")) return;
+  markStoredSecret(marks, words, at);
   const option = splitName(text).length > 1 ? /^(?:-v|--value)(?:=|$)/ : /^--value(?:=|$)/;
   if (option.test(next.text) && classify(text.slice(-100)) === "strong") markValueOption(marks, words, at + 1);
   if (next.text.startsWith("-")) return;
   const name = (text.split(/[/:=]/).at(-1) as string).toLowerCase();
   if (!BARE_NAMES.has(name) && classify(text.slice(-100)) !== "strong") return;
   if (marks.text[next.start] === "=" || marks.text[next.start] === ">") return;
-  const end = marks.valueEnd(next.start, ";");
+  const until = marks.valueEnd(next.start, ";");
+  // The parenthesis of `<(echo password x)`.
+  const end = marks.text[until - 1] === ")" && !marks.text.slice(next.start, until).includes("(") ? until - 1 : until;
   const value = marks.text.slice(next.start, end);
   if (isHarmless(value) || value === "PROMPT") return;
   const isCompound = splitName(text).length > 1 || COMPOUND.test(text);
-  const isNamed = BARE_NAMES.has(name) || (isSetting(words, at) && isCompound) || text === "_auth";
+  // `password_changed=1`: a value of its own.
+  if (/=./.test(text) && !BARE_NAMES.has(name)) return;
+  const isNamed = BARE_NAMES.has(name) || (isSetting(words, at) && (isCompound || isTyped(value))) || text === "_auth";
   if (isNamed || (looksRandom(value) && !value.includes("="))) marks.hide(next.start, end);
+}
+
+/** True of text with a digit or a sign, which a word of a sentence lacks. */
+function isTyped(value: string): boolean {
+  return /^[^\s=]{6,}$/.test(value) && /[\d!@#$%^&*+?]/.test(value) && !isHarmless(value);
 }
 
 /** `--value x`, `--value=x`, `-v x` behind the name of a secret. */
@@ -156,6 +189,18 @@ function markValueOption(marks: Marks, words: readonly Word[], at: number): void
   const next = words[at + 1];
   if (equals > 0) marks.hide(start + marks.text.slice(start, end).indexOf("=") + 1, end);
   else if (next && !next.isSeparator) hideBare(marks, next);
+}
+
+/** `secret put name x`, `secrets set name x`. */
+function markStoredSecret(marks: Marks, words: readonly Word[], verb: number): void {
+  if (
+    !/^(?:secrets?|api-?keys?|tokens?|credentials?)$/i.test(words[verb - 1]?.text ?? "") ||
+    !/^(?:put|set|add|create|write|save)$/.test(words[verb]?.text ?? "")
+  )
+    return;
+  const [name, value] = words.slice(verb + 1, verb + 3);
+  if (!name || !value || value.isSeparator || /^-|=/.test(name.text) || /^[-<]|^\w+=./.test(value.text)) return;
+  if (!isHarmless(value.text)) hideBare(marks, value);
 }
 
 function isSetting(words: readonly Word[], at: number): boolean {
@@ -177,12 +222,22 @@ function markSql(marks: Marks, words: readonly Word[], at: number): void {
   const end = marks.valueEnd(next.start, ";");
   const value = marks.text.slice(next.start, end);
   const isClosing = isQuoted && value.length < 3;
-  if (!isClosing && (isQuoted ? unquote(value).trim() !== "" : looksRandom(value))) marks.hide(next.start, end);
+  if (!isQuoted && isStatement(words, at) && /^[\w$#!@%^&*+-]{4,}$/.test(value) && !SQL_WORD.test(value))
+    marks.hide(next.start, end);
+  else if (!isClosing && (isQuoted ? unquote(value).trim() !== "" : looksRandom(value))) marks.hide(next.start, end);
 }
 
 /** `IDENTIFIED BY`, `IDENTIFIED WITH plugin BY`. */
 function isIdentified(words: readonly Word[], by: number): boolean {
   return [by - 1, by - 3].some((at) => /^identified$/i.test(words[at]?.text ?? ""));
+}
+
+const SQL_WORD = /^(?:password|values|externally|globally)$/i;
+
+/** `ALTER USER x IDENTIFIED BY word`, as Oracle has it without quotes. */
+function isStatement(words: readonly Word[], by: number): boolean {
+  const isUser = ({ text }: Word) => /^(?:user|role)$/i.test(text);
+  return isIdentified(words, by) && words.slice(Math.max(0, by - 4), by - 1).some(isUser);
 }
 
 /** Text that expect sends to a prompt for a password. */

@@ -5,7 +5,7 @@
 
 /**
  * Arguments in which a program takes secrets. An option is written as in the manual, followed by the secret part of its
- * value: nothing for the whole value, `+` for an attached value, or the character (or `pass:`) before the secret. Words
+ * value: nothing for the whole value, `#` for a value that may be a number, `+` for an attached value, or the character (or `pass:`) before the secret. Words
  * without a dash are a command: `*` is any word, `$` a secret one, `...` the rest, `=` the value of each `name=value`.
  * `after WORD` limits the arguments after it to command lines with that word.
  */
@@ -33,12 +33,21 @@ crackmapexec netexec nxc evil-winrm: -H
 docker: after swarm --token
 redis-benchmark valkey-benchmark: -a
 smbmap: -p
-swaks: -ap
+swaks sipp: -ap
+ss-local ss-server ss-redir ss-tunnel sslocal ssserver: -k
+nikto: -id:
+check_http: -a: -b:
+check_snmp: -C -A -X
+icinga2: --ticket
+pk12util: -W -K
+virsh: secret-set-value * $
+nifi.sh: set-single-user-credentials * $
+pkcs11-tool pkcs15-tool pkcs15-init p11tool softhsm2-util ykman yubico-piv-tool tpm2-tool: --pin# --so-pin# --new-pin# --puk# --login-pin# --set-pin# after access -P# -n# -p#
 lwp-request: -C:
 redis-cli valkey-cli keydb-cli: -a --pass | auth ...$ | auth2 * $ | config set * $ | acl setuser ...>
 redis-server valkey-server: --requirepass --masterauth
 redis-sentinel: --sentinel | auth-pass * $
-isql osql xfreerdp sqlcmd bcp zip unzip zipcloak ipmitool mosquitto_pub mosquitto_sub mosquitto_rr: -P
+isql osql xfreerdp sqlcmd bcp zip unzip zipcloak tsql bsqldb fisql ipmitool mosquitto_pub mosquitto_sub mosquitto_rr: -P
 7z 7za 7zz 7zr rar unrar: -p+ -hp+
 openssl: -k -K -hmac -macopt: -pass pass: -passin pass: -passout pass: -passwd pass: | passwd ...$
 java: -auth: -secret
@@ -82,7 +91,7 @@ rclone: obscure $
 b2: authorize-account * $
 composer: config * ...$
 poetry: config * ...$
-bundle: config set * :
+bundle: config set * : | config * :
 bw: unlock $ | login * $
 snyk: auth $
 ansible-vault: encrypt_string $
@@ -95,11 +104,18 @@ db2: using $
 ftp: user * $
 htpasswd: -
 sqlplus rman exp imp expdp impdp sqlldr: ^*/
-rman: target */
+rman: target */ | catalog */ | auxiliary */
 ssh-keygen: -N -P
 qpdf: --encrypt$ | --encrypt * $
 vncviewer x11vnc: -passwd
+x11vnc: -storepasswd
+nats-server: --auth
+pro ua: attach $
+SUSEConnect suseconnect: -r --regcode
+add-user.sh jboss-add-user: -p -up | ^* $
+digest.sh: ...$
 sendemail sendEmail: -xp
+getTGT.py GetUserSPNs.py GetNPUsers.py impacket-getTGT impacket-GetUserSPNs impacket-GetNPUsers: ^:
 impacket-psexec impacket-wmiexec impacket-smbexec impacket-secretsdump psexec.py wmiexec.py smbexec.py atexec.py dcomexec.py secretsdump.py mssqlclient.py getTGT.py GetUserSPNs.py GetNPUsers.py lookupsid.py ticketer.py: -hashes -aesKey -nthash
 wrangler netlify: --auth after secret --value
 aws: --secret-string --token-code after put-parameter --value
@@ -124,7 +140,8 @@ jenkins-cli jenkins-cli.jar: -auth:
 http https xh xhs: after bearer -a --auth after --auth-type=bearer -a --auth
 chamber: write * * $
 conjur: after set -v after login -p
-radtest: * $
+radtest: * $ | ^* * * * $
+radclient: ...$
 knife: -P
 zerotier-cli: -T+
 frpc: -t
@@ -144,7 +161,7 @@ vmrun: -gp -vp
 filebrowser: users add * $
 bitcoin-cli litecoin-cli dogecoin-cli: walletpassphrase $ | encryptwallet $ | walletpassphrasechange $ | walletpassphrasechange * $
 mattermost mmctl: user password * $
-doveadm: after pw -p
+doveadm: after pw -p auth test * $ | auth login * $
 jwt jwt-cli: -S
 oathtool: ...$
 steamcmd: +login * $
@@ -178,7 +195,7 @@ export const READS_WITH: ReadonlyMap<string, RegExp> = new Map([
 ]);
 /** Files that hold secrets: text written into one is secret. */
 export const SECRET_FILES =
-  /^(?:\.netrc|_netrc|\.pgpass|\.git-credentials|\.my\.cnf|\.htpasswd|\.vault-token|\.pypirc|shadow|id_[a-z0-9]+|\.dockercfg|\.s3cfg|\.smbcredentials)$/;
+  /^(?:\.netrc|_netrc|\.pgpass|\.git-credentials|\.my\.cnf|\.htpasswd|\.vault-token|\.pypirc|shadow|id_[a-z0-9]+|\.dockercfg|\.s3cfg|\.smbcredentials|auth\.txt|auth-user-pass)$/;
 /** Words after which the next one is a secret, in any command line. */
 export const BARE_NAMES = new Set(
   "owner_pw user_pw input_pw requirepass masterauth preshared-key +rcon_password +sv_password".split(" "),
@@ -222,7 +239,7 @@ function addGroup(
       options = new Map();
       program.after.push({ word: group[++at] as string, options });
     } else if (word.startsWith("-") && command.length === 0 && word !== "--encrypt") {
-      const [, option = word, kind = ""] = /^(-[\w-]+)([+:%,=$]?)$/.exec(word) ?? [];
+      const [, option = word, kind = ""] = /^(-[\w-]+)([+:%,=$#]?)$/.exec(word) ?? [];
       const next = group[at + 1];
       if (next === "pass:") at++;
       options.set(option, next === "pass:" ? next : kind);

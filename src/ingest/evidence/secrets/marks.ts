@@ -121,10 +121,13 @@ export function unquote(value: string): string {
 /** True of text that is unlikely as a word: letters of both cases with digits, or long with digits. */
 export function looksRandom(text: string): boolean {
   const bare = unquote(text);
-  if (bare.length < 8 || bare.length > 512 || /[\s\\]/.test(bare)) return false;
+  if (bare.length < 8 || bare.length > 512 || /[\s\\]/.test(bare) || DIGEST.test(bare)) return false;
   const parts = bare.split(/[/.:,_-]/);
   return parts.some(isRandomPart) || (parts.length <= 2 && /^[\w+/=~-]{20,}$/.test(bare) && mixes(bare));
 }
+
+/** `sha256:…` of a file or an image. */
+const DIGEST = /(?:^|@)(?:sha(?:1|224|256|384|512)|md5)[:=][\da-f]{32,128}$/i;
 
 function isRandomPart(part: string): boolean {
   if (part.length < 8 || !/\d/.test(part)) return false;

@@ -47,6 +47,7 @@ const SECRET_WORDS = new Set([
   "signature",
   "sig",
   "masterauth",
+  "assertion",
   "jaas",
   "community",
   "cred",
@@ -54,7 +55,7 @@ const SECRET_WORDS = new Set([
 const NO_SECRET_WORDS = new Set(["bypass", "compass", "trespass", "surpass", "encompass", "askpass", "oldpwd"]);
 /** Words that make a key a secret; other keys are names of entries. */
 const KEY_KINDS = new Set(
-  "access account api apikey app application auth authentication certificate client crypt customer data decryption deploy enc encrypt encryption encryptor fernet functions hmac ingest jwt license licence master meili private rails registration root secret server service session setup shared sharing sign signing ssh storage subscription symmetric validation wallet webhook write admin".split(
+  "access account activation api apikey app application auth authentication certificate client crypt customer data decryption deploy enc encrypt encryption encryptor enrollment fernet functions hmac ingest join jwt license licence master meili pairing private product rails registration root secret server service session setup shared sharing sign signing ssh storage subscription symmetric validation wallet webhook write admin".split(
     " ",
   ),
 );
@@ -65,10 +66,12 @@ const WEAK_WORDS = new Set(
 );
 /** A name with one of these behind the word is about a secret, but holds none: `--password-file`, `TOKEN_TTL`. */
 const ABOUT = new Set(
-  "file files path paths dir fd ttl stdin name names type url uri policy policies length expire expires expiry expiration review reviews mode secure domain count size limit limits hash provider endpoint host port header headers refresh rotation rotate algorithm alg method claim issuer audience scope scopes env from ref arn lifetime duration interval period timeout enabled enable required validation check prompt version format config server manager engine reader command eval in jar samesite httponly parallelism authentication authenticator helper namespace encryption store only csv signer".split(
+  "age attempts changed column created days expired field history hours minutes modified regex reset rotated seconds since strength sync syncs until updated file files path paths dir fd ttl stdin name names type url uri policy policies length expire expires expiry expiration review reviews mode secure domain count size limit limits hash provider endpoint host port header headers refresh rotation rotate algorithm alg method claim issuer audience scope scopes env from ref arn lifetime duration interval period timeout enabled enable required validation check prompt version format config server manager engine reader command eval in jar samesite httponly parallelism authentication authenticator helper namespace encryption store only csv signer".split(
     " ",
   ),
 );
+/** The name of a cluster of etcd. */
+const NO_SECRET_NAME = /initial[-_]cluster[-_]token$/i;
 /** `--max-tokens`, `eos_token`: tokens of a language model. */
 const COUNTED = new Set(
   "max min num n count total per batched new pad eos bos unk sep cls mask vocab special image prompt completion".split(
@@ -93,6 +96,7 @@ export function getStrength(name: string): Strength {
 
 function classify(name: string): Strength {
   if (name.length > 100) return classify(name.slice(-100));
+  if (NO_SECRET_NAME.test(name)) return "none";
   const words = splitName(name);
   for (let at = words.length - 1; at >= 0; at--) {
     const strength = wordStrength(words, at, name);
@@ -112,6 +116,8 @@ function wordStrength(words: readonly string[], at: number, name: string): Stren
   // `--password1` of two logins.
   if (/^(?:password|passwd|passphrase|pass|pwd)\d$/.test(word)) return "strong";
   if (SECRET_WORDS.has(word) || SECRET_ENDINGS.some((ending) => word.endsWith(ending))) return "strong";
+  // `--activationkey`
+  if (word.endsWith("key") && KEY_KINDS.has(word.slice(0, -3))) return "strong";
   const previous = words[at - 1];
   if (word === "key") return previous !== undefined && KEY_KINDS.has(previous) ? "strong" : "weak";
   if (word === "auth") return /_auth$/i.test(name) ? "strong" : "weak";

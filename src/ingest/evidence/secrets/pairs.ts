@@ -14,12 +14,15 @@ const MAX_NAME = 100;
 const HEADER_STEPS = 300;
 const NAME = /[A-Za-z0-9_.-]/;
 const NAMED_VALUE = /^\s?["']?([\w.-]{2,64})["']?,\s?["']?(?:[\w.[\]]{1,64}\.)?value["']?[:=]\s?/i;
+const NAME_ARGUMENT = /^\(\\?["']([\w.-]{2,64})\\?["'],\s?(?=\\?["'])/;
 const HEADER_OF_TOKEN = /^(?=[A-Z])(?:[A-Za-z]+-)+(?:[Tt]oken|TOKEN)$/;
 const SMB_USER = /^[\w.\\/-]{1,64}%(?=[^\s,]{3})/;
+/** `user=name:x`, of curl's configuration and mounts; not a user and a group, as `user=app:app`, or a number. */
+const USER_AND_PASSWORD = /^([A-Za-z][\w.-]{0,63}):(?!\1\b|\d+\b)(?=[^\s/:,"']{4})/;
 /** `h=db,u=root,`, before `p=`. */
 const DSN_USER = /(?:^|[\s,"'])u=[^\s,]*,(?:\w=[^\s,]*,)*$/;
 /** Schemes that stand before the credentials of an Authorization header. */
-const SCHEME = /^(?!https?:)[A-Za-z-]{2,24}\s+(?=[^\s-])(?!https?:)/;
+const SCHEME = /^(?!https?:)[A-Za-z-]{2,24}\\?\s+(?=[^\s-])(?!https?:)/;
 
 /** Marks the values of all pairs of a text. */
 export function markPairs(marks: Marks, classify: Classify): void {
@@ -30,7 +33,7 @@ export function markPairs(marks: Marks, classify: Classify): void {
     const char = text[at];
     quotes.pass(text, at);
     if (char === "=" || char === ":") markPair(marks, at, classify, quotes);
-    else if (char === "(" && /["']/.test(text[at + 1] ?? "")) markCall(marks, at, classify);
+    else if (char === "(" && /["'${]/.test(text[at + 1] ?? "")) markCall(marks, at, classify);
     else if (char === ">") markElement(marks, at, classify);
   }
 }
@@ -64,8 +67,8 @@ function markPair(marks: Marks, at: number, classify: Classify, quotes: QuoteSta
   // A path: /etc/passwd:/etc/passwd:ro; a part of an ARN.
   if (isColon && /[/:]/.test(text[start - 1] ?? "") && !text.startsWith("//", start - 2)) return;
   if (text[start - 1] === "{" && text[start - 2] === "$") return;
-  if (!isColon) markLoginPair(marks, at, name);
-  const strength = classify(name);
+  if (!isColon) markLoginPair(marks, at, name, text[start] === "-");
+  const strength = isPragmaKey(text, start, name) ? "strong" : classify(name);
   if (strength === "none") {
     if (/(?:^|\.)name$/i.test(name)) markNamedValue(marks, at + 1, classify);
     return;
@@ -86,23 +89,27 @@ function markPair(marks: Marks, at: number, classify: Classify, quotes: QuoteSta
   const value = text.slice(from, end);
   const isFlag = text.startsWith("--", start);
   const isNamed = (isColon || isFlag) && isNameOfOne(name) && isNameValue(isFlag ? `--${name}` : name, value);
+  if (text[start] === "-" && isColon && /^(?:env|file)$/.test(value)) return;
+  if (/^\d{1,2}$/.test(value)) return;
   if (isHarmless(value) || isNamed || (isNameOfOne(name) && isCount(value))) return;
   const isLogin = strength === "weak" && /^\(["'].*,/.test(value);
   if (strength === "strong" || isLogin || looksRandom(value)) marks.hide(from, end);
 }
 
 /** Marks x of `--basic-auth=user:x`, of `user=name%x` for SMB, and of `u=user,p=x` in a DSN. */
-function markLoginPair(marks: Marks, at: number, name: string): void {
+function markLoginPair(marks: Marks, at: number, name: string, isOption: boolean): void {
   const { text } = marks;
   const kind = /auth$/i.test(name)
     ? /^[\w.-]{1,64}:(?=[^/\s]{3})(?!\d+\b)/
     : /^user(?:name)?$/i.test(name)
       ? SMB_USER
       : undefined;
-  const from = at + 1 + (/["']/.test(text[at + 1] ?? "") ? 1 : 0);
+  const after = at + 1 + spacesAt(text, at + 1);
+  const from = after + (/["']/.test(text[after] ?? "") ? 1 : 0);
   if (kind) {
-    const user = kind.exec(text.slice(from, from + MAX_NAME))?.[0];
-    if (user && (kind !== SMB_USER || /cifs|smb/.test(text))) marks.hideValue(from + user.length, "&;,\"'");
+    const value = text.slice(from, from + MAX_NAME);
+    const user = kind.exec(value)?.[0] ?? (isOption ? undefined : USER_AND_PASSWORD.exec(value)?.[0]);
+    if (user && (!user.endsWith("%") || /cifs|smb/.test(text))) marks.hideValue(from + user.length, "&;,\"'");
   }
   if (name === "p" && DSN_USER.test(text.slice(Math.max(0, at - MAX_NAME), at - 1))) marks.hideValue(from, ",\"'");
 }
@@ -128,6 +135,11 @@ export function isNameValue(name: string, value: string): boolean {
 /** `--secret=db`, `--auth-token=simple`, `secret:show`: such a word names a secret or a method. */
 export function isNameOfOne(name: string): boolean {
   return /(?:(?<!(?:client|consumer|hmac|jwt|session|signing)[-_]?)secret|tokens?|auth|secret[-_]id)$/i.test(name);
+}
+
+/** `PRAGMA key = 'x'` of SQLCipher. */
+function isPragmaKey(text: string, start: number, name: string): boolean {
+  return /^(?:re)?key$/i.test(name) && /pragma\s$/i.test(text.slice(Math.max(0, start - 7), start));
 }
 
 /** True where an open quote ends. */
@@ -182,11 +194,33 @@ function markCall(marks: Marks, at: number, classify: Classify): void {
   const { name } = nameBefore(marks, at);
   const position = SECRET_ARGUMENTS.get((name.split(".").at(-1) as string).toLowerCase());
   if (position !== undefined) markArgument(marks, at + 1, position);
+  markNamedArgument(marks, at, classify);
+  if (/^(?:encode|sign)$/.test(name.split(".").at(-1) as string)) markSigningKey(marks, at);
+  if (marks.text[at + 1] === "{") return;
+  const isVariable = marks.text[at + 1] === "$";
   const isAuth = /^(?:auth|login)$/i.test(splitName(name).at(-1) ?? "");
   if (name === "" || !(isAuth || (classify(name) === "strong" && splitName(name).length === 1))) return;
   const close = marks.text.indexOf(")", at);
   const end = isAuth ? (close < 0 ? marks.text.length : close) : marks.valueEnd(at + 1, ")");
-  if (!isHarmless(marks.text.slice(at + 1, end))) marks.hide(at + 1, end);
+  const value = marks.text.slice(at + 1, end);
+  if (!isHarmless(value) && !(isVariable && !(isAuth && /["']/.test(value)))) marks.hide(at + 1, end);
+}
+
+/** Marks x of `define("DB_PASSWORD", "x")` and `os.environ.setdefault("TOKEN", "x")`. */
+function markNamedArgument(marks: Marks, at: number, classify: Classify): void {
+  marks.spend(MAX_NAME);
+  const found = NAME_ARGUMENT.exec(marks.text.slice(at, at + MAX_NAME));
+  if (!found || classify(found[1] as string) !== "strong") return;
+  const start = at + found[0].length;
+  if (!isHarmless(marks.text.slice(start, marks.valueEnd(start, "")))) marks.hideValue(start, "");
+}
+
+/** Marks the key of `jwt.encode({…}, "x")`. */
+function markSigningKey(marks: Marks, at: number): void {
+  marks.spend(HEADER_STEPS);
+  const text = marks.text.slice(at, at + HEADER_STEPS);
+  const key = /\},\s?(?=["'])/.exec(text);
+  if (key) marks.hideValue(at + key.index + key[0].length, ",)");
 }
 
 /** Calls with a secret as an argument without a name, and which one it is. */
@@ -194,18 +228,27 @@ const SECRET_ARGUMENTS = new Map([
   ["pdo", 2],
   ["mysqli", 2],
   ["mysqli_connect", 2],
+  ["connect", 2],
+  ["getconnection", 2],
+  ["createconnection", 2],
+  ["newinstance", 2],
+  ["create_user", 2],
+  ["create_superuser", 2],
   ["changeuserpassword", 1],
 ]);
+const MAX_ARGUMENTS = 6;
 
-/** Marks the quoted argument at a position of a call. */
+/** Marks the argument at a position of a call where it is quoted. A number, such as a port, has no position. */
 function markArgument(marks: Marks, from: number, position: number): void {
   let start = from;
-  for (let at = 0; at < position; at++) {
-    if (marks.quoteAt(start) === "") return;
-    const end = marks.valueEnd(start, ",");
+  let at = 0;
+  for (let count = 0; at < position && count < MAX_ARGUMENTS; count++) {
+    const end = marks.valueEnd(start, ",)");
     if (marks.text[end] !== ",") return;
+    if (!/^\d+$/.test(marks.text.slice(start, end))) at++;
     start = end + 1 + spacesAt(marks.text, end + 1);
   }
+  if (at < position) return;
   if (marks.quoteAt(start) !== "") marks.hideValue(start, ",)");
 }
 

@@ -88,7 +88,8 @@ function markKind(marks: Marks, start: number, kind: string): void {
   const { text } = marks;
   const end = marks.valueEnd(start, "");
   const value = text.slice(start, end);
-  if (/^["']?\$[\w{(]/.test(value) && isHarmless(value)) return;
+  if (value === '""' || value === "''" || (/^["']?\$[\w{(]/.test(value) && isHarmless(value))) return;
+  if (kind === "#") marks.hide(start, end);
   if (kind === "" || kind === "+" || kind === "$") {
     if (!/^["']?(?:\/[\w.-]+){2,}$|^\d{1,5}$/.test(value) && !isCookieFile(value)) marks.hide(start, end);
     return;
@@ -140,7 +141,7 @@ function markRest(marks: Marks, plain: readonly Word[], at: number, part: string
     if (!word) return;
     const end = marks.valueEnd(word.start, "");
     const value = marks.text.slice(word.start, end);
-    if (!isHarmless(value) && !/^(?:<<|\/[a-z]+:)/.test(value)) hideBare(marks, word);
+    if (!isHarmless(value) && !/^(?:<<|\/[a-z]+:|(?:role|username|path|mount)=)/.test(value)) hideBare(marks, word);
   };
   const last = plain.at(-1);
   if (part === "$") hide(plain[at]);

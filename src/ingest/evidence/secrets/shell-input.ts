@@ -5,7 +5,8 @@
 
 import { READS_WITH, SECRET_FILES, STDIN_READERS } from "./commands.ts";
 import { isHarmless, looksRandom, type Marks } from "./marks.ts";
-import { baseName, programName, type Word } from "./words.ts";
+import type { Classify } from "./pairs.ts";
+import { baseName, hideBare, programName, type Word } from "./words.ts";
 
 /** Bound on here-documents and here-strings that are searched. */
 const MAX_HERES = 4;
@@ -13,7 +14,7 @@ const MAX_HERES = 4;
 const SECRET_FROM_STDIN = /^--?[a-z-]{0,20}(?:pass|passwd|password|passphrase|token|secret|key)-(?:on-|from-)?stdin$/;
 
 /** Marks input of a program that reads a secret (`echo x | sudo -S`, `<<< x`) or text written to a file of secrets. */
-export function markInput(marks: Marks, words: readonly Word[]): void {
+export function markInput(marks: Marks, words: readonly Word[], classify: Classify): void {
   let segment = 0;
   let pipe = 0;
   let reader = -1;
@@ -22,21 +23,49 @@ export function markInput(marks: Marks, words: readonly Word[]): void {
     if (STDIN_READERS.has(baseName(word.text))) reader = at;
     const raw = marks.text.slice(word.start, word.end);
     if (raw.startsWith("<<") && heres++ < MAX_HERES) {
-      if (reader >= 0 && readsSecret(words, reader)) markHere(marks, words, at);
+      const isStored = words.slice(Math.max(0, at - 3), at + 4).some((_, i, near) => isStoredAt(near, i, classify));
+      if (isStored || (reader >= 0 && readsSecret(words, reader))) markHere(marks, words, at);
       else if (raw === "<<<" && looksRandom(words[at + 1]?.text ?? "")) markHere(marks, words, at);
     } else if (raw === "|") {
-      const isSecret = readsSecret(words, at + 1) || looksRandom(words[at - 1]?.text ?? "");
+      const isSecret =
+        readsSecret(words, at + 1) || looksRandom(words[at - 1]?.text ?? "") || isWrittenByTee(words, at + 1, classify);
       if (isSecret) hideEchoes(marks, words, pipe, at);
       pipe = at + 1;
-    } else if (/^>>?$/.test(word.text) && SECRET_FILES.test(baseName(words[at + 1]?.text ?? ""))) {
+    } else if (isStoredAt(words, at, classify)) {
       hideEchoes(marks, words, segment, at);
+      segment = at + 1;
     }
-    if (/<\((?:echo|printf)$/.test(raw) && TAKES_SECRET.test(raw.startsWith("<") ? (words[at - 1]?.text ?? "") : raw)) {
+    const option = raw.startsWith("<") ? (words[at - 1]?.text ?? "") : raw;
+    if (/<\((?:echo|printf)$/.test(raw) && (TAKES_SECRET.test(option) || classify(option) === "strong")) {
       const end = words.findIndex(({ end }, i) => i > at && marks.text[end - 1] === ")");
       hideEchoes(marks, words, at, end < 0 ? words.length : end + 1);
     }
+    if (PRINTS_SECRET.test(word.text)) markPrinted(marks, words, at);
     if (word.isSeparator) segment = at + 1;
   }
+}
+
+/** True where a redirection into a file of secrets stands at a position. */
+function isStoredAt(words: readonly Word[], at: number, classify: Classify): boolean {
+  const [, attached] = /^>>?(.*)$/.exec(words[at]?.text ?? "") ?? [];
+  if (attached === undefined) return false;
+  return isSecretFile(attached === "" ? (words[at + 1]?.text ?? "") : attached, classify);
+}
+
+/** True where the program from a position on is tee with a file of secrets. */
+function isWrittenByTee(words: readonly Word[], from: number, classify: Classify): boolean {
+  const args = words.slice(from, from + 5);
+  const tee = args.findIndex(({ text }) => baseName(text) === "tee");
+  const file = args.slice(tee + 1).find(({ text }) => !text.startsWith("-"));
+  return tee >= 0 && tee < 2 && file !== undefined && isSecretFile(file.text, classify);
+}
+
+/** A file with a known name, or with that of a secret: `/run/secrets/db_password`, `auth.txt`. */
+function isSecretFile(path: string, classify: Classify): boolean {
+  const base = baseName(path);
+  if (SECRET_FILES.test(base)) return true;
+  const name = base.replace(/^\.+|\.(?:txt|key|pass)$/g, "");
+  return /^[A-Za-z][\w-]{2,63}$/.test(name) && name !== "passwd" && classify(name) === "strong";
 }
 
 /** True where one of the first words from a position on is a program that reads a secret from its input. */
@@ -85,11 +114,21 @@ function hideEchoes(marks: Marks, words: readonly Word[], from: number, to: numb
 
 /** Options with a file of secrets, which may be `<(echo x)`. */
 const TAKES_SECRET = /^(?:-y$|--?[\w-]*(?:pass|secret|token|key|cred|netrc))/;
+/** Options with a command that prints a secret: `--password-command "echo x"`, `--passwordeval=echo x`. */
+const PRINTS_SECRET = /^--?[\w-]{0,40}pass(?:word|phrase)?[-_]?(?:eval|cmd|command)(?:=["']?(?:echo|printf))?$/;
 /** Options, and a format without text of its own. */
 const ECHO_OPTION = /^(?:-[neE]{1,3}|--|%s(?:\\n)?)$/;
 
+/** Marks the first word that is printed, and its quotes. */
+function markPrinted(marks: Marks, words: readonly Word[], option: number): void {
+  const from = (words[option] as Word).text.includes("=") ? option + 1 : option + 2;
+  if (from > option + 1 && !/^(?:echo|printf)$/.test(words[option + 1]?.text ?? "")) return;
+  const printed = words.slice(from, from + 3).find(({ text }) => !ECHO_OPTION.test(text));
+  if (printed && !printed.isSeparator && !printed.text.startsWith("$")) hideBare(marks, printed);
+}
+
 function hideWithin(marks: Marks, start: number, end: number): void {
   const value = marks.text.slice(start, end).replace(/["');]+$/, "");
-  if (value.startsWith("$") && isHarmless(value)) return;
+  if (/^"?\$/.test(value) && isHarmless(value)) return;
   marks.hide(start, start + value.length);
 }

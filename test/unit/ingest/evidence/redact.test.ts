@@ -87,6 +87,8 @@ const HOSTILE_UNITS = [
   `mysql ·mysql -·vault login ·docker login·curl -u ·-u a:·Basic a·-----BEGIN ·-----BEGIN PRIVATE KEY-----`,
   `eyJaaaaaa.·AKIA·authorization=·access-key-·htpasswd -b a ·echo -a ·echo a | su ·su <<a ·sudo <<< `,
   `curl -u a:b ·mysql ·authorization: ·set db_password a1 ·s.·a:b@c ·token-a-a-a-·\\"·…`,
+  `> token ·>secret ·| tee token ·<<E >token ·secret set a ·s/PASSWORD/a1/·("TOKEN","a·sign({},"·connect("a",1,`,
+  `-u a -p ·identified by ·--pass-cmd echo ·pragma key=·user=a:bcde ·--a=b:c@d ·bearer\\ `,
 ].flatMap((row) => row.split("·"));
 
 describe("a secret is masked in", () => {
@@ -122,6 +124,21 @@ describe("what stands around a secret stays", () => {
     ["token=ghp_hunter2hunter2hunter2 x", "token=[REDACTED] x"],
     ['/opt/tool x "-phunter2SECRET9"', '/opt/tool x "-p[REDACTED]"'],
     ["/opt/tool -phunter2SECRET9; ls", "/opt/tool -p[REDACTED]; ls"],
+    ['tool -u bob -p"hunter2" x', "tool -u bob -p[REDACTED] x"],
+    ["tool -u bob -h db -p hunter2 x", "tool -u bob -h db -p [REDACTED] x"],
+    ["wg set wg0 private-key <(echo hunter2) peer x", "wg set wg0 private-key <(echo [REDACTED]) peer x"],
+    ["sh -c echo hunter2 > /run/secrets/db_password; ls", "sh -c echo [REDACTED] > /run/secrets/db_password; ls"],
+    ["sh -c echo hunter2 | tee -a /run/token | wc", "sh -c echo [REDACTED] | tee -a /run/token | wc"],
+    ["sh -c cat > .vault_pass <<E hunter2 E", "sh -c cat > .vault_pass <<E [REDACTED] E"],
+    ["c.connect('db', 5432, 'bob', 'hunter2', 'shop')", "c.connect('db', 5432, 'bob', [REDACTED], 'shop')"],
+    ['define("DB_PASSWORD", "hunter2"); x', 'define("DB_PASSWORD", [REDACTED]); x'],
+    ['jwt.sign({a: 1}, "hunter2", o)', "jwt.sign({a: 1}, [REDACTED], o)"],
+    ["UPDATE users SET password_changed=1 WHERE id=5", "UPDATE users SET password_changed=1 WHERE id=5"],
+    ["ALTER USER app IDENTIFIED BY hunter2; SELECT 1", "ALTER USER app IDENTIFIED BY [REDACTED]; SELECT 1"],
+    ["sed s/@@PASSWORD@@/hunter2/g c.yml", "sed s/@@PASSWORD@@/[REDACTED]/g c.yml"],
+    ["pkcs11-tool --login --pin 1234 -O", "pkcs11-tool --login --pin [REDACTED] -O"],
+    ["curl -K - <<< 'user = \"bob:hunter2\"'", "curl -K - <<< 'user = \"bob:[REDACTED]\"'"],
+    ["msmtp --passwordeval=echo hunter2 --host=h", "msmtp --passwordeval=echo [REDACTED] --host=h"],
     ["app --password --user x", "app --password --user x"],
   ])("%s", (line, redacted) => {
     expect(redact(line)).toBe(redacted);
