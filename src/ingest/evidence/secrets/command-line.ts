@@ -5,11 +5,12 @@
 // script.
 
 import { BARE_NAMES } from "./commands.ts";
-import { isHarmless, looksRandom, type Marks, unquote } from "./marks.ts";
-import { splitName } from "./names.ts";
-import { type Classify, isCount, isNameOfOne, isNameValue } from "./pairs.ts";
+import { isHarmless, looksRandom, type Marks } from "./marks.ts";
+import { type Classify, splitName } from "./names.ts";
+import { isCount, isNameOfOne, isNameValue } from "./pairs.ts";
 import { markPrograms } from "./program-arguments.ts";
 import { markInput } from "./shell-input.ts";
+import { markInsert, markSql } from "./sql.ts";
 import { markBareUserinfo } from "./urls.ts";
 import { baseName, hideBare, splitWords, type Word } from "./words.ts";
 
@@ -31,6 +32,7 @@ export function markCommandLine(marks: Marks, classify: Classify): void {
     markSql(marks, words, at);
     markCredentials(marks, words, at);
   }
+  markInsert(marks, classify);
   markLogin(marks, words);
   markPrograms(marks, words);
   markInput(marks, words, classify);
@@ -195,7 +197,7 @@ function markValueOption(marks: Marks, words: readonly Word[], at: number): void
 function markStoredSecret(marks: Marks, words: readonly Word[], verb: number): void {
   if (
     !/^(?:secrets?|api-?keys?|tokens?|credentials?)$/i.test(words[verb - 1]?.text ?? "") ||
-    !/^(?:put|set|add|create|write|save)$/.test(words[verb]?.text ?? "")
+    !/^(?:put|set|add|create|write|save|store)$/.test(words[verb]?.text ?? "")
   )
     return;
   const [name, value] = words.slice(verb + 1, verb + 3);
@@ -208,36 +210,6 @@ function isSetting(words: readonly Word[], at: number): boolean {
     if (/^(?:set|put|write|config|configure|login|add|mod|modify)$/i.test((words[before] as Word).text)) return true;
   }
   return false;
-}
-
-/** `IDENTIFIED BY 'x'`, `PASSWORD 'x'`. */
-function markSql(marks: Marks, words: readonly Word[], at: number): void {
-  const { text } = words[at] as Word;
-  if (!/^(?:by|password)$/i.test(text)) return;
-  if (/^by$/i.test(text) && !isIdentified(words, at)) return;
-  let next = words[at + 1];
-  if (next && /^(?:values|as)$/i.test(next.text)) next = words[at + 2];
-  if (!next) return;
-  const isQuoted = marks.quoteAt(next.start) !== "";
-  const end = marks.valueEnd(next.start, ";");
-  const value = marks.text.slice(next.start, end);
-  const isClosing = isQuoted && value.length < 3;
-  if (!isQuoted && isStatement(words, at) && /^[\w$#!@%^&*+-]{4,}$/.test(value) && !SQL_WORD.test(value))
-    marks.hide(next.start, end);
-  else if (!isClosing && (isQuoted ? unquote(value).trim() !== "" : looksRandom(value))) marks.hide(next.start, end);
-}
-
-/** `IDENTIFIED BY`, `IDENTIFIED WITH plugin BY`. */
-function isIdentified(words: readonly Word[], by: number): boolean {
-  return [by - 1, by - 3].some((at) => /^identified$/i.test(words[at]?.text ?? ""));
-}
-
-const SQL_WORD = /^(?:password|values|externally|globally)$/i;
-
-/** `ALTER USER x IDENTIFIED BY word`, as Oracle has it without quotes. */
-function isStatement(words: readonly Word[], by: number): boolean {
-  const isUser = ({ text }: Word) => /^(?:user|role)$/i.test(text);
-  return isIdentified(words, by) && words.slice(Math.max(0, by - 4), by - 1).some(isUser);
 }
 
 /** Text that expect sends to a prompt for a password. */

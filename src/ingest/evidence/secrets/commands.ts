@@ -69,7 +69,7 @@ nmcli iwctl: password $
 mc mcli: alias set * * * $ | config host add * * * $ | admin user add * * $
 net: use * $ | use * * $ | user * $
 samba-tool: user create * $ | user add * $
-ldapsearch ldapadd ldapmodify ldapdelete ldapwhoami ldapcompare ldapmodrdn ldapexop ldappasswd: -w
+ldapsearch ldapadd ldapmodify ldapdelete ldapwhoami ldapcompare ldapmodrdn ldapexop ldappasswd dsconf dsctl dsidm ldapvi: -w
 ldappasswd slappasswd: -s
 kadmin kadmin.local: -w -pw
 useradd usermod adduser: -p

@@ -100,6 +100,16 @@ export function isSpace(text: string, at: number): boolean {
   return code === 32 || (code >= 9 && code <= 13);
 }
 
+/** White space between a name, its separator and its value. */
+export const MAX_SPACES = 3;
+
+/** Counts white space from a position on. */
+export function spacesAt(text: string, from: number): number {
+  let count = 0;
+  while (count < MAX_SPACES && from + count < text.length && isSpace(text, from + count)) count++;
+  return count;
+}
+
 const NO_SECRET =
   /^(?:true|false|yes|no|on|off|null|none|nil|undefined|optional|required|always|never|-|\.|\*+|\$\w+|\$\{[^}]*\}?|\$\(.*|`.*|%\w*%?|<.*|\{\{.*|@[\w./-]+|file:.*|env:.*)$/i;
 const PATH = /^(?:~|\.{1,2})?(?:\/[\w.@*+~-]*)+$/;

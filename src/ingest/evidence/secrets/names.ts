@@ -6,6 +6,8 @@
 /** `strong`: any value is a secret; `weak`: a value that looks random is. */
 export type Strength = "strong" | "weak" | "none";
 
+export type Classify = (name: string) => Strength;
+
 /** Words that a part of a name ends in (`storepass`, `dbpassword`). */
 const SECRET_ENDINGS = [
   "password",

@@ -3,18 +3,15 @@
 
 // Values beside the name of a secret: `NAME=value`, `name: value`, JSON, headers, query strings.
 
-import { isHarmless, isSpace, looksRandom, type Marks } from "./marks.ts";
-import { type Strength, splitName } from "./names.ts";
+import { markCall, markCurlOption } from "./calls.ts";
+import { isHarmless, isSpace, looksRandom, MAX_SPACES, type Marks, spacesAt } from "./marks.ts";
+import type { Classify } from "./names.ts";
 
-export type Classify = (name: string) => Strength;
-
-const MAX_SPACES = 3;
 const MAX_NAME = 100;
 /** Characters of a header that are searched for a variable. */
 const HEADER_STEPS = 300;
 const NAME = /[A-Za-z0-9_.-]/;
 const NAMED_VALUE = /^\s?["']?([\w.-]{2,64})["']?,\s?["']?(?:[\w.[\]]{1,64}\.)?value["']?[:=]\s?/i;
-const NAME_ARGUMENT = /^\(\\?["']([\w.-]{2,64})\\?["'],\s?(?=\\?["'])/;
 const HEADER_OF_TOKEN = /^(?=[A-Z])(?:[A-Za-z]+-)+(?:[Tt]oken|TOKEN)$/;
 const SMB_USER = /^[\w.\\/-]{1,64}%(?=[^\s,]{3})/;
 /** `user=name:x`, of curl's configuration and mounts; not a user and a group, as `user=app:app`, or a number. */
@@ -24,16 +21,23 @@ const DSN_USER = /(?:^|[\s,"'])u=[^\s,]*,(?:\w=[^\s,]*,)*$/;
 /** Schemes that stand before the credentials of an Authorization header. */
 const SCHEME = /^(?!https?:)[A-Za-z-]{2,24}\\?\s+(?=[^\s-])(?!https?:)/;
 
+/** `token = getToken()`, `password = input("…`: a function. */
+const CALL = /^(?:[A-Za-z_][\w.]{0,63}\(\)?;?$|(?:[\w.]{0,40}\.)?(?:input|prompt|getpass|getenv|get)\(["'])/;
+/** The first argument: a text, also of bytes (`b"x"`), a variable or an object. */
+const OPENS_CALL = /^(?:["'${]|b["'])/;
+
 /** Marks the values of all pairs of a text. */
 export function markPairs(marks: Marks, classify: Classify): void {
   const { text } = marks;
   const quotes = new QuoteState();
+  markCurlOption(marks);
   marks.spend(text.length);
   for (let at = 0; at < text.length; at++) {
     const char = text[at];
     quotes.pass(text, at);
     if (char === "=" || char === ":") markPair(marks, at, classify, quotes);
-    else if (char === "(" && /["'${]/.test(text[at + 1] ?? "")) markCall(marks, at, classify);
+    else if (char === "(" && OPENS_CALL.test(text.slice(at + 1, at + 3)))
+      markCall(marks, at, nameBefore(marks, at).name, classify);
     else if (char === ">") markElement(marks, at, classify);
   }
 }
@@ -90,7 +94,7 @@ function markPair(marks: Marks, at: number, classify: Classify, quotes: QuoteSta
   const isFlag = text.startsWith("--", start);
   const isNamed = (isColon || isFlag) && isNameOfOne(name) && isNameValue(isFlag ? `--${name}` : name, value);
   if (text[start] === "-" && isColon && /^(?:env|file)$/.test(value)) return;
-  if (/^\d{1,2}$/.test(value)) return;
+  if (/^\d{1,2}$/.test(value) || (spaced && CALL.test(value))) return;
   if (isHarmless(value) || isNamed || (isNameOfOne(name) && isCount(value))) return;
   const isLogin = strength === "weak" && /^\(["'].*,/.test(value);
   if (strength === "strong" || isLogin || looksRandom(value)) marks.hide(from, end);
@@ -189,69 +193,6 @@ function hasMore(text: string, end: number, name: string): boolean {
   return before === ";" || before === "," || (/cookie/i.test(name) && /^\s+[\w.-]+=/.test(text.slice(end, end + 80)));
 }
 
-/** Marks `PASSWORD('x')`, as SQL has it. */
-function markCall(marks: Marks, at: number, classify: Classify): void {
-  const { name } = nameBefore(marks, at);
-  const position = SECRET_ARGUMENTS.get((name.split(".").at(-1) as string).toLowerCase());
-  if (position !== undefined) markArgument(marks, at + 1, position);
-  markNamedArgument(marks, at, classify);
-  if (/^(?:encode|sign)$/.test(name.split(".").at(-1) as string)) markSigningKey(marks, at);
-  if (marks.text[at + 1] === "{") return;
-  const isVariable = marks.text[at + 1] === "$";
-  const isAuth = /^(?:auth|login)$/i.test(splitName(name).at(-1) ?? "");
-  if (name === "" || !(isAuth || (classify(name) === "strong" && splitName(name).length === 1))) return;
-  const close = marks.text.indexOf(")", at);
-  const end = isAuth ? (close < 0 ? marks.text.length : close) : marks.valueEnd(at + 1, ")");
-  const value = marks.text.slice(at + 1, end);
-  if (!isHarmless(value) && !(isVariable && !(isAuth && /["']/.test(value)))) marks.hide(at + 1, end);
-}
-
-/** Marks x of `define("DB_PASSWORD", "x")` and `os.environ.setdefault("TOKEN", "x")`. */
-function markNamedArgument(marks: Marks, at: number, classify: Classify): void {
-  marks.spend(MAX_NAME);
-  const found = NAME_ARGUMENT.exec(marks.text.slice(at, at + MAX_NAME));
-  if (!found || classify(found[1] as string) !== "strong") return;
-  const start = at + found[0].length;
-  if (!isHarmless(marks.text.slice(start, marks.valueEnd(start, "")))) marks.hideValue(start, "");
-}
-
-/** Marks the key of `jwt.encode({…}, "x")`. */
-function markSigningKey(marks: Marks, at: number): void {
-  marks.spend(HEADER_STEPS);
-  const text = marks.text.slice(at, at + HEADER_STEPS);
-  const key = /\},\s?(?=["'])/.exec(text);
-  if (key) marks.hideValue(at + key.index + key[0].length, ",)");
-}
-
-/** Calls with a secret as an argument without a name, and which one it is. */
-const SECRET_ARGUMENTS = new Map([
-  ["pdo", 2],
-  ["mysqli", 2],
-  ["mysqli_connect", 2],
-  ["connect", 2],
-  ["getconnection", 2],
-  ["createconnection", 2],
-  ["newinstance", 2],
-  ["create_user", 2],
-  ["create_superuser", 2],
-  ["changeuserpassword", 1],
-]);
-const MAX_ARGUMENTS = 6;
-
-/** Marks the argument at a position of a call where it is quoted. A number, such as a port, has no position. */
-function markArgument(marks: Marks, from: number, position: number): void {
-  let start = from;
-  let at = 0;
-  for (let count = 0; at < position && count < MAX_ARGUMENTS; count++) {
-    const end = marks.valueEnd(start, ",)");
-    if (marks.text[end] !== ",") return;
-    if (!/^\d+$/.test(marks.text.slice(start, end))) at++;
-    start = end + 1 + spacesAt(marks.text, end + 1);
-  }
-  if (at < position) return;
-  if (marks.quoteAt(start) !== "") marks.hideValue(start, ",)");
-}
-
 /** The name that ends before a separator, without quotes and brackets; `spaced` where white space stands between. */
 function nameBefore(marks: Marks, at: number): { name: string; start: number; spaced: boolean } {
   const { text } = marks;
@@ -265,12 +206,6 @@ function nameBefore(marks: Marks, at: number): { name: string; start: number; sp
   // -HAuthorization: x
   const name = text.slice(start, end).replace(/^-H(?=[A-Z])|^-+/, "");
   return { name, start, spaced };
-}
-
-function spacesAt(text: string, from: number): number {
-  let count = 0;
-  while (count < MAX_SPACES && from + count < text.length && isSpace(text, from + count)) count++;
-  return count;
 }
 
 /** True where another name with its separator stands in place of a value: `password= user= x`. */

@@ -5,7 +5,7 @@
 
 import { READS_WITH, SECRET_FILES, STDIN_READERS } from "./commands.ts";
 import { isHarmless, looksRandom, type Marks } from "./marks.ts";
-import type { Classify } from "./pairs.ts";
+import type { Classify } from "./names.ts";
 import { baseName, hideBare, programName, type Word } from "./words.ts";
 
 /** Bound on here-documents and here-strings that are searched. */
@@ -19,10 +19,12 @@ export function markInput(marks: Marks, words: readonly Word[], classify: Classi
   let pipe = 0;
   let reader = -1;
   let heres = 0;
+  let here = -1;
   for (const [at, word] of words.entries()) {
     if (STDIN_READERS.has(baseName(word.text))) reader = at;
     const raw = marks.text.slice(word.start, word.end);
     if (raw.startsWith("<<") && heres++ < MAX_HERES) {
+      here = at;
       const isStored = words.slice(Math.max(0, at - 3), at + 4).some((_, i, near) => isStoredAt(near, i, classify));
       if (isStored || (reader >= 0 && readsSecret(words, reader))) markHere(marks, words, at);
       else if (raw === "<<<" && looksRandom(words[at + 1]?.text ?? "")) markHere(marks, words, at);
@@ -30,19 +32,40 @@ export function markInput(marks: Marks, words: readonly Word[], classify: Classi
       const isSecret =
         readsSecret(words, at + 1) || looksRandom(words[at - 1]?.text ?? "") || isWrittenByTee(words, at + 1, classify);
       if (isSecret) hideEchoes(marks, words, pipe, at);
+      if (isSecret && here >= pipe) markHere(marks, words, here);
       pipe = at + 1;
     } else if (isStoredAt(words, at, classify)) {
       hideEchoes(marks, words, segment, at);
       segment = at + 1;
     }
-    const option = raw.startsWith("<") ? (words[at - 1]?.text ?? "") : raw;
-    if (/<\((?:echo|printf)$/.test(raw) && (TAKES_SECRET.test(option) || classify(option) === "strong")) {
+    if (
+      PRINTS.test(raw) &&
+      (isTakenAsSecret(marks, words, at, classify) || (reader >= 0 && isInput(words, at, reader)))
+    ) {
       const end = words.findIndex(({ end }, i) => i > at && marks.text[end - 1] === ")");
       hideEchoes(marks, words, at, end < 0 ? words.length : end + 1);
     }
     if (PRINTS_SECRET.test(word.text)) markPrinted(marks, words, at);
     if (word.isSeparator) segment = at + 1;
   }
+}
+
+/** `--password-file <(echo`, `private-key <(echo`, `--from-file=pw=<(echo`, `-pass file:<(echo`. */
+function isTakenAsSecret(marks: Marks, words: readonly Word[], at: number, classify: Classify): boolean {
+  const { start, end } = words[at] as Word;
+  const before = words[at - 1];
+  const raw = marks.text.slice(start, end);
+  const attached = raw.slice(0, raw.lastIndexOf("<("));
+  const isApart = attached === "" || attached === "file:";
+  const option = isApart ? (before?.text ?? "") : attached;
+  // Another substitution: `diff <(echo token) <(echo x)`.
+  if (isApart && before && marks.text[before.end - 1] === ")") return false;
+  return TAKES_SECRET.test(option) || classify(option.split("=").findLast((part) => part !== "") ?? "") === "strong";
+}
+
+/** True of `< <(echo`, where a program reads a secret. */
+function isInput(words: readonly Word[], at: number, reader: number): boolean {
+  return words[at - 1]?.text === "<" && readsSecret(words, reader);
 }
 
 /** True where a redirection into a file of secrets stands at a position. */
@@ -116,6 +139,7 @@ function hideEchoes(marks: Marks, words: readonly Word[], from: number, to: numb
 const TAKES_SECRET = /^(?:-y$|--?[\w-]*(?:pass|secret|token|key|cred|netrc))/;
 /** Options with a command that prints a secret: `--password-command "echo x"`, `--passwordeval=echo x`. */
 const PRINTS_SECRET = /^--?[\w-]{0,40}pass(?:word|phrase)?[-_]?(?:eval|cmd|command)(?:=["']?(?:echo|printf))?$/;
+const PRINTS = /<\((?:echo|printf)$/;
 /** Options, and a format without text of its own. */
 const ECHO_OPTION = /^(?:-[neE]{1,3}|--|%s(?:\\n)?)$/;
 

@@ -88,6 +88,7 @@ const HOSTILE_UNITS = [
   `eyJaaaaaa.·AKIA·authorization=·access-key-·htpasswd -b a ·echo -a ·echo a | su ·su <<a ·sudo <<< `,
   `curl -u a:b ·mysql ·authorization: ·set db_password a1 ·s.·a:b@c ·token-a-a-a-·\\"·…`,
   `> token ·>secret ·| tee token ·<<E >token ·secret set a ·s/PASSWORD/a1/·("TOKEN","a·sign({},"·connect("a",1,`,
+  `insert into a (password) values (·insert into ·<(echo ·a=<(echo ·USERPWD, "a:·cat <<< a | su ·hmac.new(b"a`,
   `-u a -p ·identified by ·--pass-cmd echo ·pragma key=·user=a:bcde ·--a=b:c@d ·bearer\\ `,
 ].flatMap((row) => row.split("·"));
 
@@ -136,6 +137,19 @@ describe("what stands around a secret stays", () => {
     ["UPDATE users SET password_changed=1 WHERE id=5", "UPDATE users SET password_changed=1 WHERE id=5"],
     ["ALTER USER app IDENTIFIED BY hunter2; SELECT 1", "ALTER USER app IDENTIFIED BY [REDACTED]; SELECT 1"],
     ["sed s/@@PASSWORD@@/hunter2/g c.yml", "sed s/@@PASSWORD@@/[REDACTED]/g c.yml"],
+    ["INSERT INTO u (name, password) VALUES ('a', 'hunter2');", "INSERT INTO u (name, password) VALUES ([REDACTED]);"],
+    [
+      "docker login -u a --password-stdin < <(echo hunter2); ls",
+      "docker login -u a --password-stdin < <(echo [REDACTED]); ls",
+    ],
+    ['cat <<< "hunter2" | docker login --password-stdin r', "cat <<< [REDACTED] | docker login --password-stdin r"],
+    [
+      "kubectl create secret generic x --from-file=pw=<(echo hunter2) -n y",
+      "kubectl create secret generic x --from-file=pw=<(echo [REDACTED]) -n y",
+    ],
+    ['curl_setopt($c, CURLOPT_USERPWD, "a:hunter2");', 'curl_setopt($c, CURLOPT_USERPWD, "a:[REDACTED]");'],
+    ['hmac.new(b"hunter2", b"x", "sha256")', 'hmac.new(b[REDACTED], b"x", "sha256")'],
+    ["node -e const token = getToken(); run(token)", "node -e const token = getToken(); run(token)"],
     ["pkcs11-tool --login --pin 1234 -O", "pkcs11-tool --login --pin [REDACTED] -O"],
     ["curl -K - <<< 'user = \"bob:hunter2\"'", "curl -K - <<< 'user = \"bob:[REDACTED]\"'"],
     ["msmtp --passwordeval=echo hunter2 --host=h", "msmtp --passwordeval=echo [REDACTED] --host=h"],
