@@ -111,7 +111,7 @@ export function spacesAt(text: string, from: number): number {
 }
 
 const NO_SECRET =
-  /^(?:true|false|yes|no|on|off|null|none|nil|undefined|optional|required|always|never|-|\.|\*+|\$\w+|\$\{[^}]*\}?|\$\(.*|`.*|%\w*%?|<.*|\{\{.*|@[\w./-]+|file:.*|env:.*)$/i;
+  /^(?:true|false|yes|no|on|off|null|none|nil|undefined|optional|required|always|never|-|\.|\*+|\$\w+|\$\{[^}]*\}?|\$\(.*|`.*|%\w*%?|<.*|\{\{.*|projects\/[^/]+\/(?:locations\/[^/]+\/)?secrets\/.*|arn:aws[\w-]*:(?:secretsmanager|kms|ssm):.*|@[\w./-]+|file:.*|env:.*)$/i;
 const PATH = /^(?:~|\.{1,2})?(?:\/[\w.@*+~-]*)+$/;
 const FILE =
   /^[\w.-]{1,64}\.(?:pem|key|crt|cer|csr|txt|json|ya?ml|jks|p12|pfx|conf|cfg|ini|env|log|csv|js|ts|py|sh|hcl|tfvars|pub|asc|sig|der|gpg|db|xml|md)$/i;

@@ -49,7 +49,6 @@ const SECRET_WORDS = new Set([
   "signature",
   "sig",
   "masterauth",
-  "assertion",
   "jaas",
   "community",
   "cred",
@@ -81,7 +80,9 @@ const COUNTED = new Set(
   ),
 );
 /** `--ask-pass`, `existingSecret`: a switch, or the name of a secret that is kept elsewhere. */
-const SWITCHED = new Set("ask no without enable disable allow require get list existing automount".split(" "));
+const SWITCHED = new Set(
+  "ask no without enable enabled disable disabled allow require get list existing automount".split(" "),
+);
 
 const known = new Map<string, Strength>();
 const MAX_KNOWN = 4096;
@@ -124,6 +125,7 @@ function wordStrength(words: readonly string[], at: number, name: string): Stren
   if (word === "key") return previous !== undefined && KEY_KINDS.has(previous) ? "strong" : "weak";
   if (word === "auth") return /_auth$/i.test(name) ? "strong" : "weak";
   if (word === "string" && previous === "connection") return "strong";
+  if (word === "assertion" && at > 0 && at === words.length - 1) return "strong";
   if (word === "salt" && words.length > 1) return "strong";
   if (word === "id" && (previous === "secret" || (previous === "key" && words[at - 2] === "access"))) return "strong";
   return WEAK_WORDS.has(word) && at === words.length - 1 ? "weak" : "none";

@@ -22,7 +22,8 @@ const DSN_USER = /(?:^|[\s,"'])u=[^\s,]*,(?:\w=[^\s,]*,)*$/;
 const SCHEME = /^(?!https?:)[A-Za-z-]{2,24}\\?\s+(?=[^\s-])(?!https?:)/;
 
 /** `token = getToken()`, `password = input("…`: a function. */
-const CALL = /^(?:[A-Za-z_][\w.]{0,63}\(\)?;?$|(?:[\w.]{0,40}\.)?(?:input|prompt|getpass|getenv|get)\(["'])/;
+const CALL =
+  /^(?:[A-Za-z_][\w.:>-]{0,79}\((?:[\w$]*\))?;?$|(?:[\w.]{0,40}\.)?(?:input|prompt|getpass|getenv|get)\(["'])/;
 /** The first argument: a text, also of bytes (`b"x"`), a variable or an object. */
 const OPENS_CALL = /^(?:["'${]|b["'])/;
 
@@ -78,6 +79,7 @@ function markPair(marks: Marks, at: number, classify: Classify, quotes: QuoteSta
     return;
   }
   let from = at + 1;
+  if (text[from] === "~" && spaced) return;
   if (text[from] === ">" || (text[from] === "=" && !isColon)) from++;
   const spaces = spacesAt(text, from);
   // `token= next`: an empty value; the next word is another argument.

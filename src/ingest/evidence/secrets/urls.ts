@@ -67,7 +67,7 @@ function wordEnd(marks: Marks, start: number): number {
 
 /** `user:password@host` and `domain/user:password@host` as a word or `-L=…`; not an image with a tag and a digest. */
 const BARE =
-  /^["']?(?:--?[\w-]{1,32}=)?(?:[\w.-]{1,64}\/|:pserver:)?[\w.$%-]{1,64}:(?!\/)([^\s@"']{1,128})@(?!sha\d)[\w[:][\w.:\]-]*/;
+  /^["']?(?!(?:--[\w-]{1,32}=)?(?:group|serviceAccount|email|mailto|acct|sips?|xmpp):)(?:-\w{1,2}=)?(?:[\w.-]{1,64}\/|:pserver:)?[\w.$%-]{1,64}:(?!\/)([^\s@"']{1,128})@(?!sha\d)[\w[:][\w.:\]-]*/;
 
 /** Marks the password of a word in the form `user:password@host`. */
 export function markBareUserinfo(marks: Marks, start: number, end: number): void {
