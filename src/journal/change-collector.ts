@@ -44,13 +44,14 @@ export interface Collected {
 }
 
 export class ChangeCollector {
-  readonly #unclaimed: Pick<UnclaimedReports, "all" | "readChange">;
+  readonly #unclaimed: Pick<UnclaimedReports, "all">;
   #aggregator: Aggregator | undefined;
   /** A pass over the totals of all ledgers that continues in the next batch. */
   #totals: { rest: Iterator<Ledger>; sinceMs: number } | undefined;
-  #violations: Iterator<Ledger> | undefined;
+  /** Ledgers with violations that the journal lacks, those that had their turn the longest ago first. */
+  readonly #waiting = new Set<Ledger>();
 
-  constructor(unclaimed: Pick<UnclaimedReports, "all" | "readChange">) {
+  constructor(unclaimed: Pick<UnclaimedReports, "all">) {
     this.#unclaimed = unclaimed;
   }
 
@@ -121,39 +122,33 @@ export class ChangeCollector {
 
   #addTotals(changes: Map<Ledger, ReportChange>, ledger: Ledger): void {
     const change = drainTotals(ledger);
-    if (change) changes.set(ledger, this.#withUnclaimed(change));
+    if (change) changes.set(ledger, change);
+    if (ledger.sets.log?.waiting) this.#waiting.add(ledger);
   }
 
   /** Returns whether nothing is left. */
   #collectViolations(changes: Map<Ledger, ReportChange>, budget: number): boolean {
     let left = budget;
-    let seen = 0;
-    const size = this.#aggregator?.ledgers.size ?? 0;
-    // Goes on where the last batch ended, and comes round once.
-    for (; left > 0 && seen <= size; seen++) {
-      this.#violations ??= this.#listLedgers()[Symbol.iterator]();
-      const { value: ledger, done } = this.#violations.next();
-      if (done) {
-        this.#violations = undefined;
-        continue;
-      }
+    // Each once: one with more than the budget comes again at the end.
+    let turns = this.#waiting.size;
+    for (const ledger of this.#waiting) {
+      if (left <= 0 || turns-- === 0) break;
+      this.#waiting.delete(ledger);
       const before = changes.get(ledger);
-      if (!before && !ledger.sets.log?.waiting) continue;
-      // Violations of a set are written with its totals, or after them.
-      if (!before && hasChangedTotals(ledger)) continue;
+      // Violations of a set are written with its totals, or after them; those of a removed report are not.
+      if (!before && (!this.#isHeld(ledger) || hasChangedTotals(ledger))) continue;
       const rowsBefore = countRows(before?.layers ?? []);
       const change = drainViolations(ledger, left, before);
       if (!change) continue;
       changes.set(ledger, change);
       left -= countRows(change.layers) - rowsBefore;
+      if (ledger.sets.log?.waiting) this.#waiting.add(ledger);
     }
-    return left > 0;
+    return this.#waiting.size === 0;
   }
 
-  /** Rows of an earlier process that no ledger holds yet are kept where all rows of the report are removed. */
-  #withUnclaimed(change: ReportChange): ReportChange {
-    const unclaimed = change.removesRows && this.#unclaimed.readChange(reportKey(change.namespace, change.policyName));
-    return unclaimed ? { ...change, layers: [...unclaimed.layers, ...change.layers] } : change;
+  #isHeld(ledger: Ledger): boolean {
+    return this.#aggregator?.ledgers.get(reportKey(ledger.namespace, ledger.policyName)) === ledger;
   }
 }
 

@@ -41,7 +41,7 @@ export class BatchWriter {
     this.#violation = db.prepare(PUT_VIOLATION);
     this.#pod = db.prepare("INSERT OR REPLACE INTO pod VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)");
     this.#clear = ["layer", "violation", "pod"].map((table) =>
-      db.prepare(`DELETE FROM ${table} WHERE report = ? AND seq <= ?`),
+      db.prepare(`DELETE FROM ${table} WHERE report = ? AND seq > ? AND seq <= ?`),
     );
     this.#remove = db.prepare("DELETE FROM report WHERE id = ?");
     this.forget();
@@ -87,15 +87,17 @@ export class BatchWriter {
     return this.#reports.get(key);
   }
 
-  write({ removed, changes, readUntilMs, reservedSeq, isLast }: Batch): void {
+  write({ removed, changes, readUntilMs, reservedSeq, isLast, keptSeqs }: Batch): void {
     for (const key of removed) {
       const id = this.#reports.get(key);
       if (id === undefined) continue;
-      this.#forgetUpTo(id, Number.MAX_SAFE_INTEGER);
+      const keptSeq = keptSeqs?.get(key) ?? 0;
+      this.#forgetSets(id, keptSeq, Number.MAX_SAFE_INTEGER);
+      if (keptSeq > 0) continue;
       this.#remove.run(id);
       this.#reports.delete(key);
     }
-    for (const change of changes) this.#writeChange(change);
+    for (const change of changes) this.#writeChange(change, keptSeqs);
     this.#writeLife({ ...this.#life, readUntilMs, reservedSeq }, isLast);
   }
 
@@ -107,11 +109,12 @@ export class BatchWriter {
     this.#life = life;
   }
 
-  #writeChange({ namespace, policyName, removesRows, persistedSeq, layers }: ReportChange): void {
+  #writeChange(change: ReportChange, keptSeqs: Batch["keptSeqs"]): void {
+    const { namespace, policyName, removesRows, persistedSeq, layers } = change;
     const key = reportKey(namespace, policyName);
     let id = this.#reports.get(key);
-    if (id !== undefined && removesRows) this.#forgetUpTo(id, Number.MAX_SAFE_INTEGER);
-    else if (id !== undefined && persistedSeq > 0) this.#forgetUpTo(id, persistedSeq);
+    if (id !== undefined && removesRows) this.#forgetSets(id, keptSeqs?.get(key) ?? 0, Number.MAX_SAFE_INTEGER);
+    else if (id !== undefined && persistedSeq > 0) this.#forgetSets(id, 0, persistedSeq);
     if (layers.length === 0) return;
     if (id === undefined) {
       id = ++this.#lastReport;
@@ -147,10 +150,11 @@ export class BatchWriter {
     return layers;
   }
 
-  #forgetUpTo(report: number, seq: number): void {
-    for (const statement of this.#clear) statement.run(report, seq);
+  /** Removes the rows of the sets after one and up to another. */
+  #forgetSets(report: number, after: number, upTo: number): void {
+    for (const statement of this.#clear) statement.run(report, after, upTo);
     const layers = this.#readLayers(report);
-    for (const each of layers) if (each <= seq) layers.delete(each);
+    for (const seq of layers) if (seq > after && seq <= upTo) layers.delete(seq);
     if (layers.size === 0) this.#layers.delete(report);
   }
 }

@@ -215,7 +215,7 @@ export class Journaling {
     const removed = [...moved.keys()];
     // Counts that were moved from one report to another must be in one batch.
     const first = [...moved.values()].filter((ledger) => ledger !== undefined);
-    const left = this.unclaimed.readChanges(removed);
+    const left = this.unclaimed.listLacking();
     const { changes, totalsUntilMs, isAll } = this.#changes.collect(budget, nowMs, first);
     const isQuiet = removed.length + changes.length + left.length === 0;
     if (isQuiet && budget !== ALL && this.problem === undefined && this.ageMs < HEARTBEAT_MS) return true;
@@ -256,7 +256,7 @@ export class Journaling {
 
   #send(journal: Journal, batch: Pick<Batch, "removed" | "changes" | "readUntilMs">, isLast = false): boolean {
     try {
-      journal.write({ ...batch, reservedSeq: this.numbers.reserved, isLast });
+      journal.write({ ...batch, keptSeqs: this.unclaimed.lastSeqs, reservedSeq: this.numbers.reserved, isLast });
       return true;
     } catch (error) {
       this.#handleFailure(error);

@@ -34,6 +34,8 @@ export class JournalError extends Error {
 export interface Batch {
   /** Keys of reports; all their rows are removed before the changes. */
   removed: readonly string[];
+  /** Sets up to this one stay where the rows of a report are removed: an earlier process left them. Default: none. */
+  keptSeqs?: ReadonlyMap<string, number>;
   changes: readonly ReportChange[];
   /** Alerts that were read until then are in the journal or in reports. Milliseconds since the epoch. */
   readUntilMs: number;

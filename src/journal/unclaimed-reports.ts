@@ -7,7 +7,7 @@
 
 import type { LayerRow, ReportChange } from "../aggregate/ledger/change-log.ts";
 import { reportKey } from "../ingest/violation/violation.ts";
-import { runAtOnce, type Steps } from "../lib/pacing/steps.ts";
+import type { Steps } from "../lib/pacing/steps.ts";
 import type { Journal, RecoveredReport, ViolationPage } from "./journal.ts";
 
 /** Access to the journal, and reports to its owner. */
@@ -20,6 +20,7 @@ export interface JournalAccess {
 
 export class UnclaimedReports {
   readonly #reports: Map<string, RecoveredReport>;
+  readonly #lastSeqs: Map<string, number>;
   readonly #access: JournalAccess;
   /** True where the journal was emptied, so that it has no violations of them. */
   #isEmptied = false;
@@ -29,6 +30,12 @@ export class UnclaimedReports {
   constructor(reports: RecoveredReport[], access: JournalAccess) {
     this.#reports = new Map(reports.map((report) => [reportKey(report.namespace, report.policyName), report]));
     this.#access = access;
+    this.#lastSeqs = new Map([...this.#reports].map(([key, { layers }]) => [key, layers.at(-1)?.seq ?? 0]));
+  }
+
+  /** The last set of each report, by reportKey: sets of this process have larger numbers. */
+  get lastSeqs(): ReadonlyMap<string, number> {
+    return this.#lastSeqs;
   }
 
   get all(): readonly RecoveredReport[] {
@@ -41,6 +48,7 @@ export class UnclaimedReports {
 
   /** Removes a report whose ledger has its sets; returns true where the ledger has to journal them again. */
   claim(key: string): boolean {
+    this.#lastSeqs.delete(key);
     return this.#reports.delete(key) && this.#isEmptied;
   }
 
@@ -63,23 +71,15 @@ export class UnclaimedReports {
     return layers;
   }
 
-  /** Returns the rows of a report for a batch that removes them; undefined where there are none. */
-  readChange(key: string): ReportChange | undefined {
-    const report = this.get(key);
-    if (!report) return undefined;
-    return { ...toPlace(report), removesRows: false, persistedSeq: 0, layers: runAtOnce(this.readLayers(key)) };
-  }
-
   /** Records that the journal is empty. */
   onEmptied(): void {
     this.#isEmptied = true;
     this.#isLacking = true;
   }
 
-  /** Returns what a batch has to write: totals that an emptied journal lacks, and rows of reports that it removes. */
-  readChanges(removed: readonly string[]): ReportChange[] {
-    const lacking = this.#isLacking ? this.all.map(toTotals) : [];
-    return [...lacking, ...removed.flatMap((key) => this.readChange(key) ?? [])];
+  /** Returns the totals that an emptied journal lacks. */
+  listLacking(): ReportChange[] {
+    return this.#isLacking ? this.all.map(toTotals) : [];
   }
 
   /** Records that the journal has the totals. */
@@ -99,11 +99,7 @@ export class UnclaimedReports {
 
 const NOTHING: ViolationPage = { violations: [], last: undefined, damagedRows: 0 };
 
-function toTotals(report: RecoveredReport): ReportChange {
-  const layers = report.layers.map((layer) => ({ ...layer, violations: [] }));
-  return { ...toPlace(report), removesRows: false, persistedSeq: 0, layers };
-}
-
-function toPlace({ namespace, policyName }: RecoveredReport): Pick<ReportChange, "namespace" | "policyName"> {
-  return { namespace, policyName };
+function toTotals({ namespace, policyName, layers }: RecoveredReport): ReportChange {
+  const totals = layers.map((layer) => ({ ...layer, violations: [] }));
+  return { namespace, policyName, removesRows: false, persistedSeq: 0, layers: totals };
 }

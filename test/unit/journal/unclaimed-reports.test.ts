@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { beforeEach, expect, it } from "vitest";
 import { Aggregator } from "../../../src/aggregate/aggregator.ts";
 import { reportKey } from "../../../src/ingest/violation/violation.ts";
+import type { OpenJournal } from "../../../src/journal/journal.ts";
 import { Journaling } from "../../../src/journal/journal-writer.ts";
 import { createSqliteJournal } from "../../../src/journal/sqlite-journal.ts";
 import { silentLogger } from "../../../src/lib/logger.ts";
@@ -31,8 +32,14 @@ function open() {
   return createSqliteJournal({ path, maxBytes: 2 ** 24 })();
 }
 
-function start(): { aggregator: Aggregator; journaling: Journaling } {
-  const journaling = new Journaling({ open, batchIntervalMs: 50, freshWriterId: "x", clock, logger: silentLogger });
+function start(openJournal: OpenJournal = open): { aggregator: Aggregator; journaling: Journaling } {
+  const journaling = new Journaling({
+    open: openJournal,
+    batchIntervalMs: 50,
+    freshWriterId: "x",
+    clock,
+    logger: silentLogger,
+  });
   const aggregator = new Aggregator(MEMORY, () => {}, journaling);
   journaling.attach(aggregator, () => {});
   return { aggregator, journaling };
@@ -61,6 +68,26 @@ it("rows of an earlier process stay where the report that began meanwhile is gon
   next.aggregator.add(violation(alert({ PolicyName: "p" })));
   next.aggregator.detach(KEY);
   expect((await findAfterBatch(next))?.reports).toMatchObject([{ policyName: "p", layers: [LEFT] }]);
+});
+
+it("neither reads them, however many they are", async () => {
+  let pages = 0;
+  const next = start(() => {
+    const journal = open();
+    const { readViolations } = journal;
+    journal.readViolations = (...page) => {
+      pages++;
+      return readViolations(...page);
+    };
+    return journal;
+  });
+  for (const PolicyName of ["p", "q"]) next.aggregator.add(violation(alert({ PolicyName })));
+  next.aggregator.ledger("shop", "p").sets.resetLog();
+  next.journaling.wake();
+  await clock.advance(1000);
+  next.aggregator.detach(KEY);
+  expect((await findAfterBatch(next))?.reports).toMatchObject([{ layers: [LEFT] }, { policyName: "q" }]);
+  expect(pages).toBe(0);
 });
 
 it("rows that a ledger has claimed go with it", async () => {
