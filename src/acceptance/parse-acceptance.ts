@@ -14,7 +14,6 @@ import { type Acceptance, compileAcceptance } from "../report/acceptance-match.t
 export interface RefusedAcceptance {
   /** A sentence on why it accepts nothing. */
   problem: string;
-  /** Reason of its condition. */
   reason: "NotUnderstood" | "Denied" | "TooMany";
 }
 

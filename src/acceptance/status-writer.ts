@@ -98,7 +98,6 @@ export class StatusWriter {
     for (const read of this.#index.values()) this.note(read);
   }
 
-  /** Notes that the report of this policy was written. */
   noteReport(namespace: string, policy: string): void {
     const counted = this.#counted.get(toObjectKey({ namespace, name: policy }));
     if (counted) counted.isStale = true;

@@ -17,7 +17,6 @@ export interface MemoryLimits {
   maxViolations: number;
   /** Estimated bytes that they may take. */
   limitBytes: number;
-  /** Violations of one workload in one report. */
   maxViolationsPerWorkload: number;
   maxReports: number;
   /** Reports of one namespace, or of the cluster. */
@@ -33,7 +32,6 @@ const MAX_EVICTED = 256;
 /** Evictions for one alert or write; where they do not suffice, the next one continues. */
 const MAX_EVICTIONS = 4;
 
-/** The bounds of the cells that count for the violations. */
 export function getCellBounds({ maxViolations, limitBytes }: MemoryLimits): CellBounds {
   return { maxCells: CELLS_PER_VIOLATION * maxViolations, maxBytes: CELLS_SHARE * limitBytes };
 }

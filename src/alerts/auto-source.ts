@@ -10,7 +10,6 @@ import type { Logger } from "../lib/logger.ts";
 import type { AlertListener, AlertSource } from "./alert-source.ts";
 import { SETTLE_MS } from "./node-coverage.ts";
 
-/** A source of nodes, as NodeSource. */
 export interface CountedSource extends AlertSource {
   readonly nodes: CoveredNodes;
   readonly problem: string | undefined;

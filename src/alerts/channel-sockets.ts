@@ -11,7 +11,6 @@ import { ChannelCredentials } from "@grpc/grpc-js";
 type SecureConnector = ReturnType<ChannelCredentials["_createSecureConnector"]>;
 type ConnectorArguments = Parameters<ChannelCredentials["_createSecureConnector"]>;
 
-/** Wraps the credentials of one channel. */
 export class ChannelSockets extends ChannelCredentials {
   readonly #credentials: ChannelCredentials;
   readonly #onConnectFailed: (error: unknown) => void;

@@ -124,7 +124,6 @@ async function* decompress(stream: Readable): AsyncGenerator<Buffer> {
   }
 }
 
-/** Reads lines one after the other. */
 class Lines {
   readonly #listener: AlertListener;
   readonly #joiner: JsonLineJoiner;

@@ -74,7 +74,6 @@ export class NodeCoverage {
     return { desired: this.#nodes.size, connected };
   }
 
-  /** The first `max` missing nodes by name. */
   missing(max: number): MissingNode[] {
     const names = [...this.#missing].sort().slice(0, max);
     return names.map((node) => ({ node, message: this.#nodes.get(node)?.problem ?? "" }));

@@ -20,7 +20,6 @@ import { daemonPeer } from "./tls/peer-text.ts";
 /** A pod of KubeArmor's daemon. */
 export interface NodeTarget {
   uid: string;
-  /** The name of its node. */
   node: string;
   /** `host:port`, one for each IP address of the pod; not empty. */
   addresses: readonly string[];

@@ -9,7 +9,6 @@ import { Command, CommanderError } from "commander";
 export interface ProgramTexts {
   name: string;
   about: string;
-  /** Output of `--version`. */
   version: string;
   /** Behind the help. */
   notes: string;

@@ -98,7 +98,6 @@ class RejectedLines {
   }
 }
 
-/** The counters in a sentence. */
 export function formatTotals(counters: IngestCounters): string {
   const reasons = Object.entries(counters.rejected).filter(([, n]) => n > 0);
   const why = reasons.length === 0 ? "" : ` (${reasons.map(([reason, n]) => `${reason} ${n}`).join(", ")})`;

@@ -13,7 +13,6 @@ export interface InputValue {
   source: string;
 }
 
-/** Result of a reader. */
 export interface Reading {
   given: InputValue[];
   problems: ConfigProblem[];

@@ -37,7 +37,6 @@ export interface RecorderStats {
   sent: { created: number; patched: number };
   /** Requests that were tried again. */
   retries: number;
-  /** Series kept now. */
   series: number;
   /** Series that wait for their turn now. */
   queued: number;
@@ -46,7 +45,6 @@ export interface RecorderStats {
 /** The counters behind RecorderStats; the numbers of pending and kept Events are read from the recorder. */
 export type EventCounters = Omit<RecorderStats, "pending" | "series" | "queued">;
 
-/** EventCounters with nothing in them. */
 export function createEventCounters(): EventCounters {
   return {
     recorded: 0,

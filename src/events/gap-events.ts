@@ -63,7 +63,6 @@ export class GapEvents {
     else this.#lasting.add(kind);
   }
 
-  /** Ends the gap of this kind, reported or not. */
   endGap(kind: Gap["kind"]): void {
     this.#waiting.get(kind)?.();
     this.#waiting.delete(kind);

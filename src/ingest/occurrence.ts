@@ -12,7 +12,6 @@ export interface Occurrence {
   readonly violation: ViolationFacts;
   /** The time that counts. */
   readonly timeUs: EpochUs;
-  /** The alert as evidence. */
   readonly source: EvidenceSource;
   /** Cell in which the aggregator may count alerts of this kind from now on; 0 or undefined without one. */
   readonly cell?: number | undefined;

@@ -155,7 +155,6 @@ function hasRightSum({ sum, ...values }: Row): boolean {
   return sum === computeChecksum(...Object.values(values));
 }
 
-/** Yields all rows of a table. */
 export function readTable(db: DatabaseSync, table: string): Iterable<Row> {
   return readAll(db.prepare(`SELECT * FROM ${table}`));
 }

@@ -20,7 +20,6 @@ export function getLastSeenMs({ summary }: Report): number {
 
 /** Times of all stored reports together, in milliseconds since the epoch. */
 export class StoredTimes {
-  /** Number of reports. */
   count = 0;
   /** The newest sign of life of the operator that wrote them; 0 without a report. */
   lastSeenMs = 0;

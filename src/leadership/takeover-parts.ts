@@ -29,7 +29,6 @@ export interface PreviousLeader {
 }
 
 export interface StandbyOptions extends UnreportedLimits {
-  /** As OverlapOptions.overlapMs. */
   overlapMs: number;
 }
 

@@ -45,7 +45,6 @@ export const systemClock: Clock = {
   random: () => Math.random(),
 };
 
-/** Resolves when the signal aborts. */
 export function waitForAbort(signal: AbortSignal): Promise<void> {
   if (signal.aborted) return Promise.resolve();
   return new Promise((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));

@@ -6,7 +6,6 @@
 
 import { hash } from "node:crypto";
 
-/** The first `digits` hex digits of the SHA-256 of `text`. */
 export function stableHash(text: string, digits: 8 | 16 | 64): string {
   return hash("sha256", text, "hex").slice(0, digits);
 }

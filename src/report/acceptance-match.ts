@@ -13,7 +13,6 @@ import { type Glob, parseGlob, type Work } from "../lib/glob.ts";
 import { hasDotSegments, resolveDotSegments } from "../lib/path.ts";
 import { ELLIPSIS } from "../lib/sanitize.ts";
 
-/** A valid acceptance. */
 export interface Acceptance {
   name: string;
   policy: string;

@@ -21,7 +21,6 @@ export interface PolicyCatalog {
 /** Fields of a report about its policy's object; none without a catalog. */
 export type ProvenanceFacts = Pick<Policy, "kind" | "provenance" | "objects" | "changedSinceLastSeen">;
 
-/** The policy as reported in the alerts. */
 export interface PolicyFromAlerts {
   namespace: string | undefined;
   name: string;

@@ -36,7 +36,6 @@ export interface ClusterSinkOptions {
 
 /** Parsed in some 10 ms. */
 export const PAGE_BYTES = 2 ** 20;
-/** API of reports. */
 export const REPORTS_API = `/apis/${API_GROUP_VERSION}`;
 const WRITE_QUERY = { fieldManager: FIELD_MANAGER, fieldValidation: "Strict" };
 const INSTALL_HINT = "install the CRDs: kubectl apply -f crds/";

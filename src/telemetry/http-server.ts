@@ -23,7 +23,6 @@ export interface HttpServerOptions {
   address: string;
   /** Section of the configuration that holds the address, for errors. */
   section: "metrics" | "health";
-  /** Pages by path. */
   pages: Readonly<Record<string, () => HttpPage | Promise<HttpPage>>>;
   clock: Pick<Clock, "after">;
   log: Logger;
@@ -205,7 +204,6 @@ class OpenConnections {
     if (own.size === 0) this.#byAddress.delete(address);
   }
 
-  /** Removes the oldest of the address with the most. */
   removeOldest(): Socket {
     const [address, own] = [...this.#byAddress].reduce((a, b) => (b[1].size > a[1].size ? b : a));
     const oldest = own.values().next().value as Socket;

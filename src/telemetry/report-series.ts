@@ -17,7 +17,6 @@ export const CLUSTER = "_cluster";
 export class ReportSeries {
   readonly #max: number;
   readonly #own = new Set<string>();
-  /** Last counts of each report in the bucket. */
   readonly #others = new Map<string, Counts>();
   /** Counts of reports that left the bucket because they are gone. */
   readonly #departed: Record<string, number> = {};

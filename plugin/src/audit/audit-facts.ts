@@ -74,7 +74,6 @@ export interface Facts extends AuditInput {
   accepted: number;
   /** True when there may be more accepted violations. */
   isAcceptedAtLeast: boolean;
-  /** Reports that match, by path. */
   matching: readonly Report[];
   cut: readonly Report[];
   /** Clauses on violations that may match and are in no list, besides those that cut lists leave out. */
@@ -213,7 +212,6 @@ const CATALOGS: readonly (readonly [RegExp, string])[] = [
   [/^(?:STIG|DISA)/i, "STIG"],
 ];
 
-/** Catalog that a tag belongs to. */
 function getCatalog(tag: string): string {
   return CATALOGS.find(([pattern]) => pattern.test(tag))?.[1] ?? "other tags";
 }

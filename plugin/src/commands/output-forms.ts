@@ -59,7 +59,6 @@ export function parseDataForm(output: string | undefined): ((data: Data, hasHead
   return (data, hasHeaders) => print(data, argument ?? "", hasHeaders);
 }
 
-/** Prints data as YAML. */
 export function toYaml(value: unknown): string {
   return stringify(escapeData(value), {
     lineWidth: 0,

@@ -86,13 +86,11 @@ function isNamed({ policy, metadata }: Report, name: string): boolean {
   return policy.name === name || metadata.name === name || reportPath({ metadata }) === name;
 }
 
-/** The time looked at. */
 export interface Look {
   nowMs: number;
   fromMs: number;
   /** Start of the time without a known gap; undefined when that is unknown. */
   wholeSinceMs: number | undefined;
-  /** A gap that has not ended. */
   lastingGap: Gap | undefined;
   /** False when the operator may not be running. */
   isCounting: boolean;
@@ -102,7 +100,6 @@ export interface Look {
   isSnapshot: boolean;
 }
 
-/** Assesses one policy. */
 export function checkReadiness(report: Report, look: Look): Assessment {
   const passed = listViolations([report])
     .filter(({ violation }) => violation.outcome !== "Prevented")

@@ -54,7 +54,6 @@ export interface Baseline {
   countKnown(report: Report): number | undefined;
 }
 
-/** Makes a baseline of exported reports. */
 export function createBaseline(known: readonly Report[]): Baseline {
   const reports = new Map(known.map((report) => [reportPath(report), report]));
   const keys = new Set(listViolations(known).map(toViolationKey));

@@ -112,7 +112,6 @@ export function parseFilter(flags: FilterFlags, nowMs: number): Filter {
   };
 }
 
-/** Reads --policy. */
 export function parsePolicy(pattern: string): (report: Report) => boolean {
   const isPolicy = parseGlob("--policy", pattern);
   return ({ policy, metadata }) => isPolicy(policy.name) || isPolicy(metadata.name);
@@ -185,7 +184,6 @@ function parseSubjects(flags: FilterFlags): Test[] {
   return tests;
 }
 
-/** Names of the nodes that a violation names. */
 export function listNodes({ pods = [], latest, node, workload }: ViolationRef["violation"]): string[] {
   const own = workload.kind === "Node" ? [workload.name] : [];
   const all = [...own, ...pods.flatMap((pod) => pod.node ?? []), latest?.node ?? [], node ?? []].flat();

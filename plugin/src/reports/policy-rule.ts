@@ -35,7 +35,6 @@ export function formatNamespace(found: ViolationRef): string {
   return getNamespace(found) || (getSubjectKind(found) === "host" ? "(host)" : "(none)");
 }
 
-/** Builds the policy that blocks or allows a violation. */
 export function createPolicy(found: ViolationRef, action: "Allow" | "Block"): RuleResult {
   const { violation } = found;
   const kind = getSubjectKind(found);

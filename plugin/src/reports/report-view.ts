@@ -8,7 +8,6 @@ import { DEFAULT_THRESHOLDS, toSeverityLevel } from "../../../src/api/severity.t
 import type { Outcome, Report, SeverityLevel, Violation } from "../../../src/api/v1alpha1.ts";
 import { compare } from "../../../src/lib/compare.ts";
 
-/** A violation and the report that lists it. */
 export interface ViolationRef {
   report: Report;
   violation: Violation;
@@ -38,7 +37,6 @@ export function getSeverityLevel({ report, violation }: Pick<ViolationRef, "repo
   return isAbove ? level : usual;
 }
 
-/** Message and tags of the rule that matched. */
 export function getRuleFacts({ report, violation }: ViolationRef): { message?: string; tags: readonly string[] } {
   const message = violation.message ?? report.policy.message;
   return { ...(message === undefined ? {} : { message }), tags: violation.tags ?? report.policy.tags ?? [] };
@@ -46,7 +44,6 @@ export function getRuleFacts({ report, violation }: ViolationRef): { message?: s
 
 const OUTCOME_RANK: Readonly<Record<Outcome, number>> = { Allowed: 2, Unknown: 1, Prevented: 0 };
 
-/** Returns every violation that the reports list. */
 export function listViolations(reports: readonly Report[]): ViolationRef[] {
   return reports.flatMap((report) =>
     report.violations.map((violation) => ({ report, violation, accepted: violation.accepted?.by || undefined })),

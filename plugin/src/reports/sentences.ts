@@ -273,7 +273,6 @@ export function describeCoverage(report: Report): string[] {
   return sentences;
 }
 
-/** One gap as a sentence. */
 export function describeGap({ kind, from, to, seconds, container, pod, node, count }: Gap): string {
   const what = GAPS[kind] ?? plain(kind);
   const where = [container, pod, node].flatMap((part) => (part ? [plain(part)] : []));

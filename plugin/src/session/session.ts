@@ -32,7 +32,6 @@ export interface Session {
   run: RunProgram;
 }
 
-/** Runs a program without a shell. */
 export type RunProgram = (
   file: string,
   args: readonly string[],

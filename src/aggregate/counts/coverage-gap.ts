@@ -78,7 +78,6 @@ export function isDeletion({ kind, count }: CoverageGap): boolean {
   return kind === "Deleted" && count > 0;
 }
 
-/** Renders a gap for a report. */
 export function renderCoverageGap({
   kind,
   fromUs,

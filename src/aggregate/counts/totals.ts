@@ -123,7 +123,6 @@ export function countOutcome(
   totals.lastUs = Math.max(totals.lastUs, lastUs);
 }
 
-/** Returns `all` without the occurrences of `part`, by outcome. */
 export function subtractOutcomes(all: Totals, part: Totals): Totals {
   return {
     ...all,

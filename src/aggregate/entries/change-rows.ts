@@ -64,7 +64,6 @@ export function toRow(entry: Entry, tally: Tally): ViolationRow {
   return { key: entry.key, occurrences, firstUs, lastUs, rule: rule.text, evidence, pods };
 }
 
-/** Makes the row of counts that are in a cell. */
 export function toCellRow(entry: Entry, found: CountsInCell): ViolationRow {
   const { occurrences, firstUs, lastUs, journaledSecond } = found.counts;
   const { pod, podKey, node, rule } = found.facts;
@@ -93,7 +92,6 @@ export function forgetWritten(tally: Tally | undefined): void {
   for (const pod of tally?.pods.values() ?? []) pod.journaled = undefined;
 }
 
-/** Returns the number of rows. */
 export function getCost(rows: readonly ViolationRow[]): number {
   return rows.reduce((sum, { pods }) => sum + 1 + pods.length, 0);
 }

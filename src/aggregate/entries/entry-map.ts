@@ -62,7 +62,6 @@ export class EntryMap {
     return this.#unresolved;
   }
 
-  /** The violations of workloads that are pods. */
   get podShares(): ReadonlySet<WorkloadShare> {
     return this.#podShares;
   }

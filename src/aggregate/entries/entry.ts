@@ -212,7 +212,6 @@ export function isWritten(entry: Entry | undefined): boolean {
   return (entry?.stored ?? entry?.inFlight) !== undefined;
 }
 
-/** Moves the counts of an entry that is in no write to another. */
 export function moveCounts(from: Entry, to: Entry): void {
   const sweeps = [from, to].map(({ stored }) => stored?.writtenInSweep ?? NO_SWEEP);
   const merge = (own: Tally | undefined, more: Tally | undefined) =>
@@ -225,7 +224,6 @@ export function moveCounts(from: Entry, to: Entry): void {
   from.pending = undefined;
 }
 
-/** Returns the occurrences that are committed, in flight and pending. */
 export function countAll({ stored, inFlight, pending }: Entry): number {
   return (stored?.occurrences ?? 0) + (inFlight?.occurrences ?? 0) + (pending?.occurrences ?? 0);
 }
@@ -241,7 +239,6 @@ export function getSeverity({ stored, inFlight, pending }: Entry): number {
   return Math.max(...[stored, inFlight, pending].map((each) => each?.rule.severity ?? 0));
 }
 
-/** Releases all evidence of the entry. */
 export function leaveEvidence({ stored, inFlight, pending }: Entry): void {
   for (const each of [stored, inFlight, pending]) each?.latest?.leave();
 }

@@ -27,7 +27,6 @@ export class StreamCoverage {
   continuousSinceMs: number | undefined;
   /** As continuousSinceMs, and also by the replica that led before. */
   coveredSinceMs: number | undefined;
-  /** Gaps by kind. */
   readonly gaps = createZeros();
   /** Total length of the gaps that have ended by kind, in seconds. */
   readonly gapSeconds = createZeros();
@@ -65,7 +64,6 @@ export class StreamCoverage {
     return this.#begin({ kind, fromMs: disconnect.lastReadMs, toMs: undefined });
   }
 
-  /** Returns the gap of this kind that has not ended. */
   ongoing(kind: GapKind): Gap | undefined {
     return this.#open.find((gap) => gap.kind === kind);
   }

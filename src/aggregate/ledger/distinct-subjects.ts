@@ -46,7 +46,6 @@ export class SubjectCounts {
     this.#next = next;
   }
 
-  /** Adds counts in flight and pending to the recount. */
   recount({ identity, inFlight, pending }: Entry): void {
     for (const tally of [inFlight, pending]) if (tally) this.#next?.addTally(identity, tally);
   }

@@ -34,7 +34,6 @@ export class LedgerCounts {
     return mergeTotals(this.written, this.#entries.pending.totals);
   }
 
-  /** Occurrences in flight and pending. */
   get unwritten(): number {
     return this.#entries.pending.totals.occurrences + (this.inFlight?.occurrences ?? 0);
   }

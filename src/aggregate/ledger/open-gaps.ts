@@ -138,7 +138,6 @@ function countGaps(totals: Totals, gaps: readonly CoverageGap[]): void {
   addGaps(totals, gaps);
 }
 
-/** Adds gaps to the list. */
 function addGaps(totals: Totals, coverageGaps: readonly CoverageGap[]): void {
   totals.coverageGaps = mergeCoverageGaps(totals.coverageGaps, coverageGaps);
 }

@@ -169,7 +169,6 @@ export class PendingCounts implements CellCounter, PendingCells {
     return { lastUs, cells };
   }
 
-  /** Takes the counts of all cells of an entry. */
   takeOwnCells(entry: Entry): void {
     for (const cell of this.#listCells(entry)) this.takeCount(cell, entry);
   }

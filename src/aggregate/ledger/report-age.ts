@@ -8,7 +8,6 @@ import type { Totals } from "../counts/totals.ts";
 import { NO_SWEEP } from "../entries/entry.ts";
 
 export class ReportAge {
-  /** Sweeps so far. */
   sweep = 0;
   /** True when the last sweep found nothing that is young enough to stay. */
   isOver = false;

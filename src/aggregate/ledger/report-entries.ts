@@ -37,9 +37,7 @@ export interface ReportEntriesParts {
   onEvicted: (eviction: Eviction) => void;
 }
 
-/** Violations that were evicted. */
 export interface Eviction {
-  /** Occurrences of the evicted violations. */
   occurrences: number;
   /** Violations that a report would have listed before the eviction. */
   known: number;

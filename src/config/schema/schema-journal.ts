@@ -5,7 +5,6 @@
 
 import { path, section, wholeNumber } from "./setting.ts";
 
-/** Settings of the storage in which counts outlive the process. */
 export const journal = section(
   "Storage in which counts that are not persisted in a report yet outlive the process. A restart continues them; without it a crash loses them.",
   {

@@ -80,7 +80,6 @@ export function wholeNumber(facts: Common & { default: number; min: number; max:
   return schema;
 }
 
-/** True or false. */
 export function toggle(facts: Common & { default: boolean }): z.ZodBoolean {
   const schema = z.boolean();
   settingFacts.add(schema, { kind: "boolean", expects: "true or false", ...facts });
@@ -97,7 +96,6 @@ export function choice<const T extends readonly [string, ...string[]]>(
   return schema;
 }
 
-/** A text that passes `isValid`. */
 export function text(
   facts: Common & { default?: string; defaultText?: string; expects: string; isValid: (value: string) => boolean },
 ) {
@@ -115,7 +113,6 @@ export function path(facts: Common & { default: string }, thing = "file") {
   return text({ ...facts, expects: `the path of a ${thing}${orEmpty}`, isValid });
 }
 
-/** The name of a Kubernetes object. */
 export function objectName(facts: Common & { default: string }) {
   return text({
     ...facts,

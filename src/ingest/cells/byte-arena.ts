@@ -113,7 +113,6 @@ export class ByteArena {
   }
 }
 
-/** Bytes of all pieces. */
 export function getLength({ places, length }: Pieces): number {
   let sum = 0;
   for (let piece = 0; piece < length; piece += 2) sum += places[piece + 1]! - places[piece]!;

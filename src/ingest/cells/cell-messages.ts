@@ -41,7 +41,6 @@ export class CellMessages implements MessageMemory {
     return Buffer.concat([subject, deciding, ...records.getPieces(record)]);
   }
 
-  /** Reads a message that `getMessage` returned. */
   read(message: Buffer, timeUs: EpochUs): Evidence {
     return toEvidence((this.reader as RawAlert).read(message), timeUs, this.#parts.redact);
   }

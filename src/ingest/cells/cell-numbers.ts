@@ -39,7 +39,6 @@ export class CellNumbers {
     return this.#chunks[cell >>> CHUNK_BITS]!;
   }
 
-  /** Has memory for the cell. */
   reserve(cell: number): void {
     if (this.#chunks.length <= cell >>> CHUNK_BITS) this.#chunks.push(new Int32Array(WIDTH << CHUNK_BITS));
   }

@@ -28,7 +28,6 @@ export interface CellCounter {
   takeSums(): void;
   /** Receives a cell with the first alert since its counts were looked at; `sinceUs` is its time where it begins them. */
   noteCounting(cell: number, owner: CellOwner, sinceUs: EpochUs | undefined): void;
-  /** Takes the counts of a cell. */
   takeCount(cell: number, owner: CellOwner): void;
 }
 

@@ -18,7 +18,6 @@ export class CellOwners {
     this.#numbers = numbers;
   }
 
-  /** The owner of a cell; undefined for none. */
   get(cell: number): CellOwner | undefined {
     return this.#owners[cell];
   }
@@ -40,13 +39,11 @@ export class CellOwners {
     return counter.sums + OUTCOMES.indexOf(outcome);
   }
 
-  /** Has the owner of a cell take its counts. */
   takeCount(cell: number): void {
     const owner = this.#owners[cell];
     owner?.counter?.takeCount(cell, owner);
   }
 
-  /** Sets the owner of a cell that has none. */
   set(cell: number, owner: CellOwner, facts: CellFacts): void {
     this.#owners[cell] = owner;
     this.#facts[cell] = shareFacts(facts);

@@ -62,7 +62,6 @@ export class CellStore implements EvidenceSource {
   /** That of the cell that was added last. */
   #lastSubject = 0;
   readonly #numbers = new CellNumbers();
-  /** Its counters. */
   readonly owners = new CellOwners(this.#numbers);
   /** Not taken yet. */
   readonly counts: CellCounts;
@@ -73,7 +72,6 @@ export class CellStore implements EvidenceSource {
   readonly #violations = new Map<number, ViolationFacts>();
   readonly #free: number[] = [];
   readonly #redact: Redact;
-  /** The alert looked for last. */
   #raw: RawAlert | undefined;
   /** The cell looked at last for one to forget. */
   #hand = 0;

@@ -35,7 +35,6 @@ export interface EvidenceSource {
   keep(timeUs: EpochUs): KeptEvidence;
 }
 
-/** Evidence as a stored report has it. */
 export function storedEvidence(evidence: Evidence): KeptEvidence {
   return new PackedEvidence(parseMicroTime(evidence.time) ?? 0, evidence);
 }

@@ -20,7 +20,6 @@ const MIN_POD_NAME = 5;
 
 type Safe = (text: string) => string;
 
-/** Returns the action of an alert. */
 export function toActivity(alert: Alert, safe: Safe): Activity {
   const verb = getVerb(alert);
   const source = safe(alert.Source);

@@ -16,7 +16,6 @@ import {
   type ViolationFacts,
 } from "./violation.ts";
 
-/** Pods and containers with a remembered name. */
 const MAX_NAMES = 50_000;
 /** Different names of one pod or container. */
 const MAX_DIFFERENT = 4;

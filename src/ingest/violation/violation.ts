@@ -99,7 +99,6 @@ export type Decoded =
       timeUs: EpochUs;
       /** Time in the alert itself, also an invalid one; undefined without one. */
       ownUs: EpochUs | undefined;
-      /** For its evidence. */
       activity: Activity;
       subject: SubjectFacts;
     }
@@ -180,7 +179,6 @@ export function isUnresolvedKey(key: string): boolean {
   return key.includes(UNRESOLVED_MARK);
 }
 
-/** Returns true for an unresolved key of one pod. */
 export function isUnresolvedKeyIn(key: string, pod: string): boolean {
   return key.startsWith(`${UNRESOLVED_MARK}${unresolvedContainer(pod, "")}`, settledKey(key).length);
 }
@@ -191,14 +189,12 @@ export function settledKey(key: string): string {
   return at < 0 ? key : key.slice(0, at);
 }
 
-/** The identity without its unresolved container. */
 export function settleIdentity(identity: Identity): Identity {
   if (identity.unresolved === undefined) return identity;
   const { unresolved: _, ...settled } = identity;
   return settled;
 }
 
-/** A container without a name. */
 export function unresolvedContainer(pod: string, containerId: string): string {
   return `${pod}/${containerId}`;
 }

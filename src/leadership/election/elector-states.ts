@@ -20,7 +20,6 @@
 
 export type ElectorState = "idle" | "acquiring" | "regaining" | "leading" | "released";
 export type ElectorEvent =
-  /** The caller wants to lead. */
   | "acquire"
   /** The caller wants to lead again unless another replica held the Lease meanwhile. */
   | "regain"

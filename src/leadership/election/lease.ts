@@ -46,10 +46,8 @@ export interface StoredLease {
   record: LeaseRecord;
 }
 
-/** Bounds of one request. */
 export type LeaseCall = Required<Pick<KubeRequest, "timeoutMs" | "signal">>;
 
-/** Path of a Lease, or of all those of a namespace. */
 export function toLeasePath(place: { namespace: string; name?: string }): string {
   return toApiPath("/apis/coordination.k8s.io/v1", "leases", place);
 }

@@ -13,7 +13,6 @@ export interface WorkLoopOptions {
   /** Keys begun per second, and the burst of them after a quiet time. */
   perSecond: number;
   burst: number;
-  /** Keys processed at a time. */
   concurrency: number;
   /** Processes one key; must not reject. */
   process: (key: string, rank: number) => Promise<void>;

@@ -19,7 +19,6 @@ export interface LeaseGroupOptions extends Omit<MembersOptions, "prefix" | "requ
   /** In the names of the Leases: `reader` and `shard`, or `owner` and `partition`. */
   member: string;
   part: string;
-  /** Number of parts. */
   count: number;
   renewDeadlineMs: number;
   retryPeriodMs: number;

@@ -32,7 +32,6 @@ export interface MembersOptions {
 /** A Lease that did not change for this many lease durations is deleted. */
 const REMOVE_AFTER_LEASES = 10;
 
-/** A Lease as it was listed. */
 export interface ListedLease extends Pick<LeaseRecord, "holder" | "renewTime" | "missingSince"> {
   name: string;
 }

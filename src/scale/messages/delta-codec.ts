@@ -20,7 +20,6 @@ export type DecodedDelta =
 
 const message = delta.extend({ version: z.literal(DELTA_VERSION) });
 
-/** Returns the message of a delta. */
 export function encodeDelta(value: Delta): Uint8Array {
   return new TextEncoder().encode(JSON.stringify({ version: DELTA_VERSION, ...value }));
 }

@@ -30,7 +30,6 @@ export const SKEW_US = 10_000_000;
 const MAX_BUCKET = 100_000_000;
 
 const count = z.number().int().min(0).max(Number.MAX_SAFE_INTEGER);
-/** EpochUs. */
 const us = count;
 const name = z.string().max(512);
 /** Absent for the cluster report. */

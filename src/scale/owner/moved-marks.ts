@@ -54,7 +54,6 @@ export function toGapsEntry(partition: number): string {
   return `${GAPS}${partition}`;
 }
 
-/** One of `count` partitions. */
 export interface Partition {
   index: number;
   count: number;

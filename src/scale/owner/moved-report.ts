@@ -49,11 +49,9 @@ export interface MovedReportParts
   /** Position in the stream now. */
   getPosition: () => number;
   partition: Partition;
-  /** Identity of the stream. */
   stream: string;
   /** Annotation of the report with these positions on top of those that it has. */
   format: (report: Report, positions: ReadonlyMap<string, number>) => string;
-  /** Receives positions that are stored. */
   onStored: (positions: ReadonlyMap<string, number>) => void;
   /** True where another process has moved counts of this partition: nothing is written any more. */
   isOvertaken: (report?: Report, committed?: ReadonlyMap<string, number>) => boolean;

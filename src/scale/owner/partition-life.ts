@@ -28,7 +28,6 @@ export interface LifeParts {
   options: OwnerOptions;
   parts: OwnerParts;
   counters: PartitionCounters;
-  /** Identity of the stream. */
   stream: string;
   checkpoint: Checkpoint;
   /** Missing messages have no older alerts, as far as that is known. */

@@ -43,7 +43,6 @@ export class PositionNumbers extends SetNumbers {
 /** Occurrences and messages of one owner since it began. */
 export class PartitionCounters {
   messages = 0;
-  /** Occurrences added to reports. */
   added = 0;
   /** Occurrences that are known to be missing. */
   lost = 0;
@@ -55,7 +54,6 @@ export class PartitionCounters {
 }
 
 export interface PartitionParts {
-  /** Identity of the stream. */
   stream: string;
   aggregator: Aggregator;
   numbers: PositionNumbers;
@@ -70,9 +68,7 @@ export interface PartitionParts {
   onLoss: (gap: GapNotice, seq: number) => void;
   /** Queues a report whose coverage has changed. */
   onCoverage: (key: string) => void;
-  /** Called for a message that is skipped. */
   onSkipped: (reason: keyof PartitionCounters["skipped"], detail: string) => void;
-  /** Called for throttle notices. */
   onThrottled: (notice: (Notice & { type: "throttle" })["notice"]) => void;
 }
 
@@ -99,7 +95,6 @@ export class PartitionState {
     numbers.position = Math.max(numbers.position, position);
   }
 
-  /** The position with the sources as of it. */
   snapshot(): Checkpoint {
     return { position: this.position, sources: this.#sources.snapshot(), ...this.shards.snapshot() };
   }

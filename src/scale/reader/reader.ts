@@ -78,7 +78,6 @@ export class Reader {
   readonly #fanOut: NodeFanOut;
   readonly #shards = new Map<number, Shard>();
   readonly #partitionByKey = new Map<string, number>();
-  /** Counters of released shards. */
   readonly #ended: ReaderCounters = new IngestCounters();
   /** Time up to which a released shard is stored, for the last write of its Lease. */
   readonly #finals = new Map<number, number | undefined>();

@@ -43,7 +43,6 @@ export interface ShardCountsOptions {
 
 export interface ShardCountsParts {
   clock: Clock;
-  /** Partition of a report. */
   getPartition: (key: string) => number;
   onRejected: (reason: Rejection, detail: string) => void;
 }

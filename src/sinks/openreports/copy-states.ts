@@ -9,7 +9,6 @@ import type { RetryPolicy } from "../../lib/pacing/retry-policy.ts";
 export interface CopyState {
   readonly namespace: string | undefined;
   readonly name: string;
-  /** Version of the report, as watched. */
   reportVersion?: string | undefined;
   /** Version of the copy as this process wrote it; another version in a watch is a change from outside. */
   writtenVersion?: string | undefined;

@@ -10,7 +10,6 @@ import { CopyController, type OpenReportPublisherOptions, RANKS } from "./copy-c
 import { REPORT_PAIRS } from "./openreport-store.ts";
 import type { PublishResult } from "./publish-result.ts";
 
-/** For metrics. */
 export interface OpenReportStats {
   /** True if the cluster serves both kinds and this process follows them. */
   isServed: boolean;

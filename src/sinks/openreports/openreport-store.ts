@@ -38,7 +38,6 @@ export const REPORT_PAIRS: readonly ReportPair[] = [
   { kind: CLUSTER_REPORT_KIND, reports: CLUSTER_REPORT_PLURAL, openReports: CLUSTER_OPENREPORT_PLURAL },
 ];
 
-/** API of OpenReports. */
 export const OPENREPORTS_API = `/apis/${OPENREPORTS_GROUP_VERSION}`;
 
 /** The stored object carries labels of another program, or none. */

@@ -252,7 +252,6 @@ function explain(error: ApiError, plural: string, namespace: string | undefined,
   }
 }
 
-/** Reads --operator-lease. */
 export function parseLease(text: string | undefined): { namespace: string; name: string } {
   if (text === undefined) return OPERATOR_LEASE;
   const [, namespace, name] = /^([a-z0-9-]+)\/([a-z0-9.-]+)$/.exec(text) ?? [];

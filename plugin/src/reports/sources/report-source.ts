@@ -15,7 +15,6 @@ export interface ReportFilterScope {
   namespace: string | undefined;
 }
 
-/** An AcceptedViolation. */
 export interface Acceptance {
   metadata: { name: string; namespace: string; generation?: number };
   spec: AcceptanceSpec;

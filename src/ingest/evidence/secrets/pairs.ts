@@ -27,7 +27,6 @@ const CALL =
 /** The first argument: a text, also of bytes (`b"x"`), a variable or an object. */
 const OPENS_CALL = /^(?:["'${]|b["'])/;
 
-/** Marks the values of all pairs of a text. */
 export function markPairs(marks: Marks, classify: Classify): void {
   const { text } = marks;
   const quotes = new QuoteState();
