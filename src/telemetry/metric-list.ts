@@ -10,7 +10,6 @@ import { contextMetrics } from "./context-metrics.ts";
 import { journalMetrics } from "./journal-metrics.ts";
 import type { MetricDefinition } from "./metric-definition.ts";
 import type { Counts, MetricsSource } from "./metrics-source.ts";
-import { openReportMetrics } from "./openreport-metrics.ts";
 import { streamMetrics } from "./stream-metrics.ts";
 
 const MS_PER_SECOND = 1000;
@@ -224,6 +223,31 @@ const standby: MetricDefinition[] = [
     name: "policy_violation_standby_alerts_evicted_total",
     help: "Counted alerts that this standby evicted at a bound (standby.maxAlerts, standby.maxViolations).",
     read: (source) => source.standby().forgotten,
+  },
+];
+
+/** All 0 on a standby and where copies are switched off. */
+const openReportMetrics: MetricDefinition[] = [
+  {
+    name: "policy_violation_openreports_served",
+    help: "1 while the cluster serves OpenReports and this replica copies reports to them, else 0.",
+    read: (source) => Number(source.openReports().isServed),
+  },
+  {
+    name: "policy_violation_openreports_writes_total",
+    help: "Attempts to bring the OpenReports copy of a report up to date, by result.",
+    labels: ["result"],
+    read: (source) => source.openReports().results,
+  },
+  {
+    name: "policy_violation_openreports_pending",
+    help: "OpenReports copies that are out of date, most of them for openReports.minIntervalMs at most.",
+    read: (source) => source.openReports().pending,
+  },
+  {
+    name: "policy_violation_openreports_left_out",
+    help: "Reports without an OpenReports copy, beyond memory.maxReports of a kind; at most as many are counted.",
+    read: (source) => source.openReports().leftOut,
   },
 ];
 

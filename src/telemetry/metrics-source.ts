@@ -13,7 +13,6 @@ export interface ReportCounts {
   /** Undefined for a report of the whole cluster. */
   namespace: string | undefined;
   policy: string;
-  /** As in the report's summary. */
   severity: string;
   /** Occurrences by outcome, every outcome being there. */
   outcomes: Counts;
@@ -28,7 +27,6 @@ export interface ReportRow {
   lastSeenMs: number;
 }
 
-/** Policy objects of one kind, as far as this replica follows them. */
 export interface FollowedKind {
   kind: string;
   isKnown: boolean;
@@ -41,15 +39,11 @@ export interface ScaleNumbers {
   held: number;
   replicas: number;
   isStreamUp: boolean;
-  /** Counter: messages published or read. */
   messages: number;
   retries: number;
-  /** Counter: occurrences published, or added to reports. */
   occurrences: number;
-  /** Counter: occurrences that are missing at most. */
   lost: number;
   dropped: number;
-  /** Counter by reason. */
   skipped: Counts;
 }
 
@@ -68,21 +62,13 @@ export interface MetricsSource {
     unwrittenOccurrences: number;
     violations: number;
     reports: number;
-    /** Estimated heap size of the violations. */
     bytes: number;
-    /** The same of rendered violations kept for the next write. */
     renderedBytes: number;
-    /** Counter: violations evicted at a memory bound. */
     forgotten: number;
-    /** Counter: violations that left their reports because they were not seen for too long. */
     expired: number;
-    /** Counter: alerts counted without their details, because a bound of memory was reached. */
     withoutDetails: number;
-    /** Owners of pods and names of containers. */
     names: number;
-    /** Counter: names evicted at a bound. */
     namesEvicted: number;
-    /** Counter: violations that joined others after their owner or container name was known. */
     joined: number;
   };
   buffers(): Buffers;
@@ -90,13 +76,10 @@ export interface MetricsSource {
     isUp: boolean;
     /** Zeros where the relay is read. */
     nodes: { desired: number; connected: number };
-    /** Counter by kind: times in which alerts may have been missed. */
     gaps: Counts;
-    /** Counter by kind: how long those that are over lasted in all, in seconds. */
     gapSeconds: Counts;
     /** Milliseconds since the epoch; 0 before the first message. */
     lastMessageMs: number;
-    /** Counter: an outage counts once, however many attempts it takes. */
     disconnects: Counts;
     /** First expiry of the certificates of the newest connection; undefined without TLS. Milliseconds since the epoch. */
     certificateExpiryMs: number | undefined;
@@ -106,23 +89,18 @@ export interface MetricsSource {
     isKept: boolean;
     bytes: number;
     batches: number;
-    /** Counter: rows in these batches. */
     rows: number;
-    /** Counter: batches and attempts to open it that failed. */
     failures: number;
-    /** Counter: occurrences of an earlier process that no report held. */
     recovered: number;
     waiting: number;
     ageMs: number;
   };
   writes(): {
     results: Counts;
-    /** Counter: reports deleted because nothing in them was young enough to be kept. */
     removed: number;
     queued: number;
   };
   api(): {
-    /** Counter by HTTP method and outcome: `OK` or the kind of error. */
     requests: Iterable<{ verb: string; code: string; count: number }>;
     retries: number;
   };
@@ -145,13 +123,9 @@ export interface MetricsSource {
   };
   /** Counted alerts that did not go straight to a report of this replica, because another one led. */
   standby(): {
-    /** Kept, for no report shows them yet. */
     held: number;
-    /** Counter: alerts left to the leader, persisted in its reports. */
     shown: number;
-    /** Counter: evicted at a bound of the standby. */
     forgotten: number;
-    /** True if it could take over without a gap. */
     isCaughtUp: boolean;
   };
 }

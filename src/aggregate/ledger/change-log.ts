@@ -20,7 +20,6 @@ import {
   type ViolationRow,
 } from "../entries/change-rows.ts";
 import type { Entry } from "../entries/entry.ts";
-import { EntryPass } from "../entries/entry-pass.ts";
 
 /** A set of counts, which one write of the report brings. */
 export interface LayerRow {
@@ -233,4 +232,30 @@ function toRows(
     left -= 1 + row.pods.length;
   }
   return rows;
+}
+
+type Entries = readonly Entry[];
+
+/**
+ * A way through entries from the last one to the first: others may be added and removed meanwhile; all that are there at
+ * the start and not removed are visited.
+ */
+class EntryPass {
+  readonly #entries: Entries;
+  #next = Number.POSITIVE_INFINITY;
+
+  /** Of entries that are removed the last one must take the position. */
+  constructor(entries: Entries = []) {
+    this.#entries = entries;
+  }
+
+  get left(): number {
+    return Math.min(this.#next, this.#entries.length);
+  }
+
+  next(): Entry | undefined {
+    if (this.left === 0) return undefined;
+    this.#next = this.left - 1;
+    return this.#entries[this.#next];
+  }
 }

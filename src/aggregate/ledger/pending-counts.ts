@@ -9,6 +9,7 @@ import type { CellCounter, CellFacts } from "../../ingest/cells/cell-owner.ts";
 import type { CellStore } from "../../ingest/cells/cell-store.ts";
 import { OUTCOMES } from "../../ingest/cells/cell-sums.ts";
 import type { Occurrence } from "../../ingest/occurrence.ts";
+import { ListedSet } from "../../lib/collections/listed-set.ts";
 import { runAtOnce, type Steps } from "../../lib/pacing/steps.ts";
 import type { EpochUs } from "../../lib/time.ts";
 import type { KnownPolicy } from "../counts/known-policy.ts";
@@ -16,7 +17,6 @@ import { addAlert, addCounts, emptyTally, type Tally } from "../counts/tally.ts"
 import { countAlerts, emptyTotals, type Totals } from "../counts/totals.ts";
 import type { CountsInCell } from "../entries/change-rows.ts";
 import { type Entry, isWritten } from "../entries/entry.ts";
-import { PendingEntries } from "../entries/pending-entries.ts";
 import type { ChangeLog, PendingCells } from "./change-log.ts";
 
 /** Sums of a report that no cell counts for. */
@@ -200,5 +200,29 @@ export class PendingCounts implements CellCounter, PendingCells {
 
   *#listCells(entry: Entry): Iterable<number> {
     for (let cell = entry.firstCell; cell !== 0; cell = this.#parts.cells?.owners.getNext(cell) ?? 0) yield cell;
+  }
+}
+
+/**
+ * Violations with a tally of pending counts, and the number of those that a report written now would not count. An entry
+ * is deleted before it enters a write other than by a take, and added again after that.
+ */
+class PendingEntries extends ListedSet<"pendingPosition", Entry> {
+  newEntries = 0;
+
+  constructor() {
+    super("pendingPosition");
+  }
+
+  /** Adds an entry; one that was in a write when it was added, and is not any more, is added again. */
+  override add(entry: Entry): boolean {
+    if (!isWritten(entry)) this.newEntries++;
+    return super.add(entry);
+  }
+
+  override delete(entry: Entry): boolean {
+    const wasThere = super.delete(entry);
+    if (wasThere && !isWritten(entry)) this.newEntries--;
+    return wasThere;
   }
 }

@@ -10,8 +10,6 @@ import { isHostPort } from "./address.ts";
 import { acceptances } from "./schema-acceptances.ts";
 import { events } from "./schema-events.ts";
 import { feed } from "./schema-feed.ts";
-import { journal } from "./schema-journal.ts";
-import { memory } from "./schema-memory.ts";
 import { cluster, openReports } from "./schema-openreports.ts";
 import { redaction } from "./schema-redaction.ts";
 import { leaderElection, standby } from "./schema-replicas.ts";
@@ -21,6 +19,77 @@ import { choice, path, section, text, wholeNumber } from "./setting.ts";
 
 /** Characters of an identity: it ends up in the Lease and in an annotation of every report. */
 export const IDENTITY = /^[A-Za-z0-9]([A-Za-z0-9._-]{0,251}[A-Za-z0-9])?$/;
+
+const journal = section(
+  "Storage in which counts that are not persisted in a report yet outlive the process. A restart continues them; without it a crash loses them.",
+  {
+    path: path({
+      about:
+        "The journal's file, on a volume of this replica alone; its directory must exist. Empty: no journal is kept.",
+      default: "",
+    }),
+    maxBytes: wholeNumber({
+      about:
+        "Size of the journal; the volume should have twice that. A full journal takes no new counts until there is room.",
+      default: 268_435_456,
+      min: 1_048_576,
+      max: 17_179_869_184,
+      unit: "bytes",
+    }),
+    batchIntervalMs: wholeNumber({
+      about: "Time between two batches, and so what a crash may lose; it grows to 200ms while batches take long.",
+      default: 50,
+      min: 5,
+      max: 10_000,
+      unit: "ms",
+    }),
+  },
+);
+
+const memory = section("Bounds on what is held in memory.", {
+  maxViolations: wholeNumber({
+    about:
+      "Distinct violations held over all reports. At this number the workload that holds the most evicts half of " +
+      "its violations, at most 256 of about 1,000 that are compared at a time, prevented before allowed ones, the " +
+      "least recent first: their counts stay in the summary and in `omitted`.",
+    default: 200_000,
+    min: 100,
+    max: 10_000_000,
+    unit: "violations",
+  }),
+  limitBytes: wholeNumber({
+    about:
+      "Estimated size of these violations; at this size the same happens. Lowered to half of what the heap " +
+      "has beyond 96 MiB, where that is less: V8's heap is about half of a container's memory.",
+    default: 268_435_456,
+    min: 1_048_576,
+    max: 68_719_476_736,
+    unit: "bytes",
+  }),
+  maxViolationsPerWorkload: wholeNumber({
+    about: "Distinct violations that one workload holds in one report; at this number some are evicted, as above.",
+    default: 10_000,
+    min: 10,
+    max: 10_000_000,
+    unit: "violations",
+  }),
+  maxReports: wholeNumber({
+    about: "Reports held; an alert that would begin another one is rejected (`too_many_reports`).",
+    default: 20_000,
+    min: 10,
+    max: 1_000_000,
+    unit: "reports",
+  }),
+  maxReportsPerNamespace: wholeNumber({
+    about:
+      "Of these, reports of one namespace, or of the cluster; an alert that would begin another one is rejected " +
+      "(`too_many_reports_in_namespace`).",
+    default: 2000,
+    min: 1,
+    max: 1_000_000,
+    unit: "reports",
+  }),
+});
 
 /** The whole configuration as a tree of sections and settings. */
 export const configSchema = z.object({
