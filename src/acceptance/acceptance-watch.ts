@@ -140,7 +140,8 @@ export class AcceptanceWatch implements AcceptanceCatalog, FollowObserver {
     if (before) this.#changed(before);
     if (!left.includes(read)) this.#changed(read);
     for (const other of left) if (other !== read) this.#changed(other);
-    if (left.length > 0 && this.#leftOut.size === 0) this.#logFull();
+    if (left.length > 0 && this.#leftOut.size === 0)
+      this.#options.logger.warn({ kept: this.#index.size }, "too many accepted violations, some left out");
     this.#leftOut.delete(key);
     for (const other of left) if (this.#leftOut.size < MAX_LEFT_OUT) this.#leftOut.add(toObjectKey(other));
     const expiresUs = getExpiry(read);
@@ -222,10 +223,6 @@ export class AcceptanceWatch implements AcceptanceCatalog, FollowObserver {
       this.#cancelRelist = undefined;
       this.#relist.abort();
     });
-  }
-
-  #logFull(): void {
-    this.#options.logger.warn({ kept: this.#index.size }, "too many accepted violations, some left out");
   }
 }
 

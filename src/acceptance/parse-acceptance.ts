@@ -93,14 +93,13 @@ export function readAcceptance(item: unknown): ReadAcceptance | undefined {
 
 function readEffect(name: string, spec: unknown): ReadAcceptance["effect"] {
   const { data, error } = specSchema.safeParse(spec);
-  if (error) return { problem: describeIssue(error.issues[0] as z.core.$ZodIssue), reason: "NotUnderstood" };
+  if (error) {
+    const { path, message } = error.issues[0] as z.core.$ZodIssue;
+    return { problem: `${["spec", ...path].join(".")}: ${message}`, reason: "NotUnderstood" };
+  }
   const acceptance = compileAcceptance(name, data.match as AcceptanceMatch);
   if ("problem" in acceptance) return { ...acceptance, reason: "NotUnderstood" };
   return { acceptance, expiresUs: data.expires };
-}
-
-function describeIssue({ path, message }: z.core.$ZodIssue): string {
-  return `${["spec", ...path].join(".")}: ${message}`;
 }
 
 const MAX_SHOWN = 64;

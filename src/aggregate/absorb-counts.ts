@@ -15,7 +15,6 @@ import type { MemoryBudget } from "./memory-budget.ts";
 
 const MINUTE_US = 60_000_000;
 
-/** Counts of one report as a ledger drains them. */
 export interface DrainedCounts {
   namespace: string | undefined;
   policyName: string;

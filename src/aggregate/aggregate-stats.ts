@@ -28,7 +28,6 @@ export class AggregateStats {
     return this.#memory.meter.bytesInAll;
   }
 
-  /** Violations evicted for lack of memory. */
   get evicted(): number {
     return this.#memory.evicted;
   }

@@ -39,7 +39,6 @@ export function getCellBounds({ maxViolations, limitBytes }: MemoryLimits): Cell
 export class MemoryBudget {
   readonly meter: MemoryUsage;
   readonly #limits: MemoryLimits;
-  /** Violations that were evicted. */
   evicted = 0;
   /** True when the last search found nothing to evict; another search has no purpose before the next write. */
   #isStuck = false;

@@ -14,7 +14,6 @@
 import type { CoveredNodes } from "../api/v1alpha1.ts";
 import type { Clock } from "../lib/clock.ts";
 
-/** A gap of one or more nodes. */
 export interface NodeGap {
   fromMs: number;
   /** Different nodes that were missing in it. */

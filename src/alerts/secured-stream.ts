@@ -76,7 +76,8 @@ function openVerified(
       problem ??= explainHandshake(error, probed.leaf, expected);
     });
     const end = await createAlertStream(
-      { ...options, serverName: nameForTls(expected.host) },
+      // An IP address is not allowed as a server name (RFC 6066, 3), and @grpc/grpc-js can't go without one.
+      { ...options, serverName: isIP(expected.host) ? "kubearmor" : expected.host },
       clock,
       channel,
     )(listener, signal);
@@ -93,11 +94,6 @@ function explainHandshake(error: unknown, leaf: X509Certificate, expected: Expec
   return code === "" || "syscall" in error
     ? undefined
     : explainOpenSslError({ code, message: error.message }, leaf, expected);
-}
-
-/** An IP address is not allowed as a server name (RFC 6066, 3), and @grpc/grpc-js can't go without one. */
-function nameForTls(host: string): string {
-  return isIP(host) ? "kubearmor" : host;
 }
 
 function addTlsHint(end: StreamEnd): StreamEnd {

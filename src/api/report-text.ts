@@ -22,10 +22,9 @@ export function toViolationText(violation: Violation): string {
 export function toReportText(report: Report): string {
   const parts = Object.entries(report)
     .filter(([, value]) => value !== undefined)
-    .map(([key, value]) => `${JSON.stringify(key)}:${key === "violations" ? listText(report) : JSON.stringify(value)}`);
+    .map(
+      ([key, value]) =>
+        `${JSON.stringify(key)}:${key === "violations" ? `[${report.violations.map(toViolationText).join(",")}]` : JSON.stringify(value)}`,
+    );
   return `{${parts.join(",")}}`;
-}
-
-function listText({ violations }: Report): string {
-  return `[${violations.map(toViolationText).join(",")}]`;
 }

@@ -79,7 +79,6 @@ export class ClusterContext {
     });
   }
 
-  /** Has the reports learn of changes. */
   observe(reports: DependentReports): void {
     this.#reports = reports;
   }

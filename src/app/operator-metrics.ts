@@ -8,7 +8,7 @@ import type { Config } from "../config/config.ts";
 import { createEventCounters, type RecorderStats } from "../events/event-counters.ts";
 import { getLeadership } from "../leadership/replica.ts";
 import { sumBuffers } from "../lib/collections/buffer-use.ts";
-import type { Counts, MetricsSource } from "../telemetry/metrics-source.ts";
+import { type Counts, type MetricsSource, NO_JOURNAL } from "../telemetry/metrics-source.ts";
 import { ReportSeries } from "../telemetry/report-series.ts";
 import type { ClusterContext } from "./cluster-context.ts";
 import type { OperatorParts } from "./operator-parts.ts";
@@ -45,13 +45,11 @@ export function createMetricsSource({ metrics, severity }: Config, parts: Operat
       disconnects: coverage.disconnects,
       certificateExpiryMs: passing.certificateExpiryMs,
     }),
-    journal: () => ({
-      isKept: journaling !== undefined && journaling.problem === undefined,
-      bytes: journaling?.bytes ?? 0,
-      ...(journaling?.stats ?? { batches: 0, rows: 0, failures: 0, recovered: 0 }),
-      waiting: journaling?.waiting ?? 0,
-      ageMs: journaling?.ageMs ?? 0,
-    }),
+    journal: () => {
+      if (!journaling) return NO_JOURNAL;
+      const { problem, bytes, stats, waiting, ageMs } = journaling;
+      return { isKept: problem === undefined, bytes, ...stats, waiting, ageMs };
+    },
     writes: () => ({ results: passing.writes, removed: controller.removed, queued: controller.backlog }),
     api: () => ({ requests: passing.apiRequests, retries: controller.retries + (recorder?.stats().retries ?? 0) }),
     events: () => toEventCounts(recorder?.stats()),

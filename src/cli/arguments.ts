@@ -10,7 +10,6 @@ import type { FlagInputs } from "../config/environment.ts";
 import { type Setting, settings } from "../config/settings.ts";
 import { parseProgram } from "./program.ts";
 
-/** Parsed command line. */
 export type Invocation =
   | { command: "run" | "collect"; flags: FlagInputs; configPath?: string | undefined; printConfig: boolean }
   | { command: "replay"; file: string; out: string; configPath?: string | undefined }

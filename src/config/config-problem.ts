@@ -4,7 +4,6 @@
 // Problems of a configuration, described so that they can be fixed at once.
 // Invariant: no secret is repeated: sensitive and unknown values are left out, credentials in URLs are masked.
 
-/** One thing that is wrong. */
 export interface ConfigProblem {
   /** The key's path, or empty where the file as a whole is meant. */
   path: string;

@@ -24,7 +24,6 @@ type Frozen<T> = T extends readonly (infer Item)[]
 /** The settings in force, deeply frozen. */
 export type Config = Frozen<z.infer<typeof configSchema>>;
 
-/** Everything that a configuration is made from. */
 export interface ConfigInput {
   flags?: FlagInputs;
   env?: Environment;
@@ -41,7 +40,6 @@ export interface ConfigInput {
   };
 }
 
-/** A valid configuration, or its problems. */
 export type ConfigResult =
   | {
       config: Config;

@@ -6,7 +6,6 @@
 
 import { type ConfigProblem, describeValue } from "./config-problem.ts";
 
-/** A value in force and where it came from. */
 export interface InForce {
   value: unknown;
   source: string;

@@ -7,7 +7,6 @@
 import { describeUnknownName, type InputValue, type Reading } from "./input-value.ts";
 import { ENV_PREFIX, type Setting, settingByEnv, settingByPath } from "./settings.ts";
 
-/** Environment variables by name. */
 export type Environment = Readonly<Record<string, string | undefined>>;
 
 /** Flags that were given, by the path of the setting that they set; text is read like a variable's. */

@@ -15,7 +15,6 @@ import {
   type Pair,
   type ParsedNode,
   parseDocument,
-  type YAMLMap,
 } from "yaml";
 import { type ConfigProblem, describeValue } from "./config-problem.ts";
 import { describeUnknownName, type InputValue, type Reading } from "./input-value.ts";
@@ -48,16 +47,12 @@ class FileReader {
     // "reports:" with every line below it commented out.
     if (target === null || target === undefined || (isScalar(target) && target.value === null)) return;
     if (isMap(target)) {
-      this.#readEntries(path, target);
+      for (const pair of target.items) this.#readEntry(path, pair);
       return;
     }
     const keys = sectionByPath.get(path)?.keys.join(", ");
     const value = describeValue(isScalar(target) ? target.value : []);
     this.problems.push({ path, value, source, message: `must be a mapping; its keys are ${keys}` });
-  }
-
-  #readEntries(parent: string, map: YAMLMap): void {
-    for (const pair of map.items) this.#readEntry(parent, pair);
   }
 
   #readEntry(parent: string, pair: Pair): void {

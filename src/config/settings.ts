@@ -9,7 +9,6 @@ import { assert } from "../lib/assert.ts";
 import { configSchema } from "./schema/schema.ts";
 import { type SettingFacts, sectionFacts, settingFacts } from "./schema/setting.ts";
 
-/** A setting with its names and its schema. */
 export interface Setting extends SettingFacts {
   /** `reports.maxBytes` */
   path: string;
@@ -18,7 +17,6 @@ export interface Setting extends SettingFacts {
   schema: z.ZodType;
 }
 
-/** A section with its name and contents. */
 export interface Section {
   /** `feed.relay`; empty for the top. */
   path: string;

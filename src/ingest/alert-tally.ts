@@ -20,6 +20,5 @@ export interface AlertTally {
 
 /** PORT: selects the receiver of alerts, which changes with a takeover. */
 export interface TallySelector {
-  /** Receiver of the next alert. */
   readonly tally: AlertTally;
 }

@@ -102,7 +102,6 @@ export class LeaderTakeover implements ControllerObserver {
     return this.#shared?.standby.buffers ?? {};
   }
 
-  /** As Standby.clockBehindUs. */
   get clockBehindUs(): number {
     return this.#shared?.standby.clockBehindUs ?? 0;
   }

@@ -8,7 +8,7 @@ import type { Aggregator } from "../aggregate/aggregator.ts";
 import type { Urgency } from "../aggregate/gaps/urgency.ts";
 import type { Ledger } from "../aggregate/ledger/ledger.ts";
 import { listWritten } from "../aggregate/unresolved-entries.ts";
-import type { Policy, PolicySource, Report } from "../api/v1alpha1.ts";
+import type { Policy, Report } from "../api/v1alpha1.ts";
 import { reportKey } from "../ingest/violation/violation.ts";
 import type { Steps } from "../lib/pacing/steps.ts";
 import type { AcceptanceCatalog, Matched } from "../report/acceptance-set.ts";
@@ -97,11 +97,7 @@ function describePolicy(facts: Pick<Policy, "kind" | "provenance" | "objects" | 
     uid,
     generation,
     changedAt,
-    source && describeSource(source),
+    source && [source.tool, source.kind, source.name, source.namespace],
   ]);
   return JSON.stringify([kind, provenance, parts, changedSinceLastSeen]);
-}
-
-function describeSource({ tool, kind, name, namespace }: PolicySource): unknown {
-  return [tool, kind, name, namespace];
 }

@@ -36,7 +36,7 @@ export function* rebaseOn(ledger: Ledger, report: Report | undefined, deletedUs?
     yield* ledger.transfer.rebase(undefined, deletedUs);
     return;
   }
-  const entries = parseEntries(ledger.namespace, report);
+  const entries = (report.violations ?? []).map((each) => parseEntry(ledger.namespace, report.policy, each));
   const totals = parseTotals(report, entries);
   const { policy } = report;
   ledger.policy.learn(
@@ -94,10 +94,6 @@ function parseTotals({ summary, coverage, expired }: Report, entries: readonly E
 function parseGaps(coverage: Coverage | undefined): readonly CoverageGap[] {
   const read = (coverage?.recent ?? []).map(parseCoverageGap).filter((each) => each !== undefined);
   return mergeCoverageGaps([], read);
-}
-
-function parseEntries(namespace: string | undefined, report: Report): Entry[] {
-  return (report.violations ?? []).map((violation) => parseEntry(namespace, report.policy, violation));
 }
 
 export function parseIdentity(violation: Violation): Identity {

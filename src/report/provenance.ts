@@ -11,7 +11,6 @@ import { type EpochUs, parseMicroTime } from "../lib/time.ts";
 /** Knowledge of the objects of one kind: all are known, the kind is not served, or nothing is certain. */
 export type Knowledge = "known" | "unserved" | "unknown";
 
-/** The present policy objects of the cluster. */
 export interface PolicyCatalog {
   knowledge(kind: PolicyObjectKind): Knowledge;
   /** Finds an object; `namespace` is undefined for a cluster-wide kind. */
@@ -35,7 +34,9 @@ export function findProvenance(policy: PolicyFromAlerts, catalog: PolicyCatalog 
   }
   if (!catalog) return { kind: policy.kind };
   const kinds = candidates(policy);
-  const found = kinds.map((kind) => catalog.find(kind, getScope(kind, policy.namespace), policy.name));
+  const found = kinds.map((kind) =>
+    catalog.find(kind, kind === "KubeArmorPolicy" ? policy.namespace : undefined, policy.name),
+  );
   const objects = found.filter((object) => object !== undefined);
   const [only] = objects;
   const knowledge = kinds.map((kind) => catalog.knowledge(kind));
@@ -75,10 +76,6 @@ function candidates({ kind, namespace }: PolicyFromAlerts): readonly PolicyObjec
 /** Without a namespace, it was deleted, and its policies with it. */
 function ofContainers(namespace: string | undefined): readonly PolicyObjectKind[] {
   return namespace === undefined ? ["KubeArmorClusterPolicy"] : ["KubeArmorPolicy", "KubeArmorClusterPolicy"];
-}
-
-function getScope(kind: PolicyObjectKind, namespace: string | undefined): string | undefined {
-  return kind === "KubeArmorPolicy" ? namespace : undefined;
 }
 
 /** Maps the kind in a stored report to the kind in its alerts: no alert names a cluster-wide policy as such. */

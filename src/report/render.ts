@@ -24,7 +24,6 @@ import { renderViolation } from "./render-violation.ts";
 import { RenderedViolations } from "./rendered-violations.ts";
 
 export interface ReportLimits {
-  /** Violations listed per report. */
   maxViolations: number;
   /** Bytes of the report as JSON, without its metadata. */
   maxBytes: number;

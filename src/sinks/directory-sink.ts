@@ -162,7 +162,6 @@ function assertFileName(name: string): void {
   assert(!/[/\\\0]|\.\./.test(name), `"${name}" must not lead out of the directory`);
 }
 
-/** The report in a file, or the problem with it. */
 export function parseReportFile(text: string, resourceVersion: string): Report | string {
   let value: unknown;
   try {

@@ -10,7 +10,6 @@ import type { AddressInfo, Socket } from "node:net";
 import type { Clock } from "../lib/clock.ts";
 import type { Logger } from "../lib/logger.ts";
 
-/** A response to GET. */
 export interface HttpPage {
   status: number;
   body: string | Buffer;

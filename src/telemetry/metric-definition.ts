@@ -5,7 +5,6 @@
 
 import type { Counts, MetricsSource } from "./metrics-source.ts";
 
-/** One series of a metric. */
 export interface Sample {
   labels: Record<string, string>;
   value: number;

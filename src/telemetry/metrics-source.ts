@@ -20,7 +20,6 @@ export interface ReportCounts {
   lastSeenMs: number;
 }
 
-/** A report as its series show it. */
 export interface ReportRow {
   labels: { resource_namespace: string; policy: string; severity: string };
   outcomes: Counts;
@@ -47,6 +46,32 @@ export interface ScaleNumbers {
   skipped: Counts;
 }
 
+export const NOTHING_HELD = {
+  unwrittenOccurrences: 0,
+  violations: 0,
+  reports: 0,
+  bytes: 0,
+  renderedBytes: 0,
+  forgotten: 0,
+  expired: 0,
+  withoutDetails: 0,
+  names: 0,
+  namesEvicted: 0,
+  joined: 0,
+};
+
+/** Of the journal, where none is configured. */
+export const NO_JOURNAL = {
+  isKept: false,
+  bytes: 0,
+  batches: 0,
+  rows: 0,
+  failures: 0,
+  recovered: 0,
+  waiting: 0,
+  ageMs: 0,
+};
+
 /** Numbers as they are at this moment. Counters only ever grow. */
 export interface MetricsSource {
   /** Received alerts by outcome; `received` is the sum of the others. */
@@ -58,19 +83,7 @@ export interface MetricsSource {
     shortened: number;
     rejected: Counts;
   };
-  held(): {
-    unwrittenOccurrences: number;
-    violations: number;
-    reports: number;
-    bytes: number;
-    renderedBytes: number;
-    forgotten: number;
-    expired: number;
-    withoutDetails: number;
-    names: number;
-    namesEvicted: number;
-    joined: number;
-  };
+  held(): typeof NOTHING_HELD;
   buffers(): Buffers;
   stream(): {
     isUp: boolean;
@@ -84,26 +97,9 @@ export interface MetricsSource {
     /** First expiry of the certificates of the newest connection; undefined without TLS. Milliseconds since the epoch. */
     certificateExpiryMs: number | undefined;
   };
-  /** The journal; all 0 where none is configured. */
-  journal(): {
-    isKept: boolean;
-    bytes: number;
-    batches: number;
-    rows: number;
-    failures: number;
-    recovered: number;
-    waiting: number;
-    ageMs: number;
-  };
-  writes(): {
-    results: Counts;
-    removed: number;
-    queued: number;
-  };
-  api(): {
-    requests: Iterable<{ verb: string; code: string; count: number }>;
-    retries: number;
-  };
+  journal(): typeof NO_JOURNAL;
+  writes(): { results: Counts; removed: number; queued: number };
+  api(): { requests: Iterable<{ verb: string; code: string; count: number }>; retries: number };
   events(): { sent: number; suppressed: Counts; lost: Counts };
   /** The reports with series of their own, and the bucket of those without; none where this replica does not write. */
   reports(): { rows: readonly ReportRow[]; others: number };
@@ -122,10 +118,5 @@ export interface MetricsSource {
     leftOut: number;
   };
   /** Counted alerts that did not go straight to a report of this replica, because another one led. */
-  standby(): {
-    held: number;
-    shown: number;
-    forgotten: number;
-    isCaughtUp: boolean;
-  };
+  standby(): { held: number; shown: number; forgotten: number; isCaughtUp: boolean };
 }

@@ -13,7 +13,6 @@ export type LogLevel = "debug" | "info" | "warn" | "error";
 const MAX_MESSAGE_LENGTH = 2000;
 const MAX_CAUSES = 5;
 
-/** An error as it appears in the log. */
 interface LoggedError {
   name: string;
   message: string;

@@ -13,7 +13,6 @@ export const OTHER = "_other";
 /** In place of a namespace, for the reports of the whole cluster. */
 export const CLUSTER = "_cluster";
 
-/** Reports that have series of their own. */
 export class ReportSeries {
   readonly #max: number;
   readonly #own = new Set<string>();

@@ -7,7 +7,6 @@ import type { MetricDefinition } from "./metric-definition.ts";
 
 const MS_PER_SECOND = 1000;
 
-/** About the alert stream. */
 export const streamMetrics: MetricDefinition[] = [
   {
     name: "policy_violation_stream_up",

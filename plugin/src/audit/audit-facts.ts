@@ -212,10 +212,6 @@ const CATALOGS: readonly (readonly [RegExp, string])[] = [
   [/^(?:STIG|DISA)/i, "STIG"],
 ];
 
-function getCatalog(tag: string): string {
-  return CATALOGS.find(([pattern]) => pattern.test(tag))?.[1] ?? "other tags";
-}
-
 function countControls(open: readonly ViolationRef[]): Control[] {
   const groups = new Map<string, { found: ViolationRef[] }>();
   for (const one of open) {
@@ -227,7 +223,7 @@ function countControls(open: readonly ViolationRef[]): Control[] {
   }
   return [...groups]
     .map(([tag, { found }]) => ({
-      catalog: getCatalog(tag),
+      catalog: CATALOGS.find(([pattern]) => pattern.test(tag))?.[1] ?? "other tags",
       tag,
       policies: new Set(found.map(({ report }) => reportPath(report))).size,
       violations: found.length,

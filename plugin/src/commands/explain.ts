@@ -143,7 +143,7 @@ function renderViolation(found: ViolationRef, session: Session): string {
       ? "The report has no evidence of it.\n"
       : `The newest alert:\n${rows.map(([name, value]) => `  ${name.padEnd(nameWidth)}  ${value}\n`).join("")}`,
     paint.bold("What to do\n") + paragraph(sentences.map(({ text }) => text)),
-    ...(policy ? [addIndent(toYaml(policy))] : []),
+    ...(policy ? [toYaml(policy).replace(/^(?=.)/gm, "  ")] : []),
     ...(accept === undefined
       ? []
       : [
@@ -169,8 +169,4 @@ function renderReport(report: Report, session: Session): string {
     `${wrap(describeCoverage(report).join(" "), width)}\n`,
     `The policy:\n${policy.join("")}`,
   ].join("\n");
-}
-
-function addIndent(text: string): string {
-  return text.replace(/^(?=.)/gm, "  ");
 }

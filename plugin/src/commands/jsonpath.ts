@@ -25,7 +25,7 @@ export function query(path: string, value: unknown): unknown[] {
   if (text === "@" || text === "." || text === "$") return [value];
   if (/[[\]]/.test(text.replace(BRACKETS, ""))) throw createPathError(path, "a bracket is open");
   const own = text
-    .replace(ESCAPED_FIELD, (_, field: string) => `['${removeEscapes(field)}']`)
+    .replace(ESCAPED_FIELD, (_, field: string) => `['${field.replace(/\\(.)/gs, "$1")}']`)
     .replace(BRACKETS, (_, inner: string) => `[${translateBrackets(inner.trim())}]`);
   try {
     const rooted = own.startsWith("$") ? own : `$${/^[.[]/.test(own) ? "" : "."}${own.replace(/^@/, "")}`;
@@ -37,10 +37,6 @@ export function query(path: string, value: unknown): unknown[] {
 
 function createPathError(path: string, why: string): Error {
   return createUsageError(`invalid JSONPath "${plain(path)}": ${plain(why)}.`);
-}
-
-function removeEscapes(text: string): string {
-  return text.replace(/\\(.)/gs, "$1");
 }
 
 function translateBrackets(inner: string): string {

@@ -6,7 +6,6 @@
 import { existsSync } from "node:fs";
 import { relative } from "node:path";
 import { createTwoFilesPatch } from "diff";
-import type { Report } from "../../../src/api/v1alpha1.ts";
 import { toPath } from "../../../src/sinks/directory-sink.ts";
 import { createUsageError, EXIT, type ExitCode } from "../reports/problem.ts";
 import { formatCount } from "../reports/words.ts";
@@ -56,16 +55,12 @@ export async function planFor(session: Session, flags: Flags, directory: string)
   const scope = parseScope(flags, session);
   const reports = await readReports(session, flags);
   const texts = new Map(
-    reports.map((report) => [getFilePath(directory, report), exportText(report, flags.summary === true)]),
+    reports.map((report) => [toPath(directory, report.metadata), exportText(report, flags.summary === true)]),
   );
   const plan = await planExport(directory, texts, scope);
   // The files of reports that could not be read stay as they are.
   const isWhole = session.leftOut.size === 0;
   return isWhole ? plan : { ...plan, changes: plan.changes.filter(({ text }) => text !== undefined) };
-}
-
-function getFilePath(directory: string, { metadata: { name, namespace } }: Report): string {
-  return toPath(directory, namespace === undefined ? { name } : { name, namespace });
 }
 
 /** `2 new, 1 changed, 0 gone, 20 unchanged`. */

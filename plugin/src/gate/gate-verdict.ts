@@ -165,7 +165,7 @@ function nameClusters(reports: readonly Report[]): string {
  * its age.
  */
 function countCertain(report: Report, filter: Filter, baseline: Baseline | undefined): number {
-  const omitted = countOmittedOpen(report);
+  const omitted = Math.max(0, (report.omitted?.violations ?? 0) - countUnlistedAccepted(report));
   // Occurrences of a listed violation may be among the omitted ones.
   if (omitted === 0 || !filter.isByOutcome || report.violations.some(({ lowerBound }) => lowerBound)) return 0;
   const expired = report.expired?.occurrences ?? 0;
@@ -179,8 +179,4 @@ function countCertain(report: Report, filter: Filter, baseline: Baseline | undef
   if (known === undefined) return 0;
   const listed = listViolations([report]).filter((found) => baseline.has(found)).length;
   return Math.max(0, atLeast - (known - listed));
-}
-
-function countOmittedOpen(report: Report): number {
-  return Math.max(0, (report.omitted?.violations ?? 0) - countUnlistedAccepted(report));
 }

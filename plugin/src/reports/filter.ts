@@ -179,7 +179,7 @@ function parseSubjects(flags: FilterFlags): Test[] {
   if (selector !== undefined) {
     const selects = parseSelector(selector);
     // A label that a long text lost may be the one.
-    tests.push(({ violation }) => isCut(violation.latest?.labels) || selects(getPodLabels(violation)));
+    tests.push(({ violation }) => violation.latest?.labels?.endsWith("…") || selects(getPodLabels(violation)));
   }
   return tests;
 }
@@ -188,11 +188,6 @@ export function listNodes({ pods = [], latest, node, workload }: ViolationRef["v
   const own = workload.kind === "Node" ? [workload.name] : [];
   const all = [...own, ...pods.flatMap((pod) => pod.node ?? []), latest?.node ?? [], node ?? []].flat();
   return [...new Set(all)];
-}
-
-/** True for a text that the operator cut at its end. */
-function isCut(text = ""): boolean {
-  return text.endsWith("…");
 }
 
 /** Labels of the pod of the newest alert. */

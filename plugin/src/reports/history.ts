@@ -23,11 +23,6 @@ export interface Span {
 
 export const HISTORY_KEY = { Allowed: "allowed", Prevented: "prevented", Unknown: "unknown" } as const;
 
-/** Start of the hour or day that a time is in, in UTC. */
-function roundDown(ms: number, step: number): number {
-  return Math.floor(ms / step) * step;
-}
-
 /**
  * Returns the history that reaches back to `fromMs`, by hour where it does and else by day; its first entry may begin
  * before. Undefined where it is unknown: no history, one that may miss something, or one that does not reach back.
@@ -41,7 +36,8 @@ export function readHistorySince(report: Report, fromMs: number): Span[] | undef
     [history.hourly, HOUR_MS, HOURS],
     [history.daily, DAY_MS, DAYS],
   ] as const) {
-    const reachesMs = roundDown(lastMs, step) - (length - 1) * step;
+    // From the start of the hour or day, in UTC.
+    const reachesMs = Math.floor(lastMs / step) * step - (length - 1) * step;
     if (fromMs < reachesMs && firstMs < reachesMs) continue;
     return entries
       .map(({ start, ...counts }) => ({ ...counts, startMs: toMs(start), endMs: toMs(start) + step }))

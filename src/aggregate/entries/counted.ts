@@ -54,7 +54,6 @@ export interface Base {
   nodes: number;
 }
 
-/** Sums the committed occurrences. */
 export function sumStored(entries: Iterable<Entry>): number {
   let sum = 0;
   for (const { stored } of entries) sum += stored?.occurrences ?? 0;

@@ -45,7 +45,6 @@ export class EntryTable {
     table.#put(entry, hash);
   }
 
-  /** Removes the entry with the key; returns it. */
   delete(key: string, hash: number): Entry | undefined {
     const table = this.#find(hash);
     const slot = table.#findSlot(key, hash);
@@ -54,7 +53,6 @@ export class EntryTable {
     return entry;
   }
 
-  /** Returns the table that holds entries of the hash. */
   #find(hash: number): EntryTable {
     let table: EntryTable = this;
     while (table.#branches) table = table.#branches[(hash >>> table.#shift) & ((1 << BRANCH_BITS) - 1)]!;

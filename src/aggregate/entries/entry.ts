@@ -34,7 +34,6 @@ export interface EntryGroup {
   visit(maxVisits: number, getCost: (entry: Entry) => number): Entry[];
 }
 
-/** A violation that is not packed. */
 interface Unpacked {
   readonly key: string;
   readonly id: string;
@@ -50,7 +49,6 @@ interface Unpacked {
 
 const NOTHING_OPEN = { inFlight: undefined, pending: undefined, pendingSince: 0 };
 
-/** Positions of a violation in lists. */
 class Listed {
   /** In its group. */
   position = 0;
@@ -234,7 +232,6 @@ export function getWrittenRule({ stored, inFlight }: Entry): RuleFacts {
   return selectNewerRule(stored, inFlight.rule, inFlight.lastUs);
 }
 
-/** Returns the highest severity of all counts. */
 export function getSeverity({ stored, inFlight, pending }: Entry): number {
   return Math.max(...[stored, inFlight, pending].map((each) => each?.rule.severity ?? 0));
 }

@@ -12,7 +12,6 @@ import type { WorkloadShare } from "./workload-share.ts";
 /** Workloads compared for the largest: of the others none is twice as large. */
 const MAX_COMPARED = 64;
 
-/** Violations in memory, over all reports. */
 export class MemoryUsage {
   violations = 0;
   /** An estimate of the memory that they take. */

@@ -11,7 +11,6 @@ export class WorkloadShare implements EntryGroup {
   readonly report: CountingReport;
   readonly packed: PackedEntries;
   readonly entries: Entry[] = [];
-  /** Bytes that are counted for each entry. */
   readonly #weights: number[] = [];
   bytes = 0;
   /** Length of `bytes` in binary digits, as MemoryUsage knows it; 0 where nothing can be evicted. */

@@ -55,7 +55,6 @@ export interface PendingCells {
   takeOwnCells(entry: Entry): void;
 }
 
-/** The set that no write has taken. */
 export interface PendingSet {
   seq: number;
   counts: PendingCells;
@@ -71,7 +70,6 @@ export class ChangeLog {
   #inFlightPass = new EntryPass();
   #pendingPass = new EntryPass();
   #cells: Steps | undefined;
-  /** The pending totals as the journal has them. */
   readonly #writtenTotals = new TotalsMark();
   #isInFlightWritten = true;
   #persistedSeq = 0;

@@ -21,7 +21,6 @@ import type { ChangeLog, PendingCells } from "./change-log.ts";
 
 /** Sums of a report that no cell counts for. */
 const NO_SUMS = -1;
-/** Cells of which the counts are taken in one step. */
 const CELLS_PER_STEP = 512;
 
 export interface PendingParts {

@@ -54,7 +54,6 @@ export function ownObject(config: Config): Regarding {
     : { kind: "Deployment", namespace, name };
 }
 
-/** Options of the operator's Lease. */
 export function toElectorOptions({ identity, leaderElection }: Config) {
   const { leaseNamespace: namespace, leaseName: name, ...times } = leaderElection;
   return { namespace, name, identity, ...times };

@@ -45,7 +45,6 @@ export function findObstacle(bus: Bus): string | undefined {
   return bus.mismatch;
 }
 
-/** Options of the Leases of one kind of replicas. */
 export function toLeaseOptions(
   config: Config,
   kind: Pick<LeaseGroupOptions, "member" | "part" | "count">,

@@ -14,7 +14,7 @@ import type { Owners } from "../../scale/owner/owners.ts";
 import type { Reader } from "../../scale/reader/reader.ts";
 import type { Bus } from "../../scale/stream/bus.ts";
 import { NO_OPEN_REPORTS } from "../../sinks/openreports/openreport-publisher.ts";
-import type { MetricsSource } from "../../telemetry/metrics-source.ts";
+import { type MetricsSource, NO_JOURNAL, NOTHING_HELD } from "../../telemetry/metrics-source.ts";
 import { ReportSeries } from "../../telemetry/report-series.ts";
 import type { ClusterContext } from "../cluster-context.ts";
 import { readContextCounts, toEventCounts } from "../operator-metrics.ts";
@@ -113,20 +113,6 @@ export function createOwnerMetrics({
   };
 }
 
-const NOTHING_HELD = {
-  unwrittenOccurrences: 0,
-  violations: 0,
-  reports: 0,
-  bytes: 0,
-  renderedBytes: 0,
-  forgotten: 0,
-  expired: 0,
-  withoutDetails: 0,
-  names: 0,
-  namesEvicted: 0,
-  joined: 0,
-};
-
 const NO_STREAM = {
   isUp: false,
   nodes: { desired: 0, connected: 0 },
@@ -144,7 +130,7 @@ function createZeros(passing: RequestCounters): MetricsSource {
     held: () => NOTHING_HELD,
     buffers: () => sumBuffers([]),
     stream: () => NO_STREAM,
-    journal: () => ({ isKept: false, bytes: 0, batches: 0, rows: 0, failures: 0, recovered: 0, waiting: 0, ageMs: 0 }),
+    journal: () => NO_JOURNAL,
     writes: () => ({ results: passing.writes, removed: 0, queued: 0 }),
     api: () => ({ requests: passing.apiRequests, retries: 0 }),
     events: () => ({ sent: 0, suppressed, lost }),

@@ -47,7 +47,6 @@ export function normalize({ unit, words }: Pick<SettingFacts, "unit" | "words">,
   return unit === "bytes" ? (parseSize(value.trim()) ?? value) : value;
 }
 
-/** The facts of every setting, by its schema. */
 export const settingFacts = z.registry<SettingFacts>();
 
 /** The description of every section, by its schema. */

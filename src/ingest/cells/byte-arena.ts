@@ -73,7 +73,6 @@ export class ByteArena {
     return this.#findChunk(place).toString("utf8", at, at + length);
   }
 
-  /** Writes pieces of a message one after the other. */
   write(place: number, bytes: Uint8Array, { places, length }: Pieces): void {
     const chunk = this.#findChunk(place);
     let at = place & OFFSET_MASK;

@@ -20,7 +20,6 @@ export interface CellOwner {
   readonly counter: CellCounter | undefined;
 }
 
-/** Receives what cells count. */
 export interface CellCounter {
   /** First of its sums; see CellSums. */
   readonly sums: number;

@@ -25,7 +25,6 @@ export class CellSums {
   readonly #free: number[] = [];
   #next = 0;
 
-  /** Bytes of the sums in use. */
   get bytes(): number {
     return (this.#next / OUTCOMES.length - this.#free.length) * COUNTER_WIDTH * 8;
   }

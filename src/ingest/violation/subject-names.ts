@@ -30,12 +30,10 @@ export class SubjectNames {
     this.#onNamed = onNamed;
   }
 
-  /** Owners and names that are remembered. */
   get size(): number {
     return this.#owners.size + this.#containers.size;
   }
 
-  /** Names evicted at the bound. */
   get evictedTotal(): number {
     return this.#owners.evictedTotal + this.#containers.evictedTotal;
   }
@@ -45,7 +43,7 @@ export class SubjectNames {
     const { namespace, pod, identity } = violation;
     if (namespace === undefined || pod === "") return;
     const { workload, container } = identity;
-    const isOwner = hasOwner && !isPod(workload, pod);
+    const isOwner = hasOwner && !(workload.kind === "Pod" && workload.name === pod);
     const isNewOwner = isOwner && this.#owners.put(toKey(namespace, pod), workload);
     const isContainer = container !== "" && containerId !== "";
     const key = toKey(namespace, unresolvedContainer(pod, containerId));
@@ -73,10 +71,6 @@ export class SubjectNames {
     const named = container === undefined ? identity : { ...settleIdentity(identity), container };
     return owner === undefined ? named : { ...named, workload: owner };
   }
-}
-
-function isPod({ kind, name }: Workload, pod: string): boolean {
-  return kind === "Pod" && name === pod;
 }
 
 function toKey(namespace: string, name: string): string {

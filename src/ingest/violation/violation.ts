@@ -199,7 +199,6 @@ export function unresolvedContainer(pod: string, containerId: string): string {
   return `${pod}/${containerId}`;
 }
 
-/** The key of a workload within its report. */
 export function workloadKey({ workload, namespace }: Identity): string {
   return [namespace, workload.kind, workload.name].join(SEPARATOR);
 }

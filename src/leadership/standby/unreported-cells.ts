@@ -25,7 +25,6 @@ export interface Cell {
   uncertain: number;
 }
 
-/** State of one report. */
 export interface Tracked {
   readonly namespace: string | undefined;
   readonly policyName: string;

@@ -36,7 +36,6 @@ interface Item {
 }
 
 export class WorkQueue {
-  /** Called after each add. */
   onAdd: () => void = () => {};
   readonly #clock: Pick<Clock, "monotonicMs">;
   readonly #ageMs: number;

@@ -126,7 +126,10 @@ export class MovedCounts {
         for (const [entry, position] of positions) this.#stored.set(reportKey(entry, policyName), position);
       },
       isOvertaken: (report, committed) => {
-        if (report && this.#hasForeignCounts(report, parseMoved(report.metadata, stream), committed)) this.#end();
+        if (report && this.#hasForeignCounts(report, parseMoved(report.metadata, stream), committed)) {
+          this.#isOver = true;
+          this.#parts.onMovedByAnother();
+        }
         return this.#isOver;
       },
     });
@@ -134,11 +137,6 @@ export class MovedCounts {
 
   async #write(policyName: string, report: MovedReport, signal: AbortSignal): Promise<void> {
     if (await report.write(signal)) this.#targets.delete(policyName);
-  }
-
-  #end(): void {
-    this.#isOver = true;
-    this.#parts.onMovedByAnother();
   }
 
   /** True where the report has counts or gaps of this partition that were not moved from here. */

@@ -25,15 +25,10 @@ export function formatMoved(stream: string, positions: ReadonlyMap<string, numbe
   return [stream, ...newest.map(([namespace, position]) => `${namespace}=${position}`)].join(" ");
 }
 
-/** The stream from which counts were moved last; undefined for none. */
-function findMovedStream(metadata: ObjectMeta | undefined): string | undefined {
-  return metadata?.annotations?.[MOVED_ANNOTATION]?.split(" ")[0];
-}
-
 /** True for a report with counts of another stream, of which its owner has not written again. */
 export function isOfOtherStream(metadata: ObjectMeta, stream: string): boolean {
   const mark = parseMarks(metadata).find(({ id }) => id !== MOVED_ID)?.id;
-  const writtenFrom = mark ?? findMovedStream(metadata);
+  const writtenFrom = mark ?? metadata.annotations?.[MOVED_ANNOTATION]?.split(" ")[0];
   return writtenFrom?.startsWith("stream-") === true && writtenFrom !== stream;
 }
 

@@ -197,7 +197,9 @@ export class MovedReport {
   /** Time of the newest alert that was moved, at least; undefined where the report has none. */
   #findLastOwn(report: Report | undefined): EpochUs | undefined {
     const times = (report?.violations ?? []).flatMap(({ namespace, lastSeen }) =>
-      namespace !== undefined && this.#isOwn(namespace) ? (parseMicroTime(lastSeen) ?? []) : [],
+      namespace !== undefined && isMovedBy(this.#parts.partition, namespace, this.#ledger.policyName)
+        ? (parseMicroTime(lastSeen) ?? [])
+        : [],
     );
     if (times.length > 0) return Math.max(...times);
     // Violations that are not listed may be of the partition.
@@ -205,10 +207,6 @@ export class MovedReport {
     const waiting = this.#sets.map(({ from }) => from.transfer.unwritten);
     if (this.#ledger.counts.unwritten > 0) waiting.push(this.#ledger.counts.all);
     return waiting.length > 0 ? Math.min(...waiting.map((totals) => totals.lastUs)) : undefined;
-  }
-
-  #isOwn(namespace: string): boolean {
-    return isMovedBy(this.#parts.partition, namespace, this.#ledger.policyName);
   }
 
   *#rebase(report: Report | undefined): Steps {

@@ -115,7 +115,7 @@ export class PartitionOwner {
     const held = [...marks.values()].filter((mark) => mark > 0);
     const heldSeq = found?.position ?? (held.length > 0 ? Math.min(...held) : facts.startSeq);
     if (facts.firstSeq > heldSeq + 1) life.state.declareLoss(this.#parts.clock.nowMs());
-    this.#queueChanged(life);
+    for (const [key, ledger] of life.aggregator.ledgers) if (ledger.write.isNeeded) life.queue.add(key, "coverage");
     const fields = { partition: this.#partition, reports: stored.length, position: checkpoint.position };
     logger.info(fields, "partition loaded");
     const startIfCaughtUp = () => {
@@ -188,10 +188,6 @@ export class PartitionOwner {
       declareGap(ledger, { ...LOSS, fromUs: null, toUs: toEpochUs(nowMs) }, ledger.counts.all.lastUs);
       ledger.write.touch();
     }
-  }
-
-  #queueChanged(life: PartitionLife): void {
-    for (const [key, ledger] of life.aggregator.ledgers) if (ledger.write.isNeeded) life.queue.add(key, "coverage");
   }
 
   /** Time of the newest alert of the report that was written the longest ago; of no alert, that of the stream. */

@@ -5,7 +5,6 @@
 
 import type { FollowObserver } from "../../kube/follow.ts";
 
-/** A stored object of the collection. */
 export interface StoredName {
   namespace: string | undefined;
   name: string;
