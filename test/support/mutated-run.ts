@@ -86,7 +86,10 @@ export class MutatedRun {
     }
     const [a, b] = [this.quick, this.thorough].map(({ store }) => JSON.stringify(store.reports.map(omitStore)));
     if (a !== b) problems.push("the quick way and the thorough one came to different reports");
-    const [x, y] = [this.quick, this.thorough].map(({ pipeline }) => JSON.stringify(pipeline.counters));
+    // A cell counts for the violation of its first alert until names are looked up, so that fewer violations join others.
+    const [x, y] = [this.quick, this.thorough].map(({ pipeline }) =>
+      JSON.stringify({ ...pipeline.counters, joined: undefined }),
+    );
     if (x !== y) problems.push(`different counters: ${x} and ${y}`);
     return problems;
   }
