@@ -171,7 +171,7 @@ export class Overlap implements AlertTally {
       const nowMs = clock.monotonicMs();
       this.#isElapsed = nowMs - this.#lastLeftMs >= overlapMs || nowMs >= latestMs;
       if (!this.#isElapsed) return this.#wait(latestMs);
-      this.shown.forgetBefore(Number.POSITIVE_INFINITY);
+      this.shown.clear();
       onElapsed();
     });
   }

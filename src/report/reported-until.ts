@@ -40,7 +40,7 @@ export class ReportedUntil {
   /** The newest time in the report. */
   readonly lastUs: EpochUs;
   readonly #isCut: boolean;
-  readonly #isNamespaced: boolean;
+  readonly isNamespaced: boolean;
   readonly #maxPods: number;
   readonly #sinceUs: EpochUs;
   #report: Report | undefined;
@@ -59,7 +59,7 @@ export class ReportedUntil {
     this.occurrences = report.summary?.occurrences ?? 0;
     this.lastUs = time(report.summary?.lastSeen);
     this.#isCut = report.omitted !== undefined;
-    this.#isNamespaced = report.metadata.namespace !== undefined;
+    this.isNamespaced = report.metadata.namespace !== undefined;
   }
 
   /**
@@ -71,7 +71,7 @@ export class ReportedUntil {
     // A violation that is not listed was never counted, unless the list is cut.
     let untilUs = this.#isCut ? this.lastUs : NEVER;
     // Where the list is cut, alerts counted before the names were known may be in an unlisted violation.
-    const mayBeUnresolved = this.#isCut && this.#isNamespaced && pod !== "";
+    const mayBeUnresolved = this.#isCut && this.isNamespaced && pod !== "";
     if (listed !== undefined && !mayBeUnresolved) untilUs = getUntil(listed, pod, podKey);
     if (pod === "" || this.#byAction.size === 0) return untilUs;
     const isUnresolved = isUnresolvedKey(key) || isUnnamedKey(key);
@@ -105,7 +105,7 @@ export class ReportedUntil {
       const key = identityKey(parseIdentity(stored));
       const times = { ...this.#readTimes(stored, lastUs), isUnresolved: isUnnamedKey(key) };
       byKey.set(key, times);
-      if (!this.#isNamespaced) continue;
+      if (!this.isNamespaced) continue;
       const action = namelessKey(key);
       const others = this.#byAction.get(action);
       if (others) others.push(times);
@@ -117,7 +117,7 @@ export class ReportedUntil {
   #readTimes(stored: Violation, lastUs: EpochUs): Omit<ListedTimes, "isUnresolved"> {
     const { pods = [] } = stored;
     if (stored.lowerBound || pods.length === 0) return { lastUs, pods: undefined, otherPodsUs: lastUs };
-    const scope = this.#isNamespaced ? "namespaced" : undefined;
+    const scope = this.isNamespaced ? "namespaced" : undefined;
     const times = new Map(pods.map(({ name, node = "", lastSeen }) => [podKey(scope, name, node), time(lastSeen)]));
     const occurrences = pods.reduce((sum, pod) => sum + pod.occurrences, 0);
     if (occurrences >= stored.occurrences) return { lastUs, pods: times, otherPodsUs: NEVER };
@@ -149,9 +149,14 @@ export class ReportedUntilIndex {
     if (times.listed.size > 0 || times.lastUs >= sinceUs) this.#reports.set(key, times);
   }
 
-  /** Forgets reports in which nothing is as new as `us`. */
+  /** Forgets reports of namespaces in which nothing is as new as `us`. */
   forgetBefore(us: EpochUs): void {
-    for (const [key, shown] of this.#reports) if (shown.lastUs < us) this.#reports.delete(key);
+    for (const [key, { isNamespaced, lastUs }] of this.#reports)
+      if (isNamespaced && lastUs < us) this.#reports.delete(key);
+  }
+
+  clear(): void {
+    this.#reports.clear();
   }
 
   /** ReportedUntil.until in the report of the violation's namespace and policy. */

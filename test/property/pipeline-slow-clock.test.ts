@@ -79,3 +79,40 @@ it("a write after the takeover keeps no alert of more pods than are listed from 
   await clock.advance(2 * MINUTE_MS);
   expect(store.occurrences).toBe(2 * pods.length + 1);
 });
+
+it.each([
+  ["a pod that is not listed", alert, maxPodsPerViolation + 1],
+  ["a host", hostAlert, 1],
+])(
+  "an alert of %s that was reported before a takeover is not counted after a write either",
+  async (_what, build, pods) => {
+    const { store, first, next, clock, raise, takeOver } = await startReplicas();
+    const raiseSlow = (PodName: string) => raise(build, build === alert ? { PodName } : {}, 11 * MINUTE_MS);
+    const late = raiseSlow("late");
+    first.send(late);
+    for (let i = 1; i < pods; i++) {
+      await clock.advance(10);
+      const other = raiseSlow(`other-${i}`);
+      for (const each of [first, next]) each.send(other);
+    }
+    await takeOver();
+    await clock.advance(1000);
+    next.send(raiseSlow("new"));
+    await clock.advance(5000);
+    next.send(late);
+    await clock.advance(2 * MINUTE_MS);
+    expect(store.occurrences).toBe(pods + 1);
+  },
+);
+
+it("an alert of a namespace that is gone is not counted twice in the cluster report", async () => {
+  const { store, first, next, clock, raise, takeOver } = await startReplicas();
+  store.removeNamespace("shop");
+  const late = raise(alert, {}, 11 * MINUTE_MS);
+  first.send(late);
+  await clock.advance(10_000);
+  await takeOver();
+  next.send(late);
+  await clock.advance(2 * MINUTE_MS);
+  expect(store.get("/no-package-managers")?.summary.occurrences).toBe(1);
+});

@@ -53,12 +53,19 @@ export class LedgerCounts {
     const entry = this.#entries.map.get(key);
     const committed = entry?.committed;
     if (!entry || !committed) return 0;
-    const pod = committed.pods.get(podKey);
+    const { pods, occurrences, lastUs } = committed;
+    const pod = pods.get(podKey);
     if (pod) return pod.lastUs;
-    let unlisted = committed.occurrences;
-    for (const { occurrences } of committed.pods.values()) unlisted -= occurrences;
-    // Writes of this process do not cover other pods.
-    return unlisted > 0 && entry.stored?.writtenInSweep === NO_SWEEP ? committed.lastUs : 0;
+    if (pods.size === 0) return lastUs;
+    let unlisted = occurrences;
+    let leastUs = lastUs;
+    for (const other of pods.values()) {
+      unlisted -= other.occurrences;
+      leastUs = Math.min(leastUs, other.lastUs);
+    }
+    if (unlisted === 0) return 0;
+    // Writes of this process do not cover other pods. A full list lacks the pods that were seen least recently.
+    return entry.stored?.writtenInSweep === NO_SWEEP ? lastUs : leastUs;
   }
 
   /** Clears what left the stored report's list, of sets that another base follows. */
