@@ -13,7 +13,7 @@ import { isIdentityKey, type PolicyFacts } from "../ingest/violation/violation.t
 import type { Recovered, RecoveredReport, ViolationPage } from "./journal.ts";
 
 type Value = string | number | null;
-type Row = Readonly<Record<string, Value>>;
+export type Row = Readonly<Record<string, Value>>;
 
 const NO_POLICY: PolicyFacts = { kind: "Unknown", severity: 0, tags: [], message: "" };
 
@@ -151,7 +151,8 @@ function toPod({ key, name, node, occurrences, last_us: lastUs }: Row): PodRow {
   };
 }
 
-function hasRightSum({ sum, ...values }: Row): boolean {
+/** True where no value of the row has changed on the disk. */
+export function hasRightSum({ sum, ...values }: Row): boolean {
   return sum === computeChecksum(...Object.values(values));
 }
 

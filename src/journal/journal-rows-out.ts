@@ -8,7 +8,7 @@ import type { DatabaseSync, StatementSync } from "node:sqlite";
 import type { LayerRow, ReportChange } from "../aggregate/ledger/change-log.ts";
 import { reportKey } from "../ingest/violation/violation.ts";
 import type { Batch, Recovered } from "./journal.ts";
-import { computeChecksum, readTable } from "./journal-rows-in.ts";
+import { computeChecksum, hasRightSum, type Row, readTable } from "./journal-rows-in.ts";
 
 /** A row without evidence keeps the evidence that is there. */
 const PUT_VIOLATION = `INSERT INTO violation VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
@@ -23,6 +23,8 @@ export class BatchWriter {
   readonly #reports = new Map<string, number>();
   /** Numbers of the sets of each report. */
   readonly #layers = new Map<number, Set<number>>();
+  /** Sets with damaged rows, or none. The next process has to learn of them until reports have a gap for them. */
+  #missing = 0;
   #lastReport = 0;
   #life: Life = { writerId: "", readUntilMs: 0, reservedSeq: 0 };
   readonly #putLife: StatementSync;
@@ -32,6 +34,7 @@ export class BatchWriter {
   readonly #pod: StatementSync;
   readonly #clear: readonly StatementSync[];
   readonly #remove: StatementSync;
+  readonly #removeLayer: StatementSync;
 
   constructor(db: DatabaseSync) {
     this.#db = db;
@@ -44,6 +47,7 @@ export class BatchWriter {
       db.prepare(`DELETE FROM ${table} WHERE report = ? AND seq > ? AND seq <= ?`),
     );
     this.#remove = db.prepare("DELETE FROM report WHERE id = ?");
+    this.#removeLayer = db.prepare("DELETE FROM layer WHERE report = ? AND seq = ?");
     this.forget();
   }
 
@@ -51,6 +55,7 @@ export class BatchWriter {
   begin(life: Life): void {
     this.#reports.clear();
     this.#layers.clear();
+    this.#missing = 0;
     this.#writeLife(life, false);
   }
 
@@ -71,15 +76,19 @@ export class BatchWriter {
         reservedSeq: Number(reserved_seq),
       };
     }
-    for (const { id, namespace, policy } of readTable(this.#db, "report")) {
-      const key = reportKey((namespace ?? undefined) as string | undefined, String(policy));
-      this.#reports.set(key, Number(id));
+    for (const row of readTable(this.#db, "report")) {
+      const { id, namespace, policy } = row;
       this.#lastReport = Math.max(this.#lastReport, Number(id));
+      const key = reportKey((namespace ?? undefined) as string | undefined, String(policy));
+      if (hasRightSum(row)) this.#reports.set(key, Number(id));
     }
-    for (const { report, seq } of readTable(this.#db, "layer")) {
-      this.#readLayers(Number(report)).add(Number(seq));
-      this.#lastReport = Math.max(this.#lastReport, Number(report));
+    const known = new Set(this.#reports.values());
+    for (const row of readTable(this.#db, "layer")) {
+      const report = Number(row["report"]);
+      this.#lastReport = Math.max(this.#lastReport, report);
+      if (hasRightSum(row) && known.has(report)) this.#readLayers(report).add(Number(row["seq"]));
     }
+    this.#missing = Number(life?.["layers"] ?? 0) - this.#countLayers();
   }
 
   /** The number of a report's rows; undefined where it has none. `key` is a reportKey. */
@@ -87,7 +96,7 @@ export class BatchWriter {
     return this.#reports.get(key);
   }
 
-  write({ removed, changes, readUntilMs, reservedSeq, isLast, keptSeqs }: Batch): void {
+  write({ removed, changes, readUntilMs, reservedSeq, isLast, isDeclared, keptSeqs }: Batch): void {
     for (const key of removed) {
       const id = this.#reports.get(key);
       if (id === undefined) continue;
@@ -98,15 +107,34 @@ export class BatchWriter {
       this.#reports.delete(key);
     }
     for (const change of changes) this.#writeChange(change, keptSeqs);
+    if (isDeclared && this.#missing !== 0) this.#removeUnknown();
     this.#writeLife({ ...this.#life, readUntilMs, reservedSeq }, isLast);
   }
 
   #writeLife(life: Life, isComplete: boolean): void {
-    let layers = 0;
-    for (const { size } of this.#layers.values()) layers += size;
+    const layers = this.#countLayers() + this.#missing;
     const values = [life.writerId, life.readUntilMs, life.reservedSeq, isComplete ? 1 : 0, layers] as const;
     this.#putLife.run(...values, computeChecksum(...values));
     this.#life = life;
+  }
+
+  #countLayers(): number {
+    let layers = 0;
+    for (const { size } of this.#layers.values()) layers += size;
+    return layers;
+  }
+
+  /** Removes what damaged rows have left: rows of no known set. */
+  #removeUnknown(): void {
+    const known = new Set(this.#reports.values());
+    const isKnown = ({ report, seq }: Row) => this.#layers.get(Number(report))?.has(Number(seq)) === true;
+    const reports = [...readTable(this.#db, "report")].filter(({ id }) => !known.has(Number(id)));
+    const layers = [...readTable(this.#db, "layer")].filter((row) => !isKnown(row));
+    for (const { id = null } of reports) this.#remove.run(id);
+    for (const { report = null, seq = null } of layers) this.#removeLayer.run(report, seq);
+    for (const table of ["violation", "pod"])
+      this.#db.exec(`DELETE FROM ${table} WHERE (report, seq) NOT IN (SELECT report, seq FROM layer)`);
+    this.#missing = 0;
   }
 
   #writeChange(change: ReportChange, keptSeqs: Batch["keptSeqs"]): void {

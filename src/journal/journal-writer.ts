@@ -215,12 +215,12 @@ export class Journaling {
     const removed = [...moved.keys()];
     // Counts that were moved from one report to another must be in one batch.
     const first = [...moved.values()].filter((ledger) => ledger !== undefined);
-    const left = this.unclaimed.listLacking();
     const { changes, totalsUntilMs, isAll } = this.#changes.collect(budget, nowMs, first);
-    const isQuiet = removed.length + changes.length + left.length === 0;
+    const isDeclared = this.#isGapRecorded && totalsUntilMs !== undefined;
+    const readUntilMs = isDeclared ? totalsUntilMs : this.#protectedUntilMs;
+    const batch = { removed, changes: [...this.unclaimed.listLacking(), ...changes], readUntilMs, isDeclared };
+    const isQuiet = removed.length + batch.changes.length === 0;
     if (isQuiet && budget !== ALL && this.problem === undefined && this.ageMs < HEARTBEAT_MS) return true;
-    const readUntilMs = (this.#isGapRecorded && totalsUntilMs) || this.#protectedUntilMs;
-    const batch = { removed, changes: [...left, ...changes], readUntilMs };
     // Where an earlier process may have lost counts, and no ledger says so yet, the next one has to know it.
     const isLast = budget === ALL && (this.#isGapRecorded || !this.previous.mayHaveLost);
     if (!this.#send(journal, batch, isLast)) {
@@ -243,7 +243,7 @@ export class Journaling {
    */
   #resume(journal: Journal): boolean {
     const changes = this.#changes.collectPersisted();
-    if (this.#send(journal, { removed: [], changes, readUntilMs: this.#protectedUntilMs })) {
+    if (this.#send(journal, { removed: [], changes, readUntilMs: this.#protectedUntilMs, isDeclared: false })) {
       this.#write(journal, BATCH);
       return true;
     }
@@ -254,7 +254,7 @@ export class Journaling {
     return false;
   }
 
-  #send(journal: Journal, batch: Pick<Batch, "removed" | "changes" | "readUntilMs">, isLast = false): boolean {
+  #send(journal: Journal, batch: Omit<Batch, "reservedSeq" | "isLast">, isLast = false): boolean {
     try {
       journal.write({ ...batch, keptSeqs: this.unclaimed.lastSeqs, reservedSeq: this.numbers.reserved, isLast });
       return true;

@@ -41,6 +41,8 @@ export interface Batch {
   readUntilMs: number;
   /** No set of counts that this process has taken, or takes before the next batch, has a larger number. */
   reservedSeq: number;
+  /** The reports, with those in this batch, have gaps for what an earlier process lost. */
+  isDeclared: boolean;
   /** The process ends in order: all its counts are in this batch, in earlier ones or in reports. */
   isLast: boolean;
 }

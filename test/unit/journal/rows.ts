@@ -41,7 +41,7 @@ export function createChange(layers: LayerRow[], mods: Partial<ReportChange> = {
 }
 
 export function createBatch(changes: ReportChange[], mods: Partial<Batch> = {}): Batch {
-  return { removed: [], changes, readUntilMs: 1000, reservedSeq: 9, isLast: false, ...mods };
+  return { removed: [], changes, readUntilMs: 1000, reservedSeq: 9, isLast: false, isDeclared: false, ...mods };
 }
 
 /** Begins a first life of the journal. */
