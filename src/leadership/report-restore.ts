@@ -14,6 +14,7 @@ import type { Journaling } from "../journal/journal-writer.ts";
 import type { Clock } from "../lib/clock.ts";
 import { runInTurns, type Spend } from "../lib/pacing/steps.ts";
 import { type EpochUs, parseMicroTime, toEpochUs } from "../lib/time.ts";
+import { findPersistedSeq } from "../reconcile/marks.ts";
 import type { ReportController } from "../reconcile/report-controller.ts";
 import type { ReportQueue } from "../reconcile/report-queue.ts";
 import { getLastSeenMs, StoredTimes, toGapUs } from "./stored-times.ts";
@@ -128,7 +129,7 @@ export class ReportRestore {
     const isDamaged = left?.get(key)?.isDamaged || journaling?.previous.isDamaged;
     const layers = left ? await runInTurns(left.readLayers(key), clock) : [];
     // Another replica that wrote the report since has read for itself what this one did not come to write.
-    const isLeft = layers.length > 0 && this.overtaken.has(key);
+    const isLeft = this.overtaken.has(key) && layers.some(({ seq }) => seq > this.#findPersistedSeq(report));
     const adoption = controller.adopt(ledger, report, isLeft ? [] : layers, () => left?.claim(key) === true);
     const recovered = await runInTurns(adoption, clock);
     if (isLeft) {
@@ -139,6 +140,11 @@ export class ReportRestore {
     if (isDamaged) this.#damaged.push({ name, lastSeenMs: times?.lastSeenMs });
     if (recovered > 0) queue.add(key, "new_violation");
     return isFirst ? ledger : undefined;
+  }
+
+  #findPersistedSeq(report: Report | undefined): number {
+    const { journaling } = this.#parts;
+    return journaling ? findPersistedSeq(report?.metadata, journaling.writerId) : 0;
   }
 }
 

@@ -111,3 +111,31 @@ it("a journal of a leader that another one has followed gives back nothing to th
     ["untouched", 7, undefined],
   ]);
 });
+
+it("a journal that still has what its own process wrote marks no report that another one has written since", async () => {
+  const first = createReplica(START_MS, "unused", true);
+  first.pipeline.onConnected();
+  await first.clock.advance(10_000);
+  await lead(first, START_MS + 9000);
+  await send(first, 3, () => ({}));
+  while (store.reports.length === 0) await first.clock.advance(1);
+  first.sink.killed = "killed_after";
+  first.journaling?.close();
+
+  const second = createReplica(first.clock.nowMs(), "second");
+  second.pipeline.onConnected();
+  await second.clock.advance(10_000);
+  await lead(second, second.clock.nowMs() - 1000);
+  await send(second, 4, () => ({}));
+  await second.clock.advance(60_000);
+  await second.pipeline.controller.pause();
+
+  const again = createReplica(second.clock.nowMs(), "unused", true);
+  expect(again.journaling?.unclaimed.all).toHaveLength(1);
+  again.pipeline.onConnected();
+  await again.clock.advance(10_000);
+  await lead(again, again.clock.nowMs() - 1000);
+  await send(again, 1, () => ({}));
+  await again.clock.advance(60_000);
+  expect(store.reports).toMatchObject([{ summary: { occurrences: 8 }, coverage: { gaps: 0, lowerBound: false } }]);
+});
