@@ -17,8 +17,8 @@ export type Row = Readonly<Record<string, Value>>;
 
 const NO_POLICY: PolicyFacts = { kind: "Unknown", severity: 0, tags: [], message: "" };
 
-/** Violations that are read at once: each takes about 10 µs, and each pod some. */
-const PAGE = 64;
+/** Rows of violations and pods that are read at once, about: each takes some microseconds. A violation has all its pods. */
+const ROWS_PER_PAGE = 128;
 
 /** Reads all but the violations; undefined for a new journal, `damaged` where its writer can't be read. */
 export function readTotals(db: DatabaseSync): Recovered | undefined | "damaged" {
@@ -94,27 +94,38 @@ export class ViolationReader {
   readonly #pods: StatementSync;
 
   constructor(db: DatabaseSync) {
-    this.#violations = db.prepare(
-      "SELECT * FROM violation WHERE report = ? AND seq = ? AND key > ? ORDER BY key LIMIT ?",
-    );
-    this.#pods = db.prepare("SELECT * FROM pod WHERE report = ? AND seq = ? AND violation > ? AND violation <= ?");
+    this.#violations = db.prepare("SELECT * FROM violation WHERE report = ? AND seq = ? AND key > ? ORDER BY key");
+    this.#pods = db.prepare("SELECT * FROM pod WHERE report = ? AND seq = ? AND violation = ?");
   }
 
   readPage(report: number, seq: number, after: string): ViolationPage {
-    const rows = [...readAll(this.#violations, report, seq, after, PAGE)];
     const page: ViolationPage = { violations: [], last: undefined, damagedRows: 0 };
-    const byKey = new Map<Value, ViolationRow>();
-    for (const row of rows) readViolation(page, row);
-    // A damaged key can lead SQLite to rows of earlier pages.
-    page.violations = page.violations.filter(({ key }) => isAfter(key, after));
-    for (const violation of page.violations) byKey.set(violation.key, violation);
-    const last = page.violations.at(-1)?.key ?? String(rows.at(-1)?.["key"] ?? after);
-    for (const row of readAll(this.#pods, report, seq, after, last)) {
-      if (hasRightSum(row)) byKey.get(row["violation"] ?? null)?.pods.push(toPod(row));
-      else page.damagedRows++;
+    let rows = 0;
+    for (const row of readAll(this.#violations, report, seq, after)) {
+      const last = page.violations.at(-1)?.key;
+      if (rows >= ROWS_PER_PAGE && last !== undefined) {
+        page.last = last;
+        break;
+      }
+      rows++;
+      const violation = readViolation(page, row);
+      // A damaged key can lead SQLite to rows of earlier pages.
+      if (!violation || !isAfter(violation.key, last ?? after)) continue;
+      rows += this.#readPods(page, violation, report, seq);
+      page.violations.push(violation);
     }
-    if (rows.length === PAGE && isAfter(last, after)) page.last = last;
     return page;
+  }
+
+  /** Returns the number of rows. */
+  #readPods(page: ViolationPage, { key, pods }: ViolationRow, report: number, seq: number): number {
+    let rows = 0;
+    for (const row of readAll(this.#pods, report, seq, key)) {
+      if (hasRightSum(row)) pods.push(toPod(row));
+      else page.damagedRows++;
+      rows++;
+    }
+    return rows;
   }
 }
 
@@ -123,14 +134,15 @@ function isAfter(key: string, other: string): boolean {
   return Buffer.compare(Buffer.from(key), Buffer.from(other)) > 0;
 }
 
-function readViolation(page: ViolationPage, row: Row): void {
+/** Returns undefined for a damaged row. */
+function readViolation(page: ViolationPage, row: Row): ViolationRow | undefined {
   const { evidence = null, evidence_sum: evidenceSum, ...values } = row;
   const { report = null, seq = null, key = null } = row;
   const isGood = hasRightSum(values) && isIdentityKey(String(key));
   const isEvidenceGood = evidenceSum === (evidence === null ? null : computeChecksum(report, seq, key, evidence));
   if (!isGood || !isEvidenceGood) page.damagedRows++;
-  if (!isGood) return;
-  page.violations.push({
+  if (!isGood) return undefined;
+  return {
     key: String(key),
     occurrences: Number(row["occurrences"]),
     firstUs: Number(row["first_us"]),
@@ -138,7 +150,7 @@ function readViolation(page: ViolationPage, row: Row): void {
     rule: String(row["rule"]),
     evidence: isEvidenceGood && evidence !== null ? (JSON.parse(String(evidence)) as Evidence) : undefined,
     pods: [],
-  });
+  };
 }
 
 function toPod({ key, name, node, occurrences, last_us: lastUs }: Row): PodRow {

@@ -4,6 +4,7 @@
 import { join } from "node:path";
 import { beforeEach, expect, it } from "vitest";
 import { Aggregator } from "../../../src/aggregate/aggregator.ts";
+import { recoverSet } from "../../../src/aggregate/ledger/recovered-counts.ts";
 import { reportKey } from "../../../src/ingest/violation/violation.ts";
 import type { OpenJournal } from "../../../src/journal/journal.ts";
 import { Journaling } from "../../../src/journal/journal-writer.ts";
@@ -96,4 +97,29 @@ it("rows that a ledger has claimed go with it", async () => {
   next.journaling.unclaimed.claim(KEY);
   next.aggregator.detach(KEY);
   expect((await findAfterBatch(next))?.reports).toEqual([]);
+});
+
+it("a set is read in steps of few rows, also where each violation has many pods", () => {
+  const podRow = (name: string) => ({ key: name, name, node: "n", occurrences: 1, lastUs: 1 });
+  const pods = Array.from({ length: 300 }, (_, i) => podRow(`pod-${i}`));
+  const rows = Array.from({ length: 40 }, (_, i) =>
+    createViolationRow(`/f${i}`, { pods: i < 20 ? [podRow("p")] : pods }),
+  );
+  const journal = open();
+  journal.write(createBatch([createChange([createLayerRow(5, ...rows)])]));
+  const sizes: number[] = [];
+  const keys: string[] = [];
+  for (let after: string | undefined = ""; after !== undefined; ) {
+    const { violations, last } = journal.readViolations(KEY, 5, after);
+    sizes.push(violations.reduce((sum, each) => sum + 1 + each.pods.length, 0));
+    keys.push(...violations.map(({ key }) => key));
+    after = last;
+  }
+  journal.close();
+  expect(keys).toEqual(rows.map(({ key }) => key).sort());
+  expect(Math.max(...sizes)).toBeLessThan(500);
+  const steps = recoverSet(createLayerRow(5, ...rows));
+  let left = 0;
+  while (!steps.next().done) left++;
+  expect(left).toBeGreaterThanOrEqual(Math.floor((20 * 300) / 1024));
 });
