@@ -14,6 +14,7 @@ import { ALL, BATCH, type BatchBudget, ChangeCollector, countRows } from "./chan
 import { type Batch, type Journal, JournalError, type Recovered } from "./journal.ts";
 import { JournalOutage, markLost, type PastOutage } from "./journal-outage.ts";
 import type { JournaledProcess, JournalingParts, JournalStats } from "./journaling-parts.ts";
+import { ProtectedTime } from "./protected-time.ts";
 import { UnclaimedReports } from "./unclaimed-reports.ts";
 
 /** Removed reports remembered while the journal can't be written; beyond this the journal begins again. */
@@ -39,10 +40,7 @@ export class Journaling {
   problem: string | undefined;
   readonly #parts: JournalingParts;
   readonly #changes: ChangeCollector;
-  /** Alerts that were read until then are in the journal or in reports. Milliseconds since the epoch. */
-  #protectedUntilMs: number;
-  /** True once the gap before this process is in the ledgers, so that `protectedUntilMs` may pass it. */
-  #isGapRecorded = false;
+  readonly #protected: ProtectedTime;
   #journal: Journal | undefined;
   #aggregator: Aggregator | undefined;
   #onOutageEnded: (outage: PastOutage) => void = () => {};
@@ -68,8 +66,7 @@ export class Journaling {
     const isDamaged = before?.isDamaged ?? journal?.lost !== undefined;
     const mayHaveLost = isDamaged || before?.isComplete === false;
     this.previous = { readUntilMs: before?.readUntilMs, mayHaveLost, isDamaged };
-    this.#protectedUntilMs = before?.readUntilMs ?? this.#startMs;
-    this.#isGapRecorded = !mayHaveLost && before === undefined;
+    this.#protected = new ProtectedTime(this.previous, this.#startMs);
     this.unclaimed = this.#keepUnclaimed(before);
     this.#changes = new ChangeCollector(this.unclaimed);
     this.numbers = new SetNumbers(before?.reservedSeq);
@@ -96,7 +93,12 @@ export class Journaling {
   /** Records that the gap before this process is in the ledgers. */
   markGapRecorded(): void {
     this.#changes.restartPass();
-    this.#isGapRecorded = true;
+    this.#protected.recordGap();
+  }
+
+  /** Records that this process leads and holds alerts since `ms` that no ledger has; default: since its start. */
+  recordHeld(ms = this.#startMs): void {
+    this.#protected.recordHeld(ms);
   }
 
   /** Entries with changes that the journal lacks. */
@@ -192,10 +194,10 @@ export class Journaling {
   /** Starts an empty journal and makes everything pending for it. */
   #begin(journal: Journal): boolean {
     // Until the journal has the counts again, those that it had are lost with the process.
-    this.#protectedUntilMs = Math.min(this.#protectedUntilMs, this.#changes.findFirstMs());
+    this.#protected.lower(this.#changes.findFirstMs());
     try {
       const { writerId, numbers } = this;
-      journal.begin({ writerId, readUntilMs: this.#protectedUntilMs, reservedSeq: numbers.reserved });
+      journal.begin({ writerId, readUntilMs: this.#protected.untilMs, reservedSeq: numbers.reserved });
     } catch (error) {
       journal.close();
       this.#handleFailure(error);
@@ -216,14 +218,13 @@ export class Journaling {
     // Counts that were moved from one report to another must be in one batch.
     const first = [...moved.values()].filter((ledger) => ledger !== undefined);
     const { changes, totalsUntilMs, isAll } = this.#changes.collect(budget, nowMs, first);
-    const isDeclared = this.#isGapRecorded && totalsUntilMs !== undefined;
-    const readUntilMs = isDeclared ? totalsUntilMs : this.#protectedUntilMs;
-    const batch = { removed, changes: [...this.unclaimed.listLacking(), ...changes], readUntilMs, isDeclared };
-    const isQuiet = removed.length + batch.changes.length === 0;
+    const declaredMs = this.#protected.findDeclared(totalsUntilMs);
+    const readUntilMs = declaredMs ?? this.#protected.untilMs;
+    const all = [...this.unclaimed.listLacking(), ...changes];
+    const batch = { removed, changes: all, readUntilMs, isDeclared: declaredMs !== undefined };
+    const isQuiet = removed.length + all.length === 0;
     if (isQuiet && budget !== ALL && this.problem === undefined && this.ageMs < HEARTBEAT_MS) return true;
-    // Where an earlier process may have lost counts, and no ledger says so yet, the next one has to know it.
-    const isLast = budget === ALL && (this.#isGapRecorded || !this.previous.mayHaveLost);
-    if (!this.#send(journal, batch, isLast)) {
+    if (!this.#send(journal, batch, budget === ALL && this.#protected.mayEndComplete)) {
       this.#changes.undo(changes);
       return false;
     }
@@ -232,7 +233,7 @@ export class Journaling {
     this.stats.rows += changes.reduce((sum, { layers }) => sum + countRows(layers), 0);
     this.stats.batches++;
     this.#lastBatchMs = this.#parts.clock.monotonicMs();
-    this.#protectedUntilMs = readUntilMs;
+    this.#protected.untilMs = readUntilMs;
     if (this.problem !== undefined && totalsUntilMs !== undefined) this.#handleRecovery(nowMs);
     return isAll;
   }
@@ -243,7 +244,7 @@ export class Journaling {
    */
   #resume(journal: Journal): boolean {
     const changes = this.#changes.collectPersisted();
-    if (this.#send(journal, { removed: [], changes, readUntilMs: this.#protectedUntilMs, isDeclared: false })) {
+    if (this.#send(journal, { removed: [], changes, readUntilMs: this.#protected.untilMs, isDeclared: false })) {
       this.#write(journal, BATCH);
       return true;
     }
@@ -294,7 +295,6 @@ export class Journaling {
 
   #markUnprotected(): void {
     // The content of a closed journal is unknown.
-    const isUnprotected = (ledger: Ledger) => !this.#journal || hasChanges(ledger);
-    if (this.#aggregator) this.#outage?.mark(this.#aggregator, isUnprotected);
+    if (this.#aggregator) this.#outage?.mark(this.#aggregator, (ledger) => !this.#journal || hasChanges(ledger));
   }
 }

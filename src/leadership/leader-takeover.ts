@@ -165,8 +165,9 @@ export class LeaderTakeover implements ControllerObserver {
 
   /** Lists the stored reports and continues their counts; tried until it works or the signal aborts. */
   async load(signal: AbortSignal, previous?: PreviousLeader): Promise<void> {
-    const { clock, logger } = this.#parts;
+    const { clock, journaling, logger } = this.#parts;
     if (previous?.isSeparate) await this.#countAtOnce();
+    if (this.isStandingBy) journaling?.recordHeld(previous?.ownPersistedUntilMs ?? previous?.persistedUntilMs);
     while (!signal.aborted) {
       try {
         // A fence saves nothing where the restart is declared in every report.

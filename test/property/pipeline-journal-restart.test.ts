@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { beforeEach, expect, it } from "vitest";
 import { reportKey } from "../../src/ingest/violation/violation.ts";
 import { createSqliteJournal } from "../../src/journal/sqlite-journal.ts";
+import { SinkError } from "../../src/sinks/report-sink.ts";
 import { FakeClock } from "../support/fake-clock.ts";
 import { createFolder } from "../support/folder.ts";
 import { alert, formatTimeAt, START_MS } from "../support/gen.ts";
@@ -100,4 +101,29 @@ it("a process that is stopped before it has loaded leaves the loss of a killed o
   second.journaling?.close();
   const third = new Simulation({ store, clock: new FakeClock(START_MS + 120_000), journal: open("b.db") });
   expect(third.journaling?.previous.mayHaveLost).toBe(true);
+});
+
+it("a leader that is stopped before it could list the reports leaves the loss of what it held to the next", async () => {
+  const standby = { maxAlerts: 1000, maxCells: 20, maxPodsPerViolation: 10, overlapMs: 10_000 };
+  store.listErrors.push(...Array.from({ length: 100 }, () => new SinkError("forbidden")));
+  const leader = new Simulation({ store, journal: open("a.db"), options: { standby } });
+  leader.pipeline.onConnected();
+  const stop = new AbortController();
+  const loading = leader.pipeline.load(stop.signal, { persistedUntilMs: undefined });
+  await leader.sendAndWait(5000, alert());
+  expect(leader.pipeline.takeover.counters?.held).toBe(1);
+  stop.abort();
+  await leader.settleWhile(loading);
+  leader.journaling?.close();
+  store.listErrors.length = 0;
+  const clock = new FakeClock(START_MS + 60_000);
+  const next = new Simulation({ store, clock, journal: open("a.db"), options: { standby } });
+  await next.settleWhile(
+    next.pipeline.load(SIGNAL, { isSeparate: true, isReleased: true, persistedUntilMs: undefined }),
+  );
+  next.pipeline.onConnected();
+  next.pipeline.controller.start();
+  await next.sendAndWait(60_000, alert({ UpdatedTime: formatTimeAt(60_000) }));
+  expect(store.reports).toMatchObject([{ coverage: { lowerBound: true, recent: [{ kind: "NotRunning" }] } }]);
+  expect(Date.parse(store.reports[0]?.coverage.recent?.[0]?.from ?? "")).toBeLessThanOrEqual(START_MS);
 });
