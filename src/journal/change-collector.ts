@@ -59,6 +59,13 @@ export class ChangeCollector {
     this.#aggregator = aggregator;
   }
 
+  /** Entries with changes that the journal lacks. */
+  get waiting(): number {
+    let sum = 0;
+    for (const { sets } of this.#listLedgers()) sum += sets.log?.waiting ?? 0;
+    return sum;
+  }
+
   /** Collects a batch; the totals of the ledgers in `first` must be in it. */
   collect(budget: BatchBudget, nowMs: number, first: Iterable<Ledger> = []): Collected {
     const changes = new Map<Ledger, ReportChange>();

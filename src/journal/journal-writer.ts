@@ -26,8 +26,6 @@ const MAX_REST_MS = 200;
 const HEARTBEAT_MS = 1000;
 const RETRY = { minMs: 1000, maxMs: 4000 };
 
-const NONE_REMOVED: ReadonlyMap<string, Ledger | undefined> = new Map();
-
 export class Journaling {
   /** Names this writer in the marks of reports; the same over all lives of one journal. */
   readonly writerId: string;
@@ -90,6 +88,11 @@ export class Journaling {
     if (this.#aggregator && this.problem === undefined && this.#timerMs > this.#soonMs) this.#arm(this.#soonMs);
   }
 
+  /** Writes a batch before a report is written that counts were moved to: a kill would have them counted twice. */
+  onMoved(): void {
+    if (this.problem === undefined) this.#tick();
+  }
+
   /** Records that the gap before this process is in the ledgers. */
   markGapRecorded(): void {
     this.#changes.restartPass();
@@ -103,9 +106,7 @@ export class Journaling {
 
   /** Entries with changes that the journal lacks. */
   get waiting(): number {
-    let sum = 0;
-    for (const ledger of this.#aggregator?.ledgers.values() ?? []) sum += ledger.sets.log?.waiting ?? 0;
-    return sum;
+    return this.#changes.waiting;
   }
 
   get bytes(): number {
@@ -213,7 +214,7 @@ export class Journaling {
   /** Writes the changes; returns true when none is left. */
   #write(journal: Journal, budget: BatchBudget): boolean {
     const nowMs = this.#parts.clock.nowMs();
-    const moved = this.#aggregator?.removed ?? NONE_REMOVED;
+    const moved: ReadonlyMap<string, Ledger | undefined> = this.#aggregator?.removed ?? new Map();
     const removed = [...moved.keys()];
     // Counts that were moved from one report to another must be in one batch.
     const first = [...moved.values()].filter((ledger) => ledger !== undefined);
@@ -274,8 +275,7 @@ export class Journaling {
     }
     this.problem = error.message;
     this.#delayRetry();
-    const isTooLong = (this.#aggregator?.removed.size ?? 0) > MAX_REMOVED;
-    if (error.fault === "full" && !isTooLong) return;
+    if (error.fault === "full" && (this.#aggregator?.removed.size ?? 0) <= MAX_REMOVED) return;
     this.#journal?.close();
     this.#journal = undefined;
   }

@@ -20,6 +20,8 @@ export interface ControllerObserver {
   onAdopted?(ledger: Ledger, report: Report): void;
   /** The pending counts of a ledger of a gone namespace are about to go to the cluster report of its policy. */
   onMoving?(ledger: Ledger): void;
+  /** They are in the cluster report, which is not written before the return. */
+  onMoved?(): void;
   /** The pending counts of a ledger are about to be taken, right after the last step. */
   onTaking?(ledger: Ledger): Steps;
 }

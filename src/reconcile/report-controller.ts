@@ -102,10 +102,8 @@ export class ReportController {
 
   /** A refusal that is not about one report alone, as long as it lasts. */
   get commonRefusal(): string | undefined {
-    return this.#reconcilers
-      .values()
-      .map(({ commonRefusal }) => commonRefusal)
-      .find(Boolean);
+    const refusals = this.#reconcilers.values().map(({ commonRefusal }) => commonRefusal);
+    return refusals.find(Boolean);
   }
 
   /** True while writes are refused or fail repeatedly, except refusals of a single report. */
@@ -262,6 +260,7 @@ export class ReportController {
     for (const observer of this.#observers) observer.onMoving?.(ledger);
     if (leaveNamespace) leaveNamespace(key);
     else await runInTurns(aggregator.moveToCluster(key), clock);
+    for (const observer of this.#observers) observer.onMoved?.();
   }
 
   /** Logs a refusal once, however many reports meet it. */

@@ -127,3 +127,19 @@ it("a leader that is stopped before it could list the reports leaves the loss of
   expect(store.reports).toMatchObject([{ coverage: { lowerBound: true, recent: [{ kind: "NotRunning" }] } }]);
   expect(Date.parse(store.reports[0]?.coverage.recent?.[0]?.from ?? "")).toBeLessThanOrEqual(START_MS);
 });
+
+it("a kill after the write of moved counts has them counted once", async () => {
+  const first = await startSimulation({ store, journal: open("a.db"), batchIntervalMs: 1000 });
+  store.removeNamespace("shop");
+  const getCount = () => store.get("/no-package-managers")?.summary.occurrences;
+  for (const count of [1, 2, 3]) {
+    await first.sendAndWait(0, alert({ HostPID: count, UpdatedTime: formatTimeAt(first.clock.elapsedMs) }));
+    while (getCount() !== count) await first.clock.advance(10);
+    copyInFolder("a.db", `${count}.db`);
+    const copied = open(`${count}.db`)();
+    const left = copied.recovered?.reports.filter(({ namespace }) => namespace !== undefined);
+    copied.close();
+    expect(left, `after ${count}`).toEqual([]);
+    await first.clock.advance(120_000);
+  }
+});

@@ -75,8 +75,8 @@ export function createStages(options: PipelineOptions, parts: PipelineParts): Pi
   const controller = createController(options, parts, { aggregator, coverage, queue });
   const context = new ReportContext({ aggregator, queue, policies, acceptances });
   const takeover = createTakeover(options, parts, { aggregator, coverage, queue, controller, gapEvents });
-  for (const observer of [takeover, takeover.persistedUntil, context, recordEvents(parts), resolution])
-    controller.observe(observer);
+  const observers = [takeover, takeover.persistedUntil, context, recordEvents(parts), resolution];
+  for (const observer of journaling ? [...observers, journaling] : observers) controller.observe(observer);
   startRetentionSweeps(options.retention, {
     ...parts,
     sweep: (...bounds) => {
