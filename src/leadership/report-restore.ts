@@ -106,15 +106,17 @@ export class ReportRestore {
     }
     this.#ledgers = [];
     const toMs = journaling?.previous.readUntilMs ?? previousEndMs;
+    const newestMs = this.times.lastSeenMs || toMs;
     // Some of the counts since the report was stored may be lost.
-    const toGap = (lastSeenMs = this.times.lastSeenMs || toMs) =>
-      toGapUs({ kind: "JournalUnavailable", fromMs: Math.min(toMs, lastSeenMs), toMs });
+    const toGap = (sinceMs: number) => toGapUs({ kind: "JournalUnavailable", fromMs: Math.min(toMs, sinceMs), toMs });
     for (const { name, lastSeenMs } of this.#damaged) {
       const [namespace, policyName] = name;
-      aggregator.gaps.addGapTo({ namespace, policyName }, toGap(lastSeenMs));
+      const firstUs = aggregator.ledgers.get(reportKey(...name))?.counts.all.firstUs ?? Number.POSITIVE_INFINITY;
+      const gap = toGap(lastSeenMs ?? Math.min(newestMs, firstUs / 1000));
+      aggregator.gaps.addGapTo({ namespace, policyName }, gap);
     }
     this.#damaged = [];
-    if (journaling?.previous.isDamaged) aggregator.gaps.addGapTo(undefined, toGap());
+    if (journaling?.previous.isDamaged) aggregator.gaps.addGapTo(undefined, toGap(newestMs));
   }
 
   /** Returns the ledger where it is restored for the first time. */

@@ -88,3 +88,24 @@ it("a restored set is whole in the journal once its loss is declared", async () 
   await third.clock.advance(60_000);
   expect(store.get("shop/unwritten")?.summary.occurrences).toBe(1);
 });
+
+it("damaged totals are declared from the oldest count that is left, where no report was ever stored", async () => {
+  store = new MemorySink();
+  const first = await startSimulation({ store, journal: open("d.db") });
+  await first.pipeline.controller.pause();
+  await first.sendAndWait(60_000, alert());
+  copyJournal(join(dir, "d.db"), join(dir, "b.db"));
+  change("UPDATE layer SET sum = sum + 1");
+  const next = create("b.db", 600_000);
+  await next.start();
+  await next.clock.advance(60_000);
+  expect(store.reports).toMatchObject([
+    {
+      coverage: {
+        recent: expect.arrayContaining([
+          expect.objectContaining({ kind: "JournalUnavailable", from: formatTimeAt(0) }),
+        ]),
+      },
+    },
+  ]);
+});
