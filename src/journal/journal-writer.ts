@@ -90,7 +90,7 @@ export class Journaling {
 
   /** Writes a batch before a report is written that counts were moved to: a kill would have them counted twice. */
   onMoved(): void {
-    if (this.problem === undefined) this.#tick();
+    if (this.#journal && this.problem === undefined) this.#tick();
   }
 
   /** Records that the gap before this process is in the ledgers. */
