@@ -262,4 +262,32 @@ describe("several processes", { timeout: 300_000 }, () => {
       [666866, 10, 15],
     );
   });
+
+  it("declare nodes that are not read, also in reports that begin meanwhile", async () => {
+    await check(async (world) => {
+      const shard = pickBelow(world, SHARDS);
+      world.nodes.cut(shard);
+      // Reports of the second namespace begin meanwhile.
+      world.nodes.namespaces = ["shop", "bank"];
+      await world.run(5000 + pickBelow(world, 20_000));
+      expect(world.findProblems()).toEqual([]);
+      expect(world.sink.reports.length).toBe(8);
+      for (const { coverage } of world.sink.reports) expect(coverage.continuousSince).toBeUndefined();
+      if (pickBelow(world, 2) === 0) {
+        world.kill([...world.readers][0]);
+        world.startReaderOfAll();
+      }
+      if (pickBelow(world, 2) === 0) {
+        world.kill([...world.owners][0]);
+        world.startOwnerOfAll();
+      }
+      await world.run(pickBelow(world, 5000));
+      world.nodes.reconnect(shard);
+      await world.run(20_000);
+      for (const { coverage } of world.sink.reports) {
+        expect(coverage.continuousSince).toBeDefined();
+        expect(coverage.recent?.filter(({ to }) => to === undefined)).toEqual([]);
+      }
+    });
+  });
 });
