@@ -123,7 +123,7 @@ class Operator {
     if (term) await this.#writeRest(AbortSignal.any([deadline.signal, term]));
     cancel();
     await this.#steps.run();
-    return this.#end();
+    return this.#end(term !== undefined);
   }
 
   /** Also runs when stopped before the stored reports were listed: their counts continue in this write. */
@@ -132,11 +132,13 @@ class Operator {
     if (this.#isLoaded) await this.#parts.pipeline.controller.flush(until);
   }
 
-  /** Logs the end. Returns the exit code. */
-  #end(): number {
+  /** Logs the end. Returns the exit code; `isLeader` until the stop. */
+  #end(isLeader: boolean): number {
     const { logger } = this.#settings;
     const { aggregator, counters, takeover } = this.#parts.pipeline;
-    const unwritten = aggregator.stats.unwritten;
+    // Until the reports could be listed, a leader keeps its alerts as a standby does.
+    const held = isLeader && !this.#isLoaded ? (takeover.counters?.held ?? 0) : 0;
+    const unwritten = aggregator.stats.unwritten + held;
     const fields = { ...counters, ...(takeover.counters && { standby: takeover.counters }) };
     if (this.#wasOvertaken) {
       logger.warn({ pending: unwritten, ...fields }, "stopped after lost leadership");

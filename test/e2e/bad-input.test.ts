@@ -93,6 +93,21 @@ describeReal("in a cluster", () => {
     });
   }
 
+  test("without the CRDs, a leader that is stopped does not end as if its counts were written", async () => {
+    const node = await startNode();
+    const env = { PVO_LEADER_ELECTION_LEASE_NAMESPACE: "default" };
+    operator = new OperatorProcess({
+      ...{ kubeconfig: cluster.kubeconfigPath, relay: node.address, leaderElection: true, env },
+    });
+    await waitForReason("kubectl apply -f crds/");
+    await node.waitForClients();
+    node.push(readAlerts(SAMPLES_PATH)[0]!);
+    await operator.waitForReceived(1);
+    expect(await operator.stop()).toBe(1);
+    expect(operator.log.find(({ pending }) => pending !== undefined)).toMatchObject({ level: "error", pending: 1 });
+    await node.stop();
+  });
+
   test("without the CRDs it says how to install them, counts on, and writes once they are there", async () => {
     const node = await startNode();
     operator = new OperatorProcess({ kubeconfig: cluster.kubeconfigPath, relay: node.address });
