@@ -46,9 +46,10 @@ export class Rejections {
 
   /** True where the reports are to be marked before another scope is added. */
   get isFull(): boolean {
-    return this.#byScope.size >= MAX_SCOPES && !this.#makeRoom();
+    return this.#byScope.size >= MAX_SCOPES && this.#findTaken() === undefined;
   }
 
+  /** Adds a rejection; evicts the scope without one since the last take that was used the longest ago. Not while full. */
   add(scope: Scope | undefined, us: EpochUs | undefined): void {
     const rejected = this.#getRejected(scope);
     rejected.count++;
@@ -74,19 +75,15 @@ export class Rejections {
     let rejected = this.#byScope.get(key);
     // The scope that was used last is the last of the map.
     if (rejected) this.#byScope.delete(key);
+    else if (this.#byScope.size >= MAX_SCOPES) this.#byScope.delete(this.#findTaken() ?? key);
     rejected ??= { scope, count: 0, undated: 0, dated: new GapBuilder("Rejected") };
     this.#byScope.set(key, rejected);
     return rejected;
   }
 
-  /** Evicts the least recently used scope, of those that are already in their reports. */
-  #makeRoom(): boolean {
-    for (const [key, { count }] of this.#byScope) {
-      if (count > 0) continue;
-      this.#byScope.delete(key);
-      return true;
-    }
-    return false;
+  /** Returns the least recently used scope of those with all rejections in their reports. */
+  #findTaken(): string | undefined {
+    return this.#byScope.entries().find(([, { count }]) => count === 0)?.[0];
   }
 }
 

@@ -50,6 +50,15 @@ describe("rejected alerts", () => {
     expect(rejections.isFull).toBe(false);
   });
 
+  it("of ever more namespaces are held for a thousand", () => {
+    const rejections = new Rejections();
+    for (let i = 0; i < 10_000; i++) {
+      if (rejections.isFull) rejections.take(createSpan);
+      rejections.add({ namespace: `ns-${i}` }, START_US);
+      expect(rejections.size).toBeLessThanOrEqual(1000);
+    }
+  });
+
   it("of 1,500 namespaces in the same second mark their own reports and no other", () => {
     const touched: string[] = [];
     const aggregator = new Aggregator(MEMORY, (key) => touched.push(key));
