@@ -48,6 +48,19 @@ describe("a report", () => {
     expect(addTo(coverage, GAP)).toEqual(coverage);
   });
 
+  it("that has only the first of two gaps that were joined has both", () => {
+    const long = { ...GAP, to: "2026-11-23T10:05:00.000000Z", seconds: 300 };
+    expect(addTo({ continuousSince: GAP.to, gaps: 1, lowerBound: true, recent: [GAP] }, long)).toMatchObject({
+      recent: [long],
+    });
+  });
+
+  it("that was written during a later outage has no gap from before it began", () => {
+    const later = { kind: "StreamDown" as const, from: "2026-11-23T11:00:00.000000Z" };
+    const coverage = { gaps: 1, throttleNotices: 0, lowerBound: true, recent: [later] };
+    expect(addTo(coverage, GAP)).toEqual(coverage);
+  });
+
   it("lists the newest ten, the newest first", () => {
     const older = Array.from({ length: 10 }, (_, n) => ({ ...GAP, from: `2026-11-23T09:0${9 - n}:00.000000Z` }));
     const { gaps, recent } = addTo({ continuousSince: BEFORE, gaps: 10, recent: older }, GAP);

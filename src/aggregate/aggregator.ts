@@ -185,6 +185,7 @@ export class Aggregator {
   #beginMove(key: string, from: Ledger, lastUs: EpochUs): Ledger {
     const to = this.ledger(undefined, from.policyName);
     this.gaps.addLacking(to);
+    to.gaps.continueOpen(from.gaps);
     to.policy.recover(from.policy.facts(), lastUs);
     // Where the journal has forgotten the rows since, it may have those of another report in their place.
     if (this.removed.has(key)) this.removed.set(key, to);

@@ -150,8 +150,7 @@ export class LeaderTakeover implements ControllerObserver {
   get persistedUntilMs(): number | undefined {
     if (this.listing !== undefined) return undefined;
     const { ledgers, gaps } = this.#parts.aggregator;
-    const untilMs = this.persistedUntil.findEpochMs(ledgers);
-    return Math.min(untilMs, gaps.late.heldSinceMs ?? untilMs);
+    return this.persistedUntil.findEpochMs(ledgers, gaps.late.held);
   }
 
   /**
@@ -217,7 +216,8 @@ export class LeaderTakeover implements ControllerObserver {
     const isRestart = !isCaughtUp && (times.count > 0 || mayHaveLost);
     const knownMs = fromMs || journaled?.readUntilMs;
     const lastMs = knownMs || times.lastSeenMs || this.#readSinceEpochMs;
-    await this.#restore.declareGaps(isRestart ? lastMs : nowMs, spend);
+    const { statedGaps = [] } = previous ?? {};
+    await this.#restore.declareGaps(isRestart ? lastMs : nowMs, statedGaps, spend);
     const restart = isRestart
       ? await this.#declareRestart(lastMs, { isOfAll: mayHaveLost, isByReport: !knownMs }, spend)
       : undefined;
@@ -226,7 +226,7 @@ export class LeaderTakeover implements ControllerObserver {
     const marginMs = this.#held?.hasUndated ? UNDATED_MARGIN_US / 1000 : 0;
     this.#handover.begin(Math.max(handoverMs, restart?.toMs ?? handoverMs), nowMs + marginMs);
     if (isCaughtUp) coverage.continueFrom(times.newestStartMs);
-    this.#restore.continueGaps(previous?.statedGaps ?? []);
+    this.#restore.continueGaps(statedGaps);
     if (!restart)
       for (const [namespace, policyName] of this.#restore.leftToOther)
         this.#handover.declare({ namespace, policyName });

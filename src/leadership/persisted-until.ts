@@ -4,6 +4,7 @@
 // Time before which everything that this process counted is in the stored reports; a leader publishes it to its
 // successor. Invariant: never too late. Time is that of the arrival of alerts, and monotonic.
 
+import type { HeldGap } from "../aggregate/gaps/late-gaps.ts";
 import type { Ledger } from "../aggregate/ledger/ledger.ts";
 import type { Report } from "../api/v1alpha1.ts";
 import { reportKey } from "../ingest/violation/violation.ts";
@@ -64,9 +65,11 @@ export class PersistedUntil implements ControllerObserver {
   }
 
   /** Returns the time in milliseconds since the epoch; 0 where it is not known. */
-  findEpochMs(ledgers: ReadonlyMap<string, Ledger>): number {
+  findEpochMs(ledgers: ReadonlyMap<string, Ledger>, held?: HeldGap): number {
     const nowMs = this.#clock.monotonicMs();
-    const untilMs = Math.min(this.#look(ledgers, nowMs), this.#readUntilMs);
+    const writtenMs = this.#look(ledgers, nowMs);
+    const isHeld = held && !isPersisted(held, writtenMs);
+    const untilMs = Math.min(writtenMs, this.#readUntilMs, isHeld ? held.sinceMs : writtenMs);
     return untilMs === UNKNOWN_MS ? 0 : this.#clock.nowMs() - (nowMs - untilMs);
   }
 
@@ -85,4 +88,9 @@ export class PersistedUntil implements ControllerObserver {
     this.#lookedMs = nowMs;
     return oldestMs;
   }
+}
+
+/** True where the gap is in all reports: everything is from before `writtenMs`. */
+function isPersisted({ addedMs }: HeldGap, writtenMs: number): boolean {
+  return addedMs !== undefined && addedMs < writtenMs;
 }

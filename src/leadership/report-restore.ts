@@ -7,13 +7,14 @@
 import type { Aggregator } from "../aggregate/aggregator.ts";
 import { hasGap, type StatedGap } from "../aggregate/gaps/stated-gaps.ts";
 import type { StreamCoverage } from "../aggregate/gaps/stream-coverage.ts";
+import { findWrittenUs } from "../aggregate/gaps/stream-gap-text.ts";
 import type { Ledger } from "../aggregate/ledger/ledger.ts";
 import type { Report } from "../api/v1alpha1.ts";
 import { reportKey } from "../ingest/violation/violation.ts";
 import type { Journaling } from "../journal/journal-writer.ts";
 import type { Clock } from "../lib/clock.ts";
 import { runInTurns, type Spend } from "../lib/pacing/steps.ts";
-import { type EpochUs, parseMicroTime, toEpochUs } from "../lib/time.ts";
+import { type EpochUs, toEpochUs } from "../lib/time.ts";
 import { findPersistedSeq } from "../reconcile/marks.ts";
 import type { ReportController } from "../reconcile/report-controller.ts";
 import type { ReportQueue } from "../reconcile/report-queue.ts";
@@ -28,10 +29,11 @@ export interface RestoreParts {
   queue: ReportQueue;
 }
 
-/** Times of a stored report; `continuousSinceUs` is 0 where it has none. */
+/** Times of a stored report. */
 interface ReportTimes {
   lastSeenMs: number;
-  continuousSinceUs: EpochUs;
+  /** As findWrittenUs. */
+  writtenUs: EpochUs;
 }
 
 type ReportName = [namespace: string | undefined, policyName: string];
@@ -66,13 +68,13 @@ export class ReportRestore {
   /** Continues gaps of the previous leader's stream, in reports that were not written since and do not have them. */
   continueGaps(gaps: readonly StatedGap[]): void {
     const { aggregator, clock, coverage } = this.#parts;
-    for (const gap of gaps) {
-      const isOlder = (ledger: Ledger) => (this.#restored.get(ledger)?.continuousSinceUs ?? gap.toUs) < gap.toUs;
+    // The oldest first, so that none looks as if newer ones had pushed it out.
+    for (const gap of gaps.toReversed()) {
+      const isOlder = (ledger: Ledger) => (this.#restored.get(ledger)?.writtenUs ?? gap.toUs) < gap.toUs;
       const lacks = (ledger: Ledger) => isOlder(ledger) && !hasGap(ledger.counts.all.coverageGaps, gap);
       // A report that is not written since still has the time from before the gap.
       coverage.excludeBefore(gap.toUs / 1000);
-      aggregator.gaps.late.stated.add(gap, clock.monotonicMs());
-      aggregator.gaps.late.addGap(gap.kind, gap.fromUs, gap.toUs, lacks);
+      aggregator.gaps.late.continueGap(gap, clock.monotonicMs(), lacks);
     }
   }
 
@@ -82,6 +84,7 @@ export class ReportRestore {
     const ledger = await this.#restore([metadata.namespace, policy.name], report);
     if (ledger === undefined) return;
     this.#ledgers.push(ledger);
+    this.#parts.aggregator.gaps.late.addWriteTime(findWrittenUs(report.coverage));
     this.times.add(report);
   }
 
@@ -95,12 +98,12 @@ export class ReportRestore {
 
   /**
    * Ends gaps that were open in the reports, and declares those of the journal. `previousEndMs`: when the previous
-   * process read last, or when this one took over. Milliseconds since the epoch.
+   * process read last, or when this one took over, for those that are not `stated`. Milliseconds since the epoch.
    */
-  async declareGaps(previousEndMs: number, spend: Spend): Promise<void> {
+  async declareGaps(previousEndMs: number, stated: readonly StatedGap[], spend: Spend): Promise<void> {
     const { aggregator, journaling, queue } = this.#parts;
     for (const ledger of this.#ledgers) {
-      if (ledger.gaps.endUnknown(ledger.counts.written.coverageGaps, toEpochUs(previousEndMs)))
+      if (ledger.gaps.endUnknown(ledger.counts.written.coverageGaps, toEpochUs(previousEndMs), stated))
         queue.add(reportKey(ledger.namespace, ledger.policyName), "coverage");
       await spend(1);
     }
@@ -151,6 +154,5 @@ export class ReportRestore {
 }
 
 function getTimes(report: Report): ReportTimes {
-  const continuousSinceUs = parseMicroTime(report.coverage.continuousSince ?? "") ?? 0;
-  return { lastSeenMs: getLastSeenMs(report), continuousSinceUs };
+  return { lastSeenMs: getLastSeenMs(report), writtenUs: findWrittenUs(report.coverage) };
 }

@@ -59,3 +59,8 @@ export const STEPS: Record<AttemptState, Record<WriteResult["kind"], Step>> = {
     refused: "refuse",
   },
 };
+
+/** Returns the message of a result, or else its kind. */
+export function readMessage(result: WriteResult): string {
+  return "message" in result ? result.message : result.kind;
+}

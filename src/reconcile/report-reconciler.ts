@@ -14,7 +14,7 @@ import { type EpochUs, toEpochUs } from "../lib/time.ts";
 import { renderInSteps } from "../report/render.ts";
 import type { WriteResult } from "../sinks/report-sink.ts";
 import { findPersistedSeq, isSameWrite, parseMarks } from "./marks.ts";
-import { type AttemptState, type ReconcileResult, STEPS } from "./reconcile-steps.ts";
+import { type AttemptState, type ReconcileResult, readMessage, STEPS } from "./reconcile-steps.ts";
 import type { ReconcilerParts } from "./reconciler-parts.ts";
 import { type Attempt, buildReport, countWrites, limitBytes, toReportRef } from "./write-attempt.ts";
 
@@ -40,7 +40,8 @@ export class ReportReconciler {
   readonly #parts: ReconcilerParts;
   #attempt: Attempt | undefined;
   #state: AttemptState = "unsent";
-  #takenMs = 0;
+  /** When the counts in flight were taken, and what was so then: a gap since may be in later counts only. */
+  #taken: { atMs: number; continuousSinceUs: EpochUs | undefined } | undefined;
   #acceptedBytes = Number.POSITIVE_INFINITY;
   /** An earlier process may have sent the set in flight, with more in it than was recovered. */
   #isRecovered = false;
@@ -92,7 +93,8 @@ export class ReportReconciler {
     yield* this.ledger.write.takeCells();
     yield* this.#parts.onTaking() ?? [];
     this.ledger.write.take();
-    this.#takenMs = this.#parts.clock.monotonicMs();
+    const { clock, render } = this.#parts;
+    this.#taken = { atMs: clock.monotonicMs(), continuousSinceUs: render().continuousSinceUs };
   }
 
   /** Sends the attempt once; returns undefined when it is to be sent again at once. */
@@ -145,7 +147,9 @@ export class ReportReconciler {
   async #render(fresh: boolean): Promise<Attempt> {
     const { clock, writerId: id, render } = this.#parts;
     const mark = id === undefined ? undefined : { id, seq: this.ledger.sets.inFlight };
-    const options = limitBytes(render(), this.#acceptedBytes);
+    this.#taken ??= { atMs: 0, continuousSinceUs: render().continuousSinceUs };
+    const { continuousSinceUs } = this.#taken;
+    const options = limitBytes({ ...render(), continuousSinceUs }, this.#acceptedBytes);
     // Alerts do not wait for a large report.
     const body = await runInTurns(renderInSteps(this.ledger, options), clock);
     return { report: buildReport(this.ledger, body, this.metadata, mark), mark, fresh };
@@ -157,7 +161,7 @@ export class ReportReconciler {
     this.#attempt = undefined;
     this.#state = "unsent";
     this.#isRecovered = false;
-    await this.#parts.onWritten(this.ledger, report, this.#takenMs);
+    await this.#parts.onWritten(this.ledger, report, this.#taken?.atMs ?? 0);
     await runInTurns(this.ledger.write.commitInSteps(), this.#parts.clock);
     return { kind: "written", fresh: attempt.fresh };
   }
@@ -292,8 +296,4 @@ export class ReportReconciler {
   #requeue(afterMs = 0): ReconcileResult {
     return { kind: "requeue", afterMs, fresh: this.#attempt?.fresh ?? false };
   }
-}
-
-function readMessage(result: WriteResult): string {
-  return "message" in result ? result.message : result.kind;
 }

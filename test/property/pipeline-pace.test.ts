@@ -318,7 +318,7 @@ describe("a namespace that does not exist", () => {
       await s.sendAndWait(1000, alert({ NamespaceName: `ci-${n}`, OwnerNamespace: `ci-${n}`, ContainerID: `c${n}` }));
       s.store.removeNamespace(`ci-${n}`);
       s.pipeline.aggregator.gaps.late.touchAll();
-      s.pipeline.aggregator.gaps.late.writeAll();
+      s.pipeline.aggregator.gaps.late.writeAll(0);
       await s.clock.advance(60_000);
     }
     expect(s.pipeline.aggregator.ledgers.size).toBeLessThanOrEqual(1);

@@ -4,7 +4,7 @@
 // Gaps of the alert stream that the operator states once, on its Lease. A report from before such a gap gets it with its
 // next write, and is shown here as if it had been written. Invariant: pure; a report never loses a gap.
 
-import { parseStreamGaps, type StreamGapEntry } from "../../../src/aggregate/gaps/stream-gap-text.ts";
+import { findWrittenUs, parseStreamGaps, type StreamGapEntry } from "../../../src/aggregate/gaps/stream-gap-text.ts";
 import { STREAM_GAPS_ANNOTATION } from "../../../src/api/names.ts";
 import type { CoverageGapEntry, Report } from "../../../src/api/v1alpha1.ts";
 import { toObject, toText } from "../../../src/lib/json.ts";
@@ -27,10 +27,12 @@ export function addStatedGaps(report: Report, gaps: readonly StreamGapEntry[]): 
 
 /** True where the report was not written since the gap. */
 function lacksGap({ coverage }: Report, gap: StreamGapEntry): boolean {
-  const { continuousSince = "", recent = [] } = coverage;
-  if (toMs(continuousSince) >= toMs(gap.to)) return false;
+  const { recent = [] } = coverage;
+  if (findWrittenUs(coverage) / 1000 >= toMs(gap.to)) return false;
   const isFull = recent.length >= MAX_LISTED && recent.every(({ from }) => toMs(from) > toMs(gap.from));
-  return !isFull && recent.find((known) => isSame(known, gap))?.to === undefined;
+  const known = recent.find((each) => isSame(each, gap));
+  // At the bound of the list a gap continues to the end of the next one.
+  return !isFull && (known?.to === undefined || toMs(known.to) < toMs(gap.to));
 }
 
 function addGap(report: Report, gap: StreamGapEntry): Report {

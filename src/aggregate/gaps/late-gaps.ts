@@ -8,13 +8,23 @@ import type { EpochUs } from "../../lib/time.ts";
 import type { GapKind } from "../counts/coverage-gap.ts";
 import type { Ledger } from "../ledger/ledger.ts";
 import { type DeclarationParts, Declarations } from "./declarations.ts";
-import { StatedGaps } from "./stated-gaps.ts";
+import { type StatedGap, StatedGaps } from "./stated-gaps.ts";
+
+/** A gap that is not stated, and in no report at first. */
+export interface HeldGap {
+  /** Monotonic. */
+  sinceMs: number;
+  /** Monotonic time at which all reports got it; undefined before. */
+  addedMs: number | undefined;
+}
 
 export class LateGaps {
   /** Gaps that reports may lack, for the Lease. */
   readonly stated = new StatedGaps();
-  /** Start of a gap that lasts and that is in no report and not stated yet. Milliseconds since the epoch. */
-  heldSinceMs: number | undefined;
+  /** Undefined where each gap is stated or persisted in reports. */
+  held: HeldGap | undefined;
+  /** The newest time that a report may have as the one of its write (findWrittenUs). */
+  #newestWriteUs: EpochUs = 0;
   readonly #declarations: Declarations;
 
   constructor(parts: DeclarationParts) {
@@ -22,10 +32,20 @@ export class LateGaps {
   }
 
   /** As ReportGaps.addGap; a report gets the gap with its next write, or with writeAll. */
-  addGap(kind: GapKind, fromUs: EpochUs, toUs?: EpochUs, isConcerned = (_ledger: Ledger) => true): void {
+  addGap(kind: GapKind, fromUs: EpochUs, toUs?: EpochUs): void {
     this.#declarations.hold((ledger) => {
-      if (!isConcerned(ledger)) return undefined;
       ledger.gaps.addGap(kind, fromUs, toUs);
+      return "stream";
+    });
+  }
+
+  /** States a gap of the previous leader at monotonic time `nowMs`, and adds it to the reports that `lacks` selects. */
+  continueGap(gap: StatedGap, nowMs: number, lacks: (ledger: Ledger) => boolean): void {
+    this.stated.add(gap, nowMs);
+    this.addWriteTime(gap.toUs);
+    this.#declarations.hold((ledger) => {
+      if (!lacks(ledger)) return undefined;
+      ledger.gaps.addGap(gap.kind, gap.fromUs, gap.toUs, gap.nodes);
       return "stream";
     });
   }
@@ -33,6 +53,16 @@ export class LateGaps {
   /** The gap that began at `fromUs` is over; `nodes` were missing in a gap of nodes. */
   endGap(kind: GapKind, fromUs: EpochUs, toUs: EpochUs, nodes?: number): void {
     this.#declarations.hold(({ gaps }) => (gaps.endGap(kind, fromUs, toUs, nodes) ? "stream" : undefined));
+  }
+
+  /** A report may have this time as the one of its write. */
+  addWriteTime(us: EpochUs): void {
+    this.#newestWriteUs = Math.max(this.#newestWriteUs, us);
+  }
+
+  /** True where the times of reports say which were written since `us`; false where the clock was set back. */
+  isAfterWrites(us: EpochUs): boolean {
+    return us > this.#newestWriteUs;
   }
 
   /** Asks for a write of every report, because the stream has been opened. */
@@ -48,9 +78,9 @@ export class LateGaps {
     return this.#declarations.waiting;
   }
 
-  /** Adds to all reports, in steps, what they lack; each asks for its write. */
-  writeAll(): void {
-    this.heldSinceMs = undefined;
+  /** Adds to all reports, in steps from monotonic time `nowMs` on, what they lack; each asks for its write. */
+  writeAll(nowMs: number): void {
+    if (this.held) this.held.addedMs ??= nowMs;
     this.#declarations.addToAll();
   }
 

@@ -77,7 +77,9 @@ export function parseStated(entries: readonly StreamGapEntry[]): StatedGap[] {
 }
 
 /** True where a report that lists `known` has the gap, or newer ones so many that they may have pushed it out. */
-export function hasGap(known: readonly CoverageGap[], gap: CoverageGap): boolean {
+export function hasGap(known: readonly CoverageGap[], gap: StatedGap): boolean {
   const isFull = known.length >= MAX_COVERAGE_GAPS && known.every(({ fromUs }) => fromUs > gap.fromUs);
-  return isFull || known.some((other) => isSameGap(other, gap));
+  // At the bound of the list a gap continues to the end of the next one.
+  const isWhole = ({ toUs = Number.POSITIVE_INFINITY }: CoverageGap) => toUs >= gap.toUs;
+  return isFull || known.some((other) => isSameGap(other, gap) && isWhole(other));
 }

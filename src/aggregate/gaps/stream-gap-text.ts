@@ -4,9 +4,9 @@
 // Value of STREAM_GAPS_ANNOTATION: gaps of the alert stream that are over, as JSON.
 // Invariant: any text can be read; what is no such gap is left out.
 
-import type { CoverageGapEntry, CoverageGapKind, MicroTime } from "../../api/v1alpha1.ts";
+import type { Coverage, CoverageGapEntry, CoverageGapKind, MicroTime } from "../../api/v1alpha1.ts";
 import { isObject, toText } from "../../lib/json.ts";
-import { parseMicroTime } from "../../lib/time.ts";
+import { type EpochUs, parseMicroTime } from "../../lib/time.ts";
 
 /** A gap that is over, as in `coverage.recent` of a report. */
 export interface StreamGapEntry extends CoverageGapEntry {
@@ -35,6 +35,15 @@ export function parseStreamGaps(text: string): StreamGapEntry[] {
     const seconds = Math.ceil((toUs - fromUs) / 1_000_000);
     return [{ kind: kind as CoverageGapKind, from, to, seconds, ...details }];
   });
+}
+
+/**
+ * Returns a time since which the report was written, with all gaps of the stream until then: it lists a gap only once that
+ * has begun. 0 where it says none.
+ */
+export function findWrittenUs({ continuousSince = "", recent = [] }: Partial<Coverage>): EpochUs {
+  const begun = recent.filter(({ kind }) => KINDS.has(kind)).map(({ from }) => from);
+  return Math.max(...[continuousSince, ...begun].map((time) => parseMicroTime(time) ?? 0));
 }
 
 function parseList(text: string): unknown[] {

@@ -60,9 +60,9 @@ export class OpenGaps {
   }
 
   /** A gap from `fromUs` to `toUs`; without that it lasts until endGap. */
-  addGap(kind: GapKind, fromUs: EpochUs, toUs?: EpochUs): void {
+  addGap(kind: GapKind, fromUs: EpochUs, toUs?: EpochUs, nodes = 0): void {
     if (toUs === undefined) this.#open.set(kind, fromUs);
-    const gap = createCoverageGap(kind, fromUs, { toUs });
+    const gap = createCoverageGap(kind, fromUs, { toUs, nodes });
     const recovered = this.#recovered?.inFlight;
     countGaps(recovered ?? this.#totals, [gap]);
     if (!recovered) return;
@@ -94,13 +94,23 @@ export class OpenGaps {
     return true;
   }
 
-  /** Ends gaps of `stored` that lasted when another process wrote them, and that this one knows nothing of. */
-  endUnknown(stored: readonly CoverageGap[], us: EpochUs): boolean {
+  /** Continues gaps of a report that is given away, so that they end here. */
+  continueOpen(from: OpenGaps): void {
+    for (const [kind, fromUs] of from.#open) if (!this.#open.has(kind)) this.#open.set(kind, fromUs);
+  }
+
+  /**
+   * Ends gaps of `stored` that lasted when another process wrote them, and that this one knows nothing of: as `ended` has
+   * them, else at `us`.
+   */
+  endUnknown(stored: readonly CoverageGap[], us: EpochUs, ended: readonly CoverageGap[] = []): boolean {
     const isUnknown = ({ kind, fromUs, toUs }: CoverageGap) =>
       toUs === undefined && this.#open.get(kind as GapKind) !== fromUs;
-    const ended = stored.filter(isUnknown).map((gap) => ({ ...gap, toUs: Math.max(us, gap.fromUs) }));
-    addGaps(this.#totals, ended);
-    return ended.length > 0;
+    const unknown = stored.filter(isUnknown);
+    const end = (gap: CoverageGap) =>
+      ended.find((other) => isSameGap(other, gap)) ?? { ...gap, toUs: Math.max(us, gap.fromUs) };
+    addGaps(this.#totals, unknown.map(end));
+    return unknown.length > 0;
   }
 
   /** Keeps only the number of these occurrences. */

@@ -40,6 +40,8 @@ export class StreamGaps {
   #startUs: EpochUs | undefined;
   /** Monotonic time at which all reports get what they lack; undefined while that is nothing. */
   #dueMs: number | undefined;
+  /** The gap that lasts, where reports lack alerts for it. */
+  #lasting: Gap | undefined;
   /** As it was before the gap that lasts. */
   #dueBeforeMs: number | undefined;
   #cancel = () => {};
@@ -52,13 +54,16 @@ export class StreamGaps {
     parts.aggregator.gaps.addGapTo(undefined, { kind: "NodeDown", fromUs: this.#startUs, toUs: undefined });
   }
 
-  begin({ kind, fromMs }: Gap): void {
+  begin(gap: Gap): void {
     const { aggregator } = this.#parts;
+    const { kind, fromMs } = gap;
+    this.#lasting = gap;
     const fromUs = toEpochUs(fromMs);
     aggregator.gaps.late.addGap(kind, fromUs);
+    aggregator.gaps.late.addWriteTime(fromUs);
     // Other nodes are read, so that reports may begin that are short of alerts.
     if (kind === "NodeDown") aggregator.gaps.addGapTo(undefined, { kind, fromUs, toUs: undefined });
-    aggregator.gaps.late.heldSinceMs = fromMs;
+    this.#hold(fromMs);
     this.#dueBeforeMs = this.#dueMs;
     this.#writeWithin(this.#options.soonMs);
   }
@@ -73,15 +78,21 @@ export class StreamGaps {
 
   /** The stream is open: ends gaps, and the start; `nodes` were missing in a gap of nodes. */
   end(gaps: readonly Gap[], nowMs: number, nodes = 0): void {
-    const { aggregator } = this.#parts;
-    const isShort = aggregator.gaps.late.heldSinceMs !== undefined && this.#options.isStated;
-    if (this.#startUs !== undefined) aggregator.gaps.endNodeGap(this.#startUs, toEpochUs(nowMs), 0);
+    const { late } = this.#parts.aggregator.gaps;
+    const { held } = late;
+    const isShort = held !== undefined && held.addedMs === undefined && this.#options.isStated;
+    if (this.#startUs !== undefined) this.#parts.aggregator.gaps.endNodeGap(this.#startUs, toEpochUs(nowMs), 0);
     this.#startUs = undefined;
     for (const gap of gaps) this.#end(gap, nodes);
-    aggregator.gaps.late.heldSinceMs = undefined;
+    this.#lasting = undefined;
     if (isShort) this.#dueMs = this.#dueBeforeMs;
-    else aggregator.gaps.late.touchAll();
-    this.#writeWithin(isShort ? LATE_MS : this.#options.soonMs);
+    else late.touchAll();
+    const isClear = this.#isClear(nowMs);
+    if (isShort && !isClear) this.#write();
+    else {
+      late.held = undefined;
+      this.#writeWithin(isShort ? LATE_MS : this.#options.soonMs);
+    }
   }
 
   /** Adds a gap that is over. */
@@ -89,7 +100,27 @@ export class StreamGaps {
     const gap = createStatedGap(kind, toEpochUs(fromMs), toEpochUs(toMs));
     this.#parts.aggregator.gaps.late.addGap(kind, gap.fromUs, gap.toUs);
     this.#state(gap);
-    this.#writeWithin(this.#options.isStated ? LATE_MS : this.#options.soonMs);
+    const isClear = this.#isClear(toMs);
+    if (this.#options.isStated && !isClear) {
+      this.#hold(fromMs);
+      this.#write();
+    } else this.#writeWithin(this.#options.isStated ? LATE_MS : this.#options.soonMs);
+  }
+
+  /** False where a report from before a gap that ends now may look as if it was written since: the clock was set back. */
+  #isClear(nowMs: number): boolean {
+    const { late } = this.#parts.aggregator.gaps;
+    const nowUs = toEpochUs(nowMs);
+    const isAfter = late.isAfterWrites(nowUs);
+    late.addWriteTime(nowUs);
+    return isAfter;
+  }
+
+  #hold(fromMs: number): void {
+    const { aggregator, clock } = this.#parts;
+    const { late } = aggregator.gaps;
+    const sinceMs = clock.monotonicMs() - (clock.nowMs() - fromMs);
+    late.held = { sinceMs: Math.min(sinceMs, late.held?.sinceMs ?? sinceMs), addedMs: undefined };
   }
 
   #end({ kind, fromMs, toMs = fromMs }: Gap, nodes: number): void {
@@ -100,6 +131,8 @@ export class StreamGaps {
       gaps.endGap(kind, gap.fromUs, gap.toUs);
       return;
     }
+    // A standby's gap concerns no report: the leader has read on.
+    if (this.#lasting?.fromMs !== fromMs) return;
     if (kind === "NodeDown") gaps.endNodeGap(gap.fromUs, gap.toUs, nodes);
     else gaps.late.endGap(kind, gap.fromUs, gap.toUs);
     this.#state(gap);
@@ -120,7 +153,9 @@ export class StreamGaps {
   }
 
   #write(): void {
+    const { aggregator, clock } = this.#parts;
+    this.#cancel();
     this.#dueMs = undefined;
-    this.#parts.aggregator.gaps.late.writeAll();
+    aggregator.gaps.late.writeAll(clock.monotonicMs());
   }
 }

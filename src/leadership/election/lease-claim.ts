@@ -167,7 +167,8 @@ export class LeaseClaim {
       try {
         // As client-go: no holder, and the shortest duration that the API accepts.
         const times = { acquireTime: now, renewTime: now, unwrittenSince: this.#formatPersistedUntil(base.record) };
-        const record = { ...base.record, holder: "", durationSeconds: 1, ...times };
+        const streamGaps = this.facts.streamGaps?.() ?? base.record.streamGaps;
+        const record = { ...base.record, holder: "", durationSeconds: 1, ...times, streamGaps };
         this.#observe(await this.#store.update(base, record, call));
         return true;
       } catch (error) {

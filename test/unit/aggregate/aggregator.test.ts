@@ -37,7 +37,7 @@ describe("a change", () => {
       aggregator.add(violation(each));
     }
     aggregator.gaps.late.addGap("StreamDown", START_US);
-    aggregator.gaps.late.writeAll();
+    aggregator.gaps.late.writeAll(0);
     expect(changes).toEqual([
       [KEY, "new_report"],
       [KEY, "counters"],

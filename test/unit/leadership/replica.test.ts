@@ -4,8 +4,13 @@
 // A process that was stalled must not write by a Lease that is over, though no timer has fired yet.
 
 import { expect, test } from "vitest";
-import { StatedGaps } from "../../../src/aggregate/gaps/stated-gaps.ts";
-import { MISSING_SINCE_ANNOTATION, UNWRITTEN_SINCE_ANNOTATION } from "../../../src/api/names.ts";
+import { createStatedGap, parseStated, StatedGaps } from "../../../src/aggregate/gaps/stated-gaps.ts";
+import { parseStreamGaps } from "../../../src/aggregate/gaps/stream-gap-text.ts";
+import {
+  MISSING_SINCE_ANNOTATION,
+  STREAM_GAPS_ANNOTATION,
+  UNWRITTEN_SINCE_ANNOTATION,
+} from "../../../src/api/names.ts";
 import type { Report } from "../../../src/api/v1alpha1.ts";
 import { LeaderElector } from "../../../src/leadership/election/leader-elector.ts";
 import { guardLeader, Replica, type ReplicaParts } from "../../../src/leadership/replica.ts";
@@ -71,7 +76,7 @@ function startReplica() {
     const text = election.server.lease?.metadata.annotations?.[annotation];
     return text === undefined ? undefined : Date.parse(text) - election.startMs;
   };
-  return { ...{ takeover, controller, coverage, readMs }, startMs: election.startMs };
+  return { ...{ election, candidate, takeover, controller, coverage, stated, readMs }, startMs: election.startMs };
 }
 
 test("the Lease says since when alerts may be in no report: none arrive, or reports are not listed or written", async () => {
@@ -92,6 +97,18 @@ test("the Lease says since when alerts may be in no report: none arrive, or repo
   expect(await readMissingMs()).toBe(3000);
   coverage.missingSinceMs = undefined;
   expect(await readMissingMs()).toBeUndefined();
+});
+
+test("a Lease that is released states the newest gaps", async () => {
+  const { election, candidate, takeover, stated } = startReplica();
+  takeover.listing = undefined;
+  await election.world.advance(100);
+  const gap = createStatedGap("StreamDown", election.startMs * 1000, election.startMs * 1000 + 1);
+  stated.add(gap, 0);
+  await Promise.all([candidate.elector.release(), election.world.advance(100)]);
+  const { spec, metadata } = election.server.lease ?? {};
+  expect(spec?.holderIdentity).toBe("");
+  expect(parseStated(parseStreamGaps(metadata?.annotations?.[STREAM_GAPS_ANNOTATION] ?? ""))).toEqual([gap]);
 });
 
 test("the Lease keeps the time until which counts are persisted, where a new leader does not know it", async () => {

@@ -84,4 +84,10 @@ describe("a report", () => {
     expect(hasGap(newer.slice(1), gap)).toBe(false);
     expect(hasGap(newer, gap)).toBe(true);
   });
+
+  it("lacks a gap that was joined with the next one, where it has only the first", () => {
+    const first = createCoverageGap("StreamDown", gap.fromUs, { toUs: gap.toUs });
+    expect(hasGap([first], createGap(0, 11))).toBe(false);
+    expect(hasGap([{ ...first, toUs: undefined }], createGap(0, 11))).toBe(true);
+  });
 });
