@@ -218,9 +218,8 @@ export class LeaderTakeover implements ControllerObserver {
     const lastMs = knownMs || times.lastSeenMs || this.#readSinceEpochMs;
     const { statedGaps = [] } = previous ?? {};
     await this.#restore.declareGaps(isRestart ? lastMs : nowMs, statedGaps, spend);
-    const restart = isRestart
-      ? await this.#declareRestart(lastMs, { isOfAll: mayHaveLost, isByReport: !knownMs }, spend)
-      : undefined;
+    const how = { isOfAll: mayHaveLost, isByReport: !knownMs };
+    let restart = isRestart ? await this.#declareRestart(lastMs, how, spend) : undefined;
     const handoverMs = fromMs ?? this.#readSinceEpochMs;
     // An alert without a time may be left to the previous leader for this much longer.
     const marginMs = this.#held?.hasUndated ? UNDATED_MARGIN_US / 1000 : 0;
@@ -233,6 +232,9 @@ export class LeaderTakeover implements ControllerObserver {
     journaling?.markGapRecorded();
     const persistedMs =
       previous?.persistedUntilMs === undefined ? UNKNOWN_MS : this.#toMonotonic(previous.persistedUntilMs);
+    // The stream broke meanwhile.
+    if (isCaughtUp && !this.isCaughtUpWith(previous?.persistedUntilMs))
+      restart = await this.#declareRestart(lastMs, how, spend);
     const takenOver = await this.#takeOver(persistedMs);
     this.persistedUntil.begin(times.count > 0 ? persistedMs : Math.min(this.#readSinceMs, clock.monotonicMs()));
     const taken = takenOver === undefined ? {} : { takenOver, ...this.counters };

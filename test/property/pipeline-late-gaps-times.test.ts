@@ -21,12 +21,15 @@ async function lead(s: Simulation, previous?: PreviousLeader): Promise<void> {
   s.pipeline.controller.start();
 }
 
-/** A leader with three reports that nothing happens in. */
-async function startQuiet(parts?: Pick<ConstructorParameters<typeof Simulation>[0] & object, "faults">) {
+/** A leader with reports that nothing happens in. */
+async function startQuiet(
+  parts?: Pick<ConstructorParameters<typeof Simulation>[0] & object, "faults">,
+  reports = 3,
+): Promise<Simulation> {
   const s = new Simulation({ ...parts, options: { standby: STANDBY, writerId: "a" } });
   s.pipeline.onConnected();
   await lead(s);
-  for (const PolicyName of ["p0", "p1", "p2"]) s.send(alert({ PolicyName }));
+  for (let n = 0; n < reports; n++) s.send(alert({ PolicyName: `p${n}` }));
   await s.clock.advance(150_000);
   return s;
 }
@@ -210,4 +213,30 @@ describe("a short gap", () => {
     }
     expect(a.store.get("shop/p0")).toMatchObject({ summary: { occurrences: 2 }, coverage: { gaps: 1 } });
   });
+});
+
+it("a stream that breaks in the last steps of a takeover is in every report", async () => {
+  // More than one step.
+  const a = await startQuiet({}, 600);
+  const b = createStandby(a);
+  b.pipeline.onConnected();
+  await a.clock.advance(20_000);
+  const { clock, store } = a;
+  const [list, turn] = [store.list.bind(store), clock.turn.bind(clock)];
+  let left = Number.POSITIVE_INFINITY;
+  store.list = async function* (signal) {
+    yield* list(signal);
+    left = 1;
+  };
+  clock.turn = async () => {
+    if (left-- === 1) b.disconnect();
+    await turn();
+  };
+  const lease = readLease(a);
+  await a.pipeline.controller.suspend();
+  await lead(b, lease);
+  expect(left).toBeLessThan(1);
+  b.pipeline.onConnected();
+  await b.clock.advance(120_000);
+  expect(countGaps(b)).toEqual(Array(600).fill(1));
 });
