@@ -236,6 +236,7 @@ Exit codes: 0 PASSED, 1 FAILED, 2 wrong usage, 3 UNKNOWN.
     about: "write the reports as reproducible YAML, for Git",
     flags: [
       ...PLACE,
+      LEASE,
       ["--out <DIR>", "The directory; created if needed. Files of reports that no longer exist are removed."],
       ["--check <DIR>", "Writes nothing; exit code 1 and a diff when DIR is not up to date."],
       ["--summary", "Leaves out what changes every minute: counts, last times, pods, evidence."],
@@ -262,6 +263,7 @@ export const PUSH: Definition = {
   about: "export into a Git repository, commit and push",
   flags: [
     ...PLACE,
+    LEASE,
     ["--repository <URL>", "The repository: https://…, ssh://…, git@host:path or a path."],
     ["--branch <NAME>", "The branch; default main. Created if needed."],
     ["--path <DIR>", "The directory in the repository; default violations."],
