@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// Finds at once which namespaces are gone, where alerts name so many that to try each would hold up the reports of others.
+// Finds at once which namespaces are gone, where alerts name more of them than can be tried one by one without a delay
+// for others.
 
 import type { Ledger } from "../aggregate/ledger/ledger.ts";
 import type { LedgerMap } from "../aggregate/ledger/ledger-map.ts";

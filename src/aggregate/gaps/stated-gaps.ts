@@ -76,7 +76,7 @@ export function parseStated(entries: readonly StreamGapEntry[]): StatedGap[] {
   return gaps.filter((gap): gap is StatedGap => gap?.toUs !== undefined && isGapKind(gap.kind));
 }
 
-/** True where a report that lists `known` has the gap, or newer ones so many that they may have pushed it out. */
+/** True where a report that lists `known` has the gap, or is full of newer ones and may have left it out. */
 export function hasGap(known: readonly CoverageGap[], gap: StatedGap): boolean {
   const isFull = known.length >= MAX_COVERAGE_GAPS && known.every(({ fromUs }) => fromUs > gap.fromUs);
   // At the bound of the list a gap continues to the end of the next one.
