@@ -18,6 +18,9 @@ const NAMESPACE = "kubearmor";
 const KINDS =
   "deployment,service,configmap,serviceaccount,role,rolebinding,pdb,networkpolicy,clusterrole,clusterrolebinding,crd";
 
+/** The API server has been seen to take more than a minute to delete a CRD, because it tries again ever more rarely. */
+const DELETION_MS = 300_000;
+
 describeReal("the chart's life", () => {
   const cluster = useCluster();
 
@@ -151,7 +154,9 @@ describeReal("the chart's life", () => {
     await helm("uninstall", undefined);
   });
 
-  test("CRDs that helm did not install become the release's with --take-ownership", async () => {
+  test("CRDs that helm did not install become the release's with --take-ownership", {
+    timeout: DELETION_MS,
+  }, async () => {
     // As a chart has them whose CRDs are in `crds/`, and as `kubectl apply` makes them.
     await cluster.kubectl(["delete", "crd", "--all"]);
     const old = makeOlderChart("0.0.2", (folder) => {
@@ -170,12 +175,13 @@ describeReal("the chart's life", () => {
     expect(await readReports()).toEqual(kept);
   });
 
-  test("with crds.keep=false, uninstall deletes the reports as it was asked to", async () => {
+  test("with crds.keep=false, uninstall deletes the reports as it was asked to", { timeout: DELETION_MS }, async () => {
     await helm("install", CHART, "--set", "crds.keep=false");
     expect(await helm("status", undefined)).toContain("deletes every report in the cluster");
     // Without `--wait`: with it, Helm 4 has been seen not to end within two minutes.
     await helm("uninstall", undefined);
-    await eventually("nothing is left, CRDs included", async () => (await listObjects()).join() === "");
+    const isEmpty = async () => (await listObjects()).join() === "";
+    await eventually("nothing is left, CRDs included", isEmpty, DELETION_MS);
     expect(await cluster.kubectl(["get", "crd", "-o", "name"])).toBe("");
   });
 
