@@ -158,7 +158,10 @@ describeReal("the chart's life", () => {
     timeout: DELETION_MS,
   }, async () => {
     // As a chart has them whose CRDs are in `crds/`, and as `kubectl apply` makes them.
-    await cluster.kubectl(["delete", "crd", "--all"]);
+    await cluster.kubectl(["delete", "pvr,cpvr", "-A", "--all"]);
+    await cluster.kubectl(["delete", "crd", "--all", "--wait=false"]);
+    const isDeleted = async () => (await cluster.kubectl(["get", "crd", "-o", "name"])) === "";
+    await eventually("no CRD", isDeleted, DELETION_MS);
     const old = makeOlderChart("0.0.2", (folder) => {
       renameSync(join(folder, "files/crds"), join(folder, "crds"));
       rmSync(join(folder, "templates/crds.yaml"));
