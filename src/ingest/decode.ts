@@ -27,6 +27,8 @@ import {
 
 /** A node's clock may run ahead by this much; a later time is replaced by the arrival's. */
 export const MAX_AHEAD_US = 5 * 60 * 1_000_000;
+/** Believed time between an alert and its arrival, in milliseconds; more is a clock that is behind. */
+export const MAX_DELIVERY_MS = 5000;
 /** A tag list longer than this is cut; KubeArmor's own hardening policies have up to 10. */
 const MAX_TAGS = 50;
 const THROTTLE_OPERATION = "AlertThreshold";

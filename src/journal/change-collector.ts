@@ -15,6 +15,7 @@ import {
 } from "../aggregate/journal-changes.ts";
 import type { LayerRow, ReportChange } from "../aggregate/ledger/change-log.ts";
 import type { Ledger } from "../aggregate/ledger/ledger.ts";
+import { MAX_DELIVERY_MS } from "../ingest/decode.ts";
 import { reportKey } from "../ingest/violation/violation.ts";
 import type { RecoveredReport } from "./journal.ts";
 import type { UnclaimedReports } from "./unclaimed-reports.ts";
@@ -158,9 +159,6 @@ export class ChangeCollector {
     return this.#aggregator?.ledgers.get(reportKey(ledger.namespace, ledger.policyName)) === ledger;
   }
 }
-
-/** Believed time between an alert and its arrival, in milliseconds; more is a clock that is behind. */
-const MAX_DELIVERY_MS = 5000;
 
 /**
  * Returns the time up to which alerts are in a batch, by their own clock: those after the newest in it may have been on

@@ -21,7 +21,7 @@ import { NOT_TRIED, ReportLoader, VIOLATIONS_PER_STEP } from "./report-loader.ts
 import { ReportRestore } from "./report-restore.ts";
 import { Standby, type StandbyCounters } from "./standby/standby.ts";
 import { UNDATED_MARGIN_US, type UnreportedAlerts } from "./standby/unreported-alerts.ts";
-import { toGapUs } from "./stored-times.ts";
+import { toGapUs, toSentMs } from "./stored-times.ts";
 import type { PreviousLeader, StandbyOptions, TakeoverOptions, TakeoverParts } from "./takeover-parts.ts";
 import { NEXT, type TakeoverEvent, type TakeoverState } from "./takeover-states.ts";
 
@@ -214,16 +214,16 @@ export class LeaderTakeover implements ControllerObserver {
     const isCaughtUp = this.isCaughtUpWith(previous?.persistedUntilMs);
     const mayHaveLost = journaled?.mayHaveLost || previous?.isReleased === false;
     const isRestart = !isCaughtUp && (times.count > 0 || mayHaveLost);
-    const knownMs = fromMs || journaled?.readUntilMs;
+    const knownMs = toSentMs(fromMs) || journaled?.readUntilMs;
     const lastMs = knownMs || times.lastSeenMs || this.#readSinceEpochMs;
     const { statedGaps = [] } = previous ?? {};
     await this.#restore.declareGaps(isRestart ? lastMs : nowMs, statedGaps, spend);
     const how = { isOfAll: mayHaveLost, isByReport: !knownMs };
     let restart = isRestart ? await this.#declareRestart(lastMs, how, spend) : undefined;
-    const handoverMs = fromMs ?? this.#readSinceEpochMs;
+    const arrivedMs = fromMs ?? this.#readSinceEpochMs;
     // An alert without a time may be left to the previous leader for this much longer.
     const marginMs = this.#held?.hasUndated ? UNDATED_MARGIN_US / 1000 : 0;
-    this.#handover.begin(Math.max(handoverMs, restart?.toMs ?? handoverMs), nowMs + marginMs);
+    this.#handover.begin(toSentMs(Math.max(arrivedMs, restart?.toMs ?? arrivedMs)), nowMs + marginMs);
     if (isCaughtUp) coverage.continueFrom(times.newestStartMs);
     this.#restore.continueGaps(statedGaps);
     if (!restart)

@@ -8,43 +8,15 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { Alert } from "../../src/api/alert.ts";
 import type { Report } from "../../src/api/v1alpha1.ts";
-import { Pipeline, type PipelineOptions } from "../../src/app/pipeline/pipeline.ts";
-import { silentLogger } from "../../src/lib/logger.ts";
 import { formatMicroTime } from "../../src/lib/time.ts";
-import type { ReportSink, WriteResult } from "../../src/sinks/report-sink.ts";
-import { FakeClock } from "../support/fake-clock.ts";
-import { alert, checkAllAsync, createPipelineOptions, hostAlert, LIMITS, START_MS, START_US } from "../support/gen.ts";
-import { MemorySink } from "../support/memory-sink.ts";
-import { sendRaw } from "../support/send-raw.ts";
-import { SIGNAL } from "../support/signal.ts";
+import { alert, checkAllAsync, hostAlert, LIMITS, START_MS, START_US } from "../support/gen.ts";
+import type { MemorySink } from "../support/memory-sink.ts";
+import { HandoverWorld, type Scenario, type Sent } from "./handover-world.ts";
 import { findBackwardSteps } from "./pipeline-simulation.ts";
-
-const RENEWAL_MS = 2000;
-const PACE = { firstWriteDelayMs: 200, minIntervalMs: 2000, maxIntervalMs: 8000 };
 
 const ContainerID = "c0ffee".repeat(2);
 /** KubeArmor does not know the owner and the name of the container yet. */
 const EARLY = { OwnerRef: "", OwnerName: "", OwnerNamespace: "", ContainerName: ContainerID };
-
-/** One alert: what it is, when it happened, and when each replica gets it. */
-interface Sent {
-  alert: Alert;
-  atMs: number;
-  leaderMs: number;
-  standbyMs: number;
-}
-
-interface Scenario {
-  sent: Sent[];
-  dieMs: number;
-  takeOverMs: number;
-  watchLagMs: number;
-  /** From when on the leader's writes get stuck, and how long after the takeover they arrive after all. */
-  stuckMs?: number;
-  lateMs?: number;
-  /** From when on the standby reads; default: the start. */
-  readFromMs?: number;
-}
 
 /** Order in which each replica gets the alerts: of their times, as from one stream; of their times for each node; or any. */
 type Order = "all" | "of each node" | "any";
@@ -133,116 +105,6 @@ function formatSecond(atMs: number): string {
   return formatMicroTime(START_US + Math.floor(atMs / 1000) * 1_000_000);
 }
 
-/** A way to the store on which writes get stuck from some time on. */
-class SlowSink implements Pick<ReportSink, "write"> {
-  isStuck = false;
-  readonly stuck: Report[] = [];
-  readonly #store: MemorySink;
-
-  constructor(store: MemorySink) {
-    this.#store = store;
-  }
-
-  async write(report: Report, signal: AbortSignal): Promise<WriteResult> {
-    if (!this.isStuck) return await this.#store.write(report, signal);
-    this.stuck.push(report);
-    return await new Promise((resolve) =>
-      signal.addEventListener("abort", () => resolve({ kind: "unknown", message: "given up" })),
-    );
-  }
-
-  /** Lets requests under way reach the store. Returns their outcome. */
-  async releaseRequests(): Promise<WriteResult["kind"][]> {
-    const results: WriteResult["kind"][] = [];
-    for (const report of this.stuck) results.push((await this.#store.write(report, SIGNAL)).kind);
-    return results;
-  }
-}
-
-/** Two replicas in one world. */
-class World {
-  readonly clock = new FakeClock(START_MS);
-  readonly store = new MemorySink();
-  readonly leader: Pipeline;
-  readonly standby: Pipeline;
-  readonly #way = new SlowSink(this.store);
-  /** Outcome of the leader's late writes. */
-  late: WriteResult["kind"][] = [];
-
-  constructor(options: Partial<PipelineOptions>) {
-    const { store } = this;
-    const slow: ReportSink = {
-      list: (signal) => store.list(signal),
-      read: (ref, signal) => store.read(ref, signal),
-      write: (report, signal) => this.#way.write(report, signal),
-      remove: (ref, version, signal) => store.remove(ref, version, signal),
-    };
-    this.leader = this.#createReplica({ ...options, writerId: "leader" }, slow);
-    this.standby = this.#createReplica({ ...options, writerId: "standby" }, store);
-  }
-
-  #createReplica(options: Partial<PipelineOptions>, sink: ReportSink): Pipeline {
-    const maxPodsPerViolation = options.limits?.maxPodsPerViolation ?? LIMITS.maxPodsPerViolation;
-    const standby = { maxAlerts: 10_000, maxCells: 1000, maxPodsPerViolation, overlapMs: 10_000 };
-    const pipeline = new Pipeline(createPipelineOptions({ pace: PACE, standby, ...options }), {
-      sink,
-      events: { record: () => {} },
-      clock: this.clock,
-      logger: silentLogger,
-    });
-    return sendRaw(pipeline);
-  }
-
-  /** Runs until everything has arrived and is written. */
-  async run({ sent, stuckMs, dieMs, takeOverMs, lateMs, watchLagMs, readFromMs = 0 }: Scenario): Promise<void> {
-    const { clock, store, leader, standby } = this;
-    const observer = standby.takeover.observer!;
-    // Content of the leader's Lease.
-    let persistedUntilMs: number | undefined;
-    let isLeaderAlive = true;
-    let isFollowing = true;
-    const later = (fn: () => void) => clock.after(watchLagMs, () => isFollowing && fn());
-    store.observers.add({
-      onStored: (report, how) => later(() => observer.onStored(report, how)),
-      onListed: () => {},
-      onRemoved: (report) => later(() => observer.onRemoved(report)),
-    });
-    observer.onListed("PolicyViolationReport");
-    observer.onListed("ClusterPolicyViolationReport");
-    const renew = () => {
-      if (!isLeaderAlive) return;
-      persistedUntilMs = leader.takeover.persistedUntilMs;
-      standby.takeover.onLeaderProgress(persistedUntilMs);
-      clock.after(RENEWAL_MS, renew);
-    };
-    leader.onConnected();
-    if (readFromMs === 0) standby.onConnected();
-    else clock.after(readFromMs, () => standby.onConnected());
-    await leader.load(SIGNAL);
-    leader.controller.start();
-    renew();
-    for (const { alert: each, leaderMs, standbyMs } of sent) {
-      clock.after(leaderMs, () => isLeaderAlive && leader.onAlert(each, 0));
-      if (standbyMs > readFromMs) clock.after(standbyMs, () => standby.onAlert(each, 0));
-    }
-    if (stuckMs !== undefined) {
-      clock.after(stuckMs, () => {
-        this.#way.isStuck = true;
-      });
-    }
-    await clock.advance(dieMs);
-    isLeaderAlive = false;
-    await leader.controller.suspend();
-    await clock.advance(takeOverMs - dieMs);
-    isFollowing = false;
-    await standby.load(SIGNAL, { persistedUntilMs, isReleased: false });
-    standby.controller.start();
-    await clock.advance(lateMs ?? 0);
-    this.late = await this.#way.releaseRequests();
-    await clock.advance(10 * 60_000);
-  }
-}
-
 function countReported(store: MemorySink): Record<string, number> {
   return Object.fromEntries(store.reports.map((report) => [toStoredKey(report), report.summary.occurrences]));
 }
@@ -255,12 +117,16 @@ function toKey({ NamespaceName, PolicyName }: Alert): string {
   return `${NamespaceName}/${PolicyName}`;
 }
 
-/** True where a gap of the report has a moment between the alert's time and its arrival. */
-function isDeclared({ alert: { UpdatedTime }, leaderMs, standbyMs }: Sent, { coverage }: Report): boolean {
-  const arrivalMs = START_MS + Math.max(leaderMs, standbyMs);
-  const ownMs = UpdatedTime === "" ? START_MS + Math.min(leaderMs, standbyMs) : Date.parse(UpdatedTime);
+/**
+ * True where a gap of the report has a moment between the alert's time and its arrival; without a time of its own, the
+ * moment when it was sent.
+ */
+function isDeclared({ alert: { UpdatedTime }, atMs, leaderMs, standbyMs }: Sent, { coverage }: Report): boolean {
+  const isDated = UpdatedTime !== "";
+  const ownMs = isDated ? Date.parse(UpdatedTime) : START_MS + atMs;
+  const lastMs = START_MS + (isDated ? Math.max(leaderMs, standbyMs) : atMs);
   return (coverage.recent ?? []).some(
-    ({ from, to }) => Date.parse(from) <= arrivalMs && (to === undefined || Date.parse(to) >= ownMs),
+    ({ from, to }) => Date.parse(from) <= lastMs && (to === undefined || Date.parse(to) >= ownMs),
   );
 }
 
@@ -279,7 +145,7 @@ describe("a leader that dies at any moment", () => {
     ["those of each node", "of each node"],
   ] as const)("loses nothing and leaves no mark, where %s come in the order of their times", async (_, order) => {
     await checkAllAsync(60, [generateScenario(order)], async (how) => {
-      const world = new World({});
+      const world = new HandoverWorld({});
       await world.run(how);
       expect(countReported(world.store)).toEqual(countSent(how.sent));
       expect(world.store.reports.map(({ coverage }) => [coverage.gaps, coverage.lowerBound])).toEqual(
@@ -296,7 +162,7 @@ describe("a leader that dies at any moment", () => {
     "declares each lost alert by its time, where those of whole seconds or no time come to a new standby (order: %s)",
     async (order) => {
       await checkAllAsync(100, [generateLateReader(order)], async (how) => {
-        const world = new World({});
+        const world = new HandoverWorld({});
         await world.run(how);
         for (const report of world.store.reports) {
           const own = how.sent.filter(({ alert: each }) => toKey(each) === toStoredKey(report));
@@ -309,7 +175,7 @@ describe("a leader that dies at any moment", () => {
   );
 
   it("declares an alert that came to the leader after its last write, and is older than what that one shows", async () => {
-    const world = new World({});
+    const world = new HandoverWorld({});
     const [newer, older] = [10_000, 9990].map((atMs) => {
       const UpdatedTime = formatMicroTime(START_US + atMs * 1000);
       return { alert: alert({ UpdatedTime, HostPID: atMs }), atMs };
@@ -325,7 +191,7 @@ describe("a leader that dies at any moment", () => {
   });
 
   it("declares an alert without a time that comes soon after the takeover, and that the report may have", async () => {
-    const world = new World({});
+    const world = new HandoverWorld({});
     const [before, after] = [10_000, 14_000].map((atMs) => {
       const each = alert({ UpdatedTime: "", HostPID: atMs });
       return { alert: each, atMs, leaderMs: atMs, standbyMs: atMs };
@@ -336,8 +202,24 @@ describe("a leader that dies at any moment", () => {
     expect(report && isDeclared(after, report)).toBe(true);
   });
 
+  // 11_000: this standby began to read later.
+  it.each([0, 11_000])(
+    "declares an alert that was sent before the leader's last write and came later (%i)",
+    async (ms) => {
+      const world = new HandoverWorld({});
+      const each = alert({ UpdatedTime: "" });
+      const persisted: Sent = { alert: each, atMs: 10_000, leaderMs: 10_000, standbyMs: 10_000 };
+      const late: Sent = { alert: each, atMs: 10_150, leaderMs: 10_300, standbyMs: 10_300 };
+      const times = { readFromMs: ms, dieMs: 12_100, takeOverMs: 20_000, watchLagMs: 50 };
+      await world.run({ sent: [persisted, late], ...times });
+      const [report] = world.store.reports;
+      expect(report?.summary.occurrences).toBe(1);
+      expect(report && isDeclared(late, report)).toBe(true);
+    },
+  );
+
   it("is shut out of the reports that the new leader has something to add to, before that one counts on", async () => {
-    const world = new World({});
+    const world = new HandoverWorld({});
     const sent = [10_000, 13_000].map((atMs) => {
       const UpdatedTime = formatMicroTime(START_US + atMs * 1000);
       return { alert: alert({ UpdatedTime, HostPID: atMs }), atMs, leaderMs: atMs, standbyMs: atMs };
@@ -356,7 +238,7 @@ describe("a leader that dies at any moment", () => {
     "counts nothing twice, and says where something may be missing, in any order of arrival, %s",
     async (_, limits) => {
       await checkAllAsync(80, [generateScenario("any")], async (how) => {
-        const world = new World({ limits });
+        const world = new HandoverWorld({ limits });
         await world.run(how);
         const sent = countSent(how.sent);
         for (const { metadata, summary, coverage } of world.store.reports) {
@@ -380,7 +262,7 @@ describe("a leader that dies at any moment", () => {
     async (_, order) => {
       let arrived = 0;
       await checkAllAsync(80, [generateLateWrites(order)], async (how) => {
-        const world = new World({});
+        const world = new HandoverWorld({});
         await world.run(how);
         arrived += world.late.filter((kind) => kind === "written").length;
         const sent = countSent(how.sent);

@@ -6,6 +6,7 @@
 // times and maxCells violations of a pod.
 
 import type { Report } from "../../api/v1alpha1.ts";
+import { MAX_DELIVERY_MS } from "../../ingest/decode.ts";
 import type { Occurrence } from "../../ingest/occurrence.ts";
 import { reportKey, type ViolationFacts } from "../../ingest/violation/violation.ts";
 import type { EpochUs } from "../../lib/time.ts";
@@ -34,7 +35,7 @@ export interface ReportTakeover {
 }
 
 /** An alert without a time of its own gets its arrival time, which may differ from the leader's by this much. */
-export const UNDATED_MARGIN_US = 5_000_000;
+export const UNDATED_MARGIN_US = MAX_DELIVERY_MS * 1000;
 
 /** Stored reports with their times in memory at once. */
 const MAX_SHOWN_KEPT = 1000;
