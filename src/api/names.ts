@@ -23,8 +23,8 @@ export const ARGO_COMPARE_VALUE = "IgnoreExtraneous";
 /** Writers of the counts in a report: `<writer id>/<n>` for each of the last few writers, the newest first. */
 export const MARKS_ANNOTATION = `${API_GROUP}/written-by`;
 /**
- * On a cluster report of several processes: `<stream> <namespace>=<position> …`, the position in the stream up to which it
- * holds the counts of each namespace that is gone.
+ * On a cluster report: `<writer id or stream> <namespace>=<position> …`, the number of the writer's set, or the position in
+ * the stream, up to which it holds the counts of each namespace that is gone.
  */
 export const MOVED_ANNOTATION = `${API_GROUP}/moved-counts`;
 

@@ -8,6 +8,7 @@ import type { Aggregator } from "../aggregate/aggregator.ts";
 import { hasGap, type StatedGap } from "../aggregate/gaps/stated-gaps.ts";
 import type { StreamCoverage } from "../aggregate/gaps/stream-coverage.ts";
 import { findWrittenUs } from "../aggregate/gaps/stream-gap-text.ts";
+import type { LayerRow } from "../aggregate/ledger/change-log.ts";
 import type { Ledger } from "../aggregate/ledger/ledger.ts";
 import type { Report } from "../api/v1alpha1.ts";
 import { reportKey } from "../ingest/violation/violation.ts";
@@ -16,8 +17,10 @@ import type { Clock } from "../lib/clock.ts";
 import { runInTurns, type Spend } from "../lib/pacing/steps.ts";
 import { type EpochUs, toEpochUs } from "../lib/time.ts";
 import { findPersistedSeq } from "../reconcile/marks.ts";
+import type { MovedSets } from "../reconcile/namespaces/moved-sets.ts";
 import type { ReportController } from "../reconcile/report-controller.ts";
 import type { ReportQueue } from "../reconcile/report-queue.ts";
+import { JournaledMoves } from "./journaled-moves.ts";
 import { getLastSeenMs, StoredTimes, toGapUs } from "./stored-times.ts";
 
 export interface RestoreParts {
@@ -27,6 +30,8 @@ export interface RestoreParts {
   journaling: Journaling | undefined;
   controller: ReportController;
   queue: ReportQueue;
+  /** Undefined without a journal. */
+  movedSets: MovedSets | undefined;
 }
 
 /** Times of a stored report. */
@@ -42,9 +47,10 @@ export class ReportRestore {
   readonly times = new StoredTimes();
   /** Reports that another writer has written last. */
   readonly overtaken = new Set<string>();
-  /** Overtaken reports with counts in the journal: these are left to the other replica. */
+  /** Reports that another replica has written last, with counts in the journal: these are left to the other replica. */
   readonly leftToOther: ReportName[] = [];
   readonly #parts: RestoreParts;
+  readonly #moves: JournaledMoves | undefined;
   /** Ledgers that continue a report, each with times in it; undefined for one that is only in the journal. */
   readonly #restored = new WeakMap<Ledger, ReportTimes | undefined>();
   #ledgers: Ledger[] = [];
@@ -53,6 +59,7 @@ export class ReportRestore {
 
   constructor(parts: RestoreParts) {
     this.#parts = parts;
+    this.#moves = parts.journaling && new JournaledMoves(parts.journaling);
   }
 
   /** True where the ledger continues a stored report or counts from the journal. */
@@ -81,7 +88,9 @@ export class ReportRestore {
   /** Continues a stored report; a second time takes a later state of it. */
   async adopt(report: Report): Promise<void> {
     const { metadata, policy } = report;
-    const ledger = await this.#restore([metadata.namespace, policy.name], report);
+    const name: ReportName = [metadata.namespace, policy.name];
+    this.#moves?.add(report, this.overtaken.has(reportKey(...name)));
+    const ledger = await this.#restore(name, report);
     if (ledger === undefined) return;
     this.#ledgers.push(ledger);
     this.#parts.aggregator.gaps.late.addWriteTime(findWrittenUs(report.coverage));
@@ -132,9 +141,12 @@ export class ReportRestore {
     this.#restored.set(ledger, times);
     const left = journaling?.unclaimed;
     const isDamaged = left?.get(key)?.isDamaged || journaling?.previous.isDamaged;
-    const layers = left ? await runInTurns(left.readLayers(key), clock) : [];
+    const movedSeq = this.#findMovedSeq(name);
+    const journaled = left ? await runInTurns(left.readLayers(key), clock) : [];
+    const layers = journaled.filter(({ seq }) => seq > movedSeq);
     // Another replica that wrote the report since has read for itself what this one did not come to write.
-    const isLeft = this.overtaken.has(key) && layers.some(({ seq }) => seq > this.#findPersistedSeq(report));
+    const isOvertaken = this.overtaken.has(key) && layers.some(({ seq }) => seq > this.#findPersistedSeq(report));
+    const isLeft = isOvertaken || (report === undefined && layers.length > 0 && this.#leaveMoved(name, layers));
     const adoption = controller.adopt(ledger, report, isLeft ? [] : layers, () => left?.claim(key) === true);
     const recovered = await runInTurns(adoption, clock);
     if (isLeft) {
@@ -143,8 +155,21 @@ export class ReportRestore {
     }
     if (journaling) journaling.stats.recovered += recovered;
     if (isDamaged) this.#damaged.push({ name, lastSeenMs: times?.lastSeenMs });
-    if (recovered > 0) queue.add(key, "new_violation");
+    // A ledger without counts is dropped at its turn, and its rows leave the journal.
+    if (recovered > 0 || !report) queue.add(key, "new_violation");
     return isFirst ? ledger : undefined;
+  }
+
+  #findMovedSeq([namespace, policyName]: ReportName): number {
+    return (namespace !== undefined && this.#moves?.findSeq(namespace, policyName)) || 0;
+  }
+
+  /** Leaves out sets that the cluster report may hold, and returns true; false where it does not hold them. */
+  #leaveMoved([namespace, policyName]: ReportName, layers: readonly LayerRow[]): boolean {
+    if (namespace === undefined || !this.#moves?.mayHold(namespace, policyName)) return false;
+    this.leftToOther.push([undefined, policyName]);
+    this.#parts.movedSets?.record(namespace, policyName, Math.max(...layers.map(({ seq }) => seq)));
+    return true;
   }
 
   #findPersistedSeq(report: Report | undefined): number {

@@ -9,6 +9,7 @@ import type { Gap, StreamCoverage } from "../aggregate/gaps/stream-coverage.ts";
 import type { Journaling } from "../journal/journal-writer.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Logger } from "../lib/logger.ts";
+import type { MovedSets } from "../reconcile/namespaces/moved-sets.ts";
 import type { ReportController } from "../reconcile/report-controller.ts";
 import type { ReportQueue } from "../reconcile/report-queue.ts";
 import type { ReportSink } from "../sinks/report-sink.ts";
@@ -47,6 +48,8 @@ export interface TakeoverParts {
   controller: ReportController;
   queue: ReportQueue;
   journaling: Journaling | undefined;
+  /** Undefined without a journal. */
+  movedSets: MovedSets | undefined;
   onGap: (gap: Gap) => void;
   /** As OverlapParts.otherNowMs. */
   otherNowMs?: (() => number | undefined) | undefined;

@@ -21,9 +21,9 @@ export interface ControllerObserver {
   /** The pending counts of a ledger of a gone namespace are about to go to the cluster report of its policy. */
   onMoving?(ledger: Ledger): void;
   /** They are in the cluster report, which is not written before the return. */
-  onMoved?(): void;
+  onMoved?(from: Ledger): void;
   /** The pending counts of a ledger are about to be taken, right after the last step. */
-  onTaking?(ledger: Ledger): Steps;
+  onTaking?(ledger: Ledger): Steps | undefined;
 }
 
 /** Calls all observers before the pending counts are taken. */

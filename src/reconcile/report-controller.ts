@@ -21,9 +21,9 @@ import { RenderedViolations } from "../report/rendered-violations.ts";
 import { BusyReports } from "./busy-reports.ts";
 import { type ControllerObserver, notifyTaking, notifyWritten } from "./controller-observer.ts";
 import { Deletions } from "./deletions.ts";
-import { GoneNamespaces } from "./gone-namespaces.ts";
 import { findPersistedSeq, isWrittenByAnother } from "./marks.ts";
-import { NamespaceLookup } from "./namespace-lookup.ts";
+import { GoneNamespaces } from "./namespaces/gone-namespaces.ts";
+import { NamespaceLookup } from "./namespaces/namespace-lookup.ts";
 import type { ReconcileResult } from "./reconcile-steps.ts";
 import type { ReconcilerParts } from "./reconciler-parts.ts";
 import { isFresh, type ReportQueue } from "./report-queue.ts";
@@ -260,7 +260,7 @@ export class ReportController {
     for (const observer of this.#observers) observer.onMoving?.(ledger);
     if (leaveNamespace) leaveNamespace(key);
     else await runInTurns(aggregator.moveToCluster(key), clock);
-    for (const observer of this.#observers) observer.onMoved?.();
+    for (const observer of this.#observers) observer.onMoved?.(ledger);
   }
 
   /** Logs a refusal once, however many reports meet it. */

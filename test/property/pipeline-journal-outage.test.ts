@@ -212,6 +212,34 @@ describe("a report that goes", () => {
     ]);
   });
 
+  it.each<[JournalFault, "stays gone" | "is created again"]>([
+    ["failed", "stays gone"],
+    ["failed", "is created again"],
+    ["locked", "stays gone"],
+    ["full", "stays gone"],
+  ])("while the journal is %s, with its namespace that %s, has its counts moved once", async (kind, then) => {
+    const simulation = await startLife("a.db");
+    await simulation.pipeline.controller.pause();
+    await simulation.sendAndWait(1000, alert());
+    fault = kind;
+    store.removeNamespace("shop");
+    await simulation.sendAndWait(1000, alert({ UpdatedTime: formatTimeAt(1000) }));
+    simulation.pipeline.controller.start();
+    await simulation.clock.advance(20_000);
+    expect(store.get("/no-package-managers")?.summary.occurrences).toBe(2);
+    fault = undefined;
+    if (then === "is created again") store.goneNamespaces.delete("shop");
+    const next = await startNextLife();
+    expect(store.occurrences).toBe(2);
+    const again = formatTimeAt(720_000);
+    await next.sendAndWait(20_000, alert({ UpdatedTime: again }), alert({ UpdatedTime: again, NamespaceName: "bank" }));
+    expect(store.occurrences).toBe(4);
+    copyInFolder("b.db", "c.db");
+    const third = await startLife("c.db", START_MS + 1_200_000);
+    await third.clock.advance(120_000);
+    expect(store.occurrences).toBe(4);
+  });
+
   it("by a person's hand does not come back", async () => {
     const simulation = await startLife("a.db");
     await simulation.sendAndWait(10_000, alert());

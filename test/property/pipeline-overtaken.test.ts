@@ -112,6 +112,85 @@ it("a journal of a leader that another one has followed gives back nothing to th
   ]);
 });
 
+it.each([
+  ["stays gone", "stops"],
+  ["is created again", "stops"],
+  ["stays gone", "is killed"],
+])(
+  "a journal gives back nothing that another leader has moved: the namespace %s, the process %s",
+  async (then, end) => {
+    const first = createReplica(START_MS, "unused", true);
+    first.pipeline.onConnected();
+    await first.clock.advance(10_000);
+    const second = createReplica(START_MS, "second");
+    second.pipeline.onConnected();
+    await second.clock.advance(10_000);
+    await lead(first, START_MS + 9000);
+    await first.pipeline.controller.pause();
+    await send(first, 4, () => ({}));
+    await first.clock.advance(1000);
+    first.journaling?.close();
+
+    await send(second, 4, () => ({}));
+    store.removeNamespace("shop");
+    await lead(second, START_MS + 10_000);
+    await second.clock.advance(60_000);
+    expect(store.get("/no-package-managers")?.summary.occurrences).toBe(4);
+    await second.pipeline.controller.pause();
+
+    if (then === "is created again") store.goneNamespaces.delete("shop");
+    let again = createReplica(second.clock.nowMs(), "unused", true);
+    again.pipeline.onConnected();
+    await again.clock.advance(10_000);
+    await lead(again, again.clock.nowMs() - 1000);
+    await again.clock.advance(60_000);
+    expect(store.get("/no-package-managers")).toMatchObject({
+      summary: { occurrences: 4 },
+      coverage: { lowerBound: true, recent: [{ kind: "Handover" }] },
+    });
+    if (end === "is killed") {
+      again.journaling?.close();
+      again = createReplica(again.clock.nowMs(), "unused", true);
+      again.pipeline.onConnected();
+      await again.clock.advance(10_000);
+      await lead(again, again.clock.nowMs() - 1000);
+    }
+    await send(again, 5, () => ({}));
+    await again.clock.advance(60_000);
+    expect(store.occurrences).toBe(9);
+  },
+);
+
+it("a journal gives back what another leader can't have moved: its cluster report has counts of another namespace", async () => {
+  const first = createReplica(START_MS, "unused", true);
+  first.pipeline.onConnected();
+  await first.clock.advance(10_000);
+  await lead(first, START_MS + 9000);
+  await first.pipeline.controller.pause();
+  await send(first, 4, () => ({}));
+  await first.clock.advance(1000);
+  first.journaling?.close();
+
+  const second = createReplica(first.clock.nowMs(), "second");
+  second.pipeline.onConnected();
+  await second.clock.advance(10_000);
+  store.removeNamespace("bank");
+  await lead(second, second.clock.nowMs() - 1000);
+  await send(second, 2, () => ({ NamespaceName: "bank" }));
+  await second.clock.advance(60_000);
+  await second.pipeline.controller.pause();
+
+  const again = createReplica(second.clock.nowMs(), "unused", true);
+  again.pipeline.onConnected();
+  await again.clock.advance(10_000);
+  await lead(again, again.clock.nowMs() - 1000);
+  await again.clock.advance(60_000);
+  expect(store.reports.map(({ kind, summary }) => [kind, summary.occurrences])).toEqual([
+    ["ClusterPolicyViolationReport", 2],
+    ["PolicyViolationReport", 4],
+  ]);
+});
+
 it("a journal that still has what its own process wrote marks no report that another one has written since", async () => {
   const first = createReplica(START_MS, "unused", true);
   first.pipeline.onConnected();

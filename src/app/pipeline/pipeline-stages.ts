@@ -21,6 +21,7 @@ import { LeaderTakeover } from "../../leadership/leader-takeover.ts";
 import { runInTurns } from "../../lib/pacing/steps.ts";
 import { type EpochUs, toEpochUs } from "../../lib/time.ts";
 import type { ControllerObserver } from "../../reconcile/controller-observer.ts";
+import { MovedSets } from "../../reconcile/namespaces/moved-sets.ts";
 import { ReportContext } from "../../reconcile/report-context.ts";
 import { ReportController } from "../../reconcile/report-controller.ts";
 import { ReportQueue } from "../../reconcile/report-queue.ts";
@@ -44,7 +45,10 @@ export interface PipelineStages {
 }
 
 type OnDirty = ConstructorParameters<typeof Aggregator>[1];
-type Built<K extends keyof PipelineStages> = Pick<PipelineStages, K> & { queue: ReportQueue };
+type Built<K extends keyof PipelineStages> = Pick<PipelineStages, K> & {
+  queue: ReportQueue;
+  movedSets: MovedSets | undefined;
+};
 
 export function createStages(options: PipelineOptions, parts: PipelineParts): PipelineStages {
   const { clock, journaling, events, self, policies, acceptances } = parts;
@@ -72,11 +76,22 @@ export function createStages(options: PipelineOptions, parts: PipelineParts): Pi
     { aggregator, coverage, clock },
   );
   journaling?.attach(aggregator, (gap) => coverage.addEndedGap(gap));
-  const controller = createController(options, parts, { aggregator, coverage, queue });
+  const movedSets = journaling && new MovedSets({ writerId: journaling.writerId, removed: aggregator.removed });
+  const controller = createController(options, parts, { aggregator, coverage, queue, movedSets });
   const context = new ReportContext({ aggregator, queue, policies, acceptances });
-  const takeover = createTakeover(options, parts, { aggregator, coverage, queue, controller, gapEvents });
-  const observers = [takeover, takeover.persistedUntil, context, recordEvents(parts), resolution];
-  for (const observer of journaling ? [...observers, journaling] : observers) controller.observe(observer);
+  const takeover = createTakeover(options, parts, {
+    ...{ aggregator, coverage, queue, controller, gapEvents, movedSets },
+  });
+  const observers = [
+    takeover,
+    takeover.persistedUntil,
+    context,
+    recordEvents(parts),
+    resolution,
+    journaling,
+    movedSets,
+  ];
+  for (const observer of observers) if (observer) controller.observe(observer);
   startRetentionSweeps(options.retention, {
     ...parts,
     sweep: (...bounds) => {
@@ -114,14 +129,15 @@ export function createIngest(
 function createController(
   options: PipelineOptions,
   parts: PipelineParts,
-  { aggregator, coverage, queue }: Built<"aggregator" | "coverage">,
+  { aggregator, coverage, queue, movedSets }: Built<"aggregator" | "coverage">,
 ): ReportController {
   const { limits, severity } = options;
   const { policies, acceptances, nodes, onWriteResult = () => {} } = parts;
+  const sink = movedSets ? movedSets.mark(parts.sink) : parts.sink;
   return new ReportController(
     { ...options, writerId: getWriterId(options, parts) },
     {
-      ...{ ...parts, aggregator, queue, onResult: onWriteResult },
+      ...{ ...parts, sink, aggregator, queue, onResult: onWriteResult },
       render: () => ({
         ...{ limits, severity, policies, acceptances, nodes: nodes?.() },
         continuousSinceUs: toOptionalUs(coverage.coveredSinceMs),

@@ -13,12 +13,13 @@ import type { Ledger } from "../../aggregate/ledger/ledger.ts";
 import type { Report } from "../../api/v1alpha1.ts";
 import { reportKey } from "../../ingest/violation/violation.ts";
 import { runInTurns } from "../../lib/pacing/steps.ts";
+import { parseMoved } from "../../reconcile/namespaces/moved-annotation.ts";
 import type { GapNotice } from "../messages/delta.ts";
-import { formatMoved, isMovedBy, parseMoved, toGapsEntry } from "./moved-marks.ts";
+import { isMovedBy, toGapsEntry } from "./moved-marks.ts";
 import { MovedReport, type MovedReportParts } from "./moved-report.ts";
 import { RecentPositions } from "./recent-positions.ts";
 
-export interface MovedCountsParts extends Omit<MovedReportParts, "format" | "onStored" | "isOvertaken"> {
+export interface MovedCountsParts extends Omit<MovedReportParts, "findKept" | "onStored" | "isOvertaken"> {
   /** Positions up to which reports, or counts and gaps that were moved, are stored; by reportKey. */
   marks: ReadonlyMap<string, number>;
   /** Policies with a cluster report that may have moved counts. */
@@ -121,7 +122,7 @@ export class MovedCounts {
     const { stream } = this.#parts;
     return new MovedReport(policyName, {
       ...this.#parts,
-      format: (report, positions) => this.#format(report, positions),
+      findKept: (report) => this.#findKept(report),
       onStored: (positions) => {
         for (const [entry, position] of positions) this.#stored.set(reportKey(entry, policyName), position);
       },
@@ -153,12 +154,12 @@ export class MovedCounts {
     });
   }
 
-  #format({ metadata, policy: { name } }: Report, moved: ReadonlyMap<string, number>): string {
+  /** Returns the positions in a report that owners may need. */
+  #findKept({ metadata, policy: { name } }: Report): Map<string, number> {
     const { stream, partition } = this.#parts;
     const positions = parseMoved(metadata, stream);
     for (const [entry, position] of positions)
       if (position <= this.checkpointed && isMovedBy(partition, entry, name)) positions.delete(entry);
-    for (const [entry, position] of moved) positions.set(entry, position);
-    return formatMoved(stream, positions);
+    return positions;
   }
 }

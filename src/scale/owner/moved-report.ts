@@ -14,11 +14,11 @@ import { moveNamespace } from "../../aggregate/absorb-counts.ts";
 import { type CoverageGap, isGapKind, isSameGap } from "../../aggregate/counts/coverage-gap.ts";
 import { SetNumbers } from "../../aggregate/counts/set-numbers.ts";
 import { Ledger } from "../../aggregate/ledger/ledger.ts";
-import { MOVED_ANNOTATION } from "../../api/names.ts";
 import type { Report } from "../../api/v1alpha1.ts";
 import type { Clock } from "../../lib/clock.ts";
 import { runInTurns, type Steps } from "../../lib/pacing/steps.ts";
 import { type EpochUs, parseMicroTime, toEpochUs } from "../../lib/time.ts";
+import { MovedPositions, setMoved } from "../../reconcile/namespaces/moved-annotation.ts";
 import type { ReconcilerParts } from "../../reconcile/reconciler-parts.ts";
 import { ReportReconciler } from "../../reconcile/report-reconciler.ts";
 import { toReportRef } from "../../reconcile/write-attempt.ts";
@@ -50,8 +50,8 @@ export interface MovedReportParts
   getPosition: () => number;
   partition: Partition;
   stream: string;
-  /** Annotation of the report with these positions on top of those that it has. */
-  format: (report: Report, positions: ReadonlyMap<string, number>) => string;
+  /** Positions in the stored report that owners may need. */
+  findKept: (report: Report) => Map<string, number>;
   onStored: (positions: ReadonlyMap<string, number>) => void;
   /** True where another process has moved counts of this partition: nothing is written any more. */
   isOvertaken: (report?: Report, committed?: ReadonlyMap<string, number>) => boolean;
@@ -83,9 +83,7 @@ export class MovedReport {
   /** Not yet in the ledger. */
   #sets: MovedSet[] = [];
   #gaps: MovedGap[] = [];
-  /** Positions of the pending counts of the ledger, and of those in flight; by entry of the annotation. */
-  readonly #waiting = new Map<string, number>();
-  readonly #sent = new Map<string, number>();
+  readonly #positions = new MovedPositions();
 
   constructor(policyName: string, parts: MovedReportParts) {
     const { clock } = parts;
@@ -99,7 +97,7 @@ export class MovedReport {
       // One write a report, beside the queue of the others.
       spend: () => {},
       onTaking: () => {
-        movePositions(this.#waiting, this.#sent);
+        this.#positions.take();
         return undefined;
       },
       onRemoved: () => {},
@@ -145,8 +143,8 @@ export class MovedReport {
     if (result.kind === "requeue") return this.#reconciler.retry.nextMs(result.afterMs);
     if (result.kind !== "written") return INTERVAL_MS;
     this.#reconciler.retry.reset();
-    this.#parts.onStored(this.#sent);
-    this.#sent.clear();
+    this.#parts.onStored(this.#positions.inFlight);
+    this.#positions.inFlight.clear();
     return INTERVAL_MS;
   }
 
@@ -175,7 +173,7 @@ export class MovedReport {
     for (const { gap, seq } of this.#gaps.splice(0)) {
       if (lastUs === undefined) continue;
       declareGap(ledger, gap, lastUs);
-      raisePosition(this.#waiting, toGapsEntry(partition.index), Math.min(seq, getPosition()));
+      this.#positions.raise(toGapsEntry(partition.index), Math.min(seq, getPosition()));
     }
     return true;
   }
@@ -191,7 +189,7 @@ export class MovedReport {
       const moved = entries.map((counted) => moveNamespace(counted, namespace));
       ledger.transfer.absorb({ ...totals, gaps }, moved);
     });
-    raisePosition(this.#waiting, namespace, position);
+    this.#positions.raise(namespace, position);
   }
 
   /** Time of the newest alert that was moved, at least; undefined where the report has none. */
@@ -211,7 +209,7 @@ export class MovedReport {
 
   *#rebase(report: Report | undefined): Steps {
     // This process has stored the counts that it has just committed.
-    const committed = this.#ledger.write.isInFlight ? new Map<string, number>() : this.#sent;
+    const committed = this.#ledger.write.isInFlight ? new Map<string, number>() : this.#positions.inFlight;
     if (!report || !this.#parts.isOvertaken(report, committed)) yield* rebaseOn(this.#ledger, report);
   }
 
@@ -219,21 +217,12 @@ export class MovedReport {
   #mark(sink: ReportSink): ReportSink {
     return overrideSink(sink, {
       write: async (report, signal) => {
-        const { format, isOvertaken } = this.#parts;
+        const { findKept, isOvertaken, stream } = this.#parts;
         if (isOvertaken()) return OVERTAKEN;
-        const { metadata } = report;
-        const annotations = { ...metadata.annotations, [MOVED_ANNOTATION]: format(report, this.#sent) };
-        return await sink.write({ ...report, metadata: { ...metadata, annotations } }, signal);
+        const positions = findKept(report);
+        for (const [entry, position] of this.#positions.inFlight) positions.set(entry, position);
+        return await sink.write({ ...report, metadata: setMoved(report.metadata, stream, positions) }, signal);
       },
     });
   }
-}
-
-function movePositions(from: Map<string, number>, to: Map<string, number>): void {
-  for (const [entry, position] of from) raisePosition(to, entry, position);
-  from.clear();
-}
-
-function raisePosition(positions: Map<string, number>, entry: string, position: number): void {
-  positions.set(entry, Math.max(position, positions.get(entry) ?? 0));
 }

@@ -12,7 +12,7 @@ import { Ledger } from "../../../src/aggregate/ledger/ledger.ts";
 import { Standby } from "../../../src/leadership/standby/standby.ts";
 import { type BufferUse, emptyBuffers, sumBuffers } from "../../../src/lib/collections/buffer-use.ts";
 import { Deletions } from "../../../src/reconcile/deletions.ts";
-import { GoneNamespaces } from "../../../src/reconcile/gone-namespaces.ts";
+import { GoneNamespaces } from "../../../src/reconcile/namespaces/gone-namespaces.ts";
 import { ReportQueue } from "../../../src/reconcile/report-queue.ts";
 import { ReportedUntilIndex } from "../../../src/report/reported-until.ts";
 import { FakeClock } from "../../support/fake-clock.ts";

@@ -4,7 +4,7 @@
 // Namespaces that do not exist according to the API server. What happens in them is counted in the cluster report, and
 // the namespace is tried again with a doubling pause: after FIRST_RETRY_MS, at most every MAX_RETRY_MS.
 
-import type { Clock } from "../lib/clock.ts";
+import type { Clock } from "../../lib/clock.ts";
 
 const FIRST_RETRY_MS = 5000;
 const MAX_RETRY_MS = 10 * 60_000;

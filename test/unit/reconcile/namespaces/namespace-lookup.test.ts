@@ -2,14 +2,14 @@
 // Copyright The policy-violation-operator Authors
 
 import { expect, it } from "vitest";
-import { Aggregator } from "../../../src/aggregate/aggregator.ts";
-import { silentLogger } from "../../../src/lib/logger.ts";
-import { GoneNamespaces } from "../../../src/reconcile/gone-namespaces.ts";
-import { NamespaceLookup } from "../../../src/reconcile/namespace-lookup.ts";
-import { SinkError } from "../../../src/sinks/report-sink.ts";
-import { FakeClock } from "../../support/fake-clock.ts";
-import { MEMORY } from "../../support/gen.ts";
-import { SIGNAL } from "../../support/signal.ts";
+import { Aggregator } from "../../../../src/aggregate/aggregator.ts";
+import { silentLogger } from "../../../../src/lib/logger.ts";
+import { GoneNamespaces } from "../../../../src/reconcile/namespaces/gone-namespaces.ts";
+import { NamespaceLookup } from "../../../../src/reconcile/namespaces/namespace-lookup.ts";
+import { SinkError } from "../../../../src/sinks/report-sink.ts";
+import { FakeClock } from "../../../support/fake-clock.ts";
+import { MEMORY } from "../../../support/gen.ts";
+import { SIGNAL } from "../../../support/signal.ts";
 
 function setUp() {
   const clock = new FakeClock();

@@ -2,8 +2,8 @@
 // Copyright The policy-violation-operator Authors
 
 import { expect, it } from "vitest";
-import { GoneNamespaces } from "../../../src/reconcile/gone-namespaces.ts";
-import { FakeClock } from "../../support/fake-clock.ts";
+import { GoneNamespaces } from "../../../../src/reconcile/namespaces/gone-namespaces.ts";
+import { FakeClock } from "../../../support/fake-clock.ts";
 
 const HOUR_MS = 3_600_000;
 

@@ -4,12 +4,12 @@
 // Finds at once which namespaces are gone, where alerts name more of them than can be tried one by one without a delay
 // for others.
 
-import type { Ledger } from "../aggregate/ledger/ledger.ts";
-import type { LedgerMap } from "../aggregate/ledger/ledger-map.ts";
-import type { Clock } from "../lib/clock.ts";
-import type { Logger } from "../lib/logger.ts";
-import { runInTurns, visitInSteps } from "../lib/pacing/steps.ts";
-import { type ReportSink, SinkError } from "../sinks/report-sink.ts";
+import type { Ledger } from "../../aggregate/ledger/ledger.ts";
+import type { LedgerMap } from "../../aggregate/ledger/ledger-map.ts";
+import type { Clock } from "../../lib/clock.ts";
+import type { Logger } from "../../lib/logger.ts";
+import { runInTurns, visitInSteps } from "../../lib/pacing/steps.ts";
+import { type ReportSink, SinkError } from "../../sinks/report-sink.ts";
 import type { GoneNamespaces } from "./gone-namespaces.ts";
 
 /** Reports that wait at least: these take seconds, fewer are tried one by one. */
