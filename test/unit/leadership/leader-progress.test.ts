@@ -56,6 +56,24 @@ describe.each([0, 5 * HOUR_MS, -5 * HOUR_MS, 31 * 24 * HOUR_MS, -31 * 24 * HOUR_
   },
 );
 
+it("follows a leader that finds a gap of its stream late: nothing since the gap began is known to be persisted", async () => {
+  const election = new Election();
+  const { world } = election;
+  let heldMs: number | undefined;
+  const leader = election.createCandidate("a", { persistedUntilMs: () => heldMs ?? world.nowMs() });
+  void leader.run();
+  await world.advance(100);
+  const { elector } = election.startCandidate("b");
+  await world.advance(60_000);
+  heldMs = world.nowMs() - 40_000;
+  await world.advance(10_000);
+  expect(elector.leaderStatus.persistedHereMs).toBeLessThanOrEqual(heldMs);
+  expect(elector.leaderStatus.persistedHereMs).toBeGreaterThan(heldMs - 10_000);
+  heldMs = undefined;
+  await world.advance(20_000);
+  expect(elector.leaderStatus.persistedHereMs).toBeGreaterThan(world.nowMs() - 15_000);
+});
+
 it.each(Array.from({ length: 30 }, (_, seed) => seed))(
   "is never too late while both clocks are set, and the next leader copies the time of the first (seed %s)",
   async (seed) => {
