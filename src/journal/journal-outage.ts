@@ -36,7 +36,8 @@ export class JournalOutage {
     const unmarked = new Set([...aggregator.ledgers.values()].filter(isNew));
     if (unmarked.size === 0) return;
     for (const ledger of unmarked) this.#marked.add(ledger);
-    aggregator.gaps.addGap(KIND, toEpochUs(this.#fromMs), undefined, (ledger) => unmarked.has(ledger));
+    const fromUs = toEpochUs(this.#fromMs);
+    aggregator.gaps.addGap(KIND, fromUs, undefined, (ledger) => (unmarked.has(ledger) ? fromUs : undefined));
   }
 
   ended(aggregator: Aggregator | undefined, nowMs: number): PastOutage {
@@ -69,7 +70,7 @@ export function markLost(
   if (recovered.isComplete && !recovered.isDamaged) return;
   aggregator.gaps.addGapTo(undefined, { kind: KIND, fromUs: untilUs, toUs: startUs });
   const isConcerned = (ledger: Ledger) => !listed.has(toOutageKey(ledger)) && !isRestart(ledger, startUs);
-  aggregator.gaps.addGap(KIND, untilUs, startUs, isConcerned);
+  aggregator.gaps.addGap(KIND, untilUs, startUs, (ledger) => (isConcerned(ledger) ? untilUs : undefined));
 }
 
 /** True where the report says that no operator ran before the start. */

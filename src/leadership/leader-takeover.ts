@@ -10,7 +10,7 @@ import type { Report } from "../api/v1alpha1.ts";
 import type { AlertTally } from "../ingest/alert-tally.ts";
 import type { StandbyBuffers } from "../lib/collections/buffer-use.ts";
 import { RetryPolicy } from "../lib/pacing/retry-policy.ts";
-import { createSpend, type Spend, type Steps } from "../lib/pacing/steps.ts";
+import { createSpend, type Steps } from "../lib/pacing/steps.ts";
 import { toEpochUs } from "../lib/time.ts";
 import type { ControllerObserver } from "../reconcile/controller-observer.ts";
 import { type ReportObserver, SinkError } from "../sinks/report-sink.ts";
@@ -217,9 +217,10 @@ export class LeaderTakeover implements ControllerObserver {
     const knownMs = toSentMs(fromMs) || journaled?.readUntilMs;
     const lastMs = knownMs || times.lastSeenMs || this.#readSinceEpochMs;
     const { statedGaps = [] } = previous ?? {};
-    await this.#restore.declareGaps(isRestart ? lastMs : nowMs, statedGaps, spend);
+    // From here on the stream can't break until all is declared: there is no other turn.
+    this.#restore.declareGaps(isRestart ? lastMs : nowMs, statedGaps);
     const how = { isOfAll: mayHaveLost, isByReport: !knownMs };
-    let restart = isRestart ? await this.#declareRestart(lastMs, how, spend) : undefined;
+    const restart = isRestart ? this.#declareRestart(lastMs, how) : undefined;
     const arrivedMs = fromMs ?? this.#readSinceEpochMs;
     // An alert without a time may be left to the previous leader for this much longer.
     const marginMs = this.#held?.hasUndated ? UNDATED_MARGIN_US / 1000 : 0;
@@ -232,9 +233,6 @@ export class LeaderTakeover implements ControllerObserver {
     journaling?.markGapRecorded();
     const persistedMs =
       previous?.persistedUntilMs === undefined ? UNKNOWN_MS : this.#toMonotonic(previous.persistedUntilMs);
-    // The stream broke meanwhile.
-    if (isCaughtUp && !this.isCaughtUpWith(previous?.persistedUntilMs))
-      restart = await this.#declareRestart(lastMs, how, spend);
     const takenOver = await this.#takeOver(persistedMs);
     this.persistedUntil.begin(times.count > 0 ? persistedMs : Math.min(this.#readSinceMs, clock.monotonicMs()));
     const taken = takenOver === undefined ? {} : { takenOver, ...this.counters };
@@ -260,23 +258,18 @@ export class LeaderTakeover implements ControllerObserver {
    * Declares that no operator ran: in every report that is continued, and where counts may be lost in all others. With
    * `isByReport` each report's gap begins with its own newest time: nothing says that it was written later.
    */
-  async #declareRestart(
-    lastMs: number,
-    { isOfAll, isByReport }: { isOfAll: boolean; isByReport: boolean },
-    spend: Spend,
-  ): Promise<Gap> {
+  #declareRestart(lastMs: number, { isOfAll, isByReport }: { isOfAll: boolean; isByReport: boolean }): Gap {
     const { aggregator, coverage, onGap } = this.#parts;
     const restart = coverage.addNotRunning(lastMs);
     onGap(restart);
     const gap = toGapUs(restart);
     if (isOfAll) aggregator.gaps.addGapTo(undefined, gap);
-    for (const ledger of aggregator.ledgers.values()) {
+    aggregator.gaps.addGap(gap.kind, gap.fromUs, gap.toUs, (ledger) => {
       // Others have begun while the stored reports were being loaded.
+      if (!isOfAll && !this.#restore.has(ledger)) return undefined;
       const ownMs = isByReport ? this.#restore.lastSeenMs(ledger) : undefined;
-      const own = ownMs ? { ...gap, fromUs: Math.min(gap.fromUs, toEpochUs(ownMs)) } : gap;
-      if (isOfAll || this.#restore.has(ledger)) aggregator.gaps.addGapTo(ledger, own);
-      await spend(1);
-    }
+      return ownMs ? Math.min(gap.fromUs, toEpochUs(ownMs)) : gap.fromUs;
+    });
     return restart;
   }
 

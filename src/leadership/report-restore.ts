@@ -53,7 +53,6 @@ export class ReportRestore {
   readonly #moves: JournaledMoves | undefined;
   /** Ledgers that continue a report, each with times in it; undefined for one that is only in the journal. */
   readonly #restored = new WeakMap<Ledger, ReportTimes | undefined>();
-  #ledgers: Ledger[] = [];
   /** Journaled reports with bad rows, each with the newest time of the stored report. */
   #damaged: { name: ReportName; lastSeenMs: number | undefined }[] = [];
 
@@ -92,7 +91,6 @@ export class ReportRestore {
     this.#moves?.add(report, this.overtaken.has(reportKey(...name)));
     const ledger = await this.#restore(name, report);
     if (ledger === undefined) return;
-    this.#ledgers.push(ledger);
     this.#parts.aggregator.gaps.late.addWriteTime(findWrittenUs(report.coverage));
     this.times.add(report);
   }
@@ -109,14 +107,9 @@ export class ReportRestore {
    * Ends gaps that were open in the reports, and declares those of the journal. `previousEndMs`: when the previous
    * process read last, or when this one took over, for those that are not `stated`. Milliseconds since the epoch.
    */
-  async declareGaps(previousEndMs: number, stated: readonly StatedGap[], spend: Spend): Promise<void> {
-    const { aggregator, journaling, queue } = this.#parts;
-    for (const ledger of this.#ledgers) {
-      if (ledger.gaps.endUnknown(ledger.counts.written.coverageGaps, toEpochUs(previousEndMs), stated))
-        queue.add(reportKey(ledger.namespace, ledger.policyName), "coverage");
-      await spend(1);
-    }
-    this.#ledgers = [];
+  declareGaps(previousEndMs: number, stated: readonly StatedGap[]): void {
+    const { aggregator, journaling } = this.#parts;
+    aggregator.gaps.endUnknown(toEpochUs(previousEndMs), stated);
     const toMs = journaling?.previous.readUntilMs ?? previousEndMs;
     const newestMs = this.times.lastSeenMs || toMs;
     // Some of the counts since the report was stored may be lost.

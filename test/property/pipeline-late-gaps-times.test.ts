@@ -214,29 +214,3 @@ describe("a short gap", () => {
     expect(a.store.get("shop/p0")).toMatchObject({ summary: { occurrences: 2 }, coverage: { gaps: 1 } });
   });
 });
-
-it("a stream that breaks in the last steps of a takeover is in every report", async () => {
-  // More than one step.
-  const a = await startQuiet({}, 600);
-  const b = createStandby(a);
-  b.pipeline.onConnected();
-  await a.clock.advance(20_000);
-  const { clock, store } = a;
-  const [list, turn] = [store.list.bind(store), clock.turn.bind(clock)];
-  let left = Number.POSITIVE_INFINITY;
-  store.list = async function* (signal) {
-    yield* list(signal);
-    left = 1;
-  };
-  clock.turn = async () => {
-    if (left-- === 1) b.disconnect();
-    await turn();
-  };
-  const lease = readLease(a);
-  await a.pipeline.controller.suspend();
-  await lead(b, lease);
-  expect(left).toBeLessThan(1);
-  b.pipeline.onConnected();
-  await b.clock.advance(120_000);
-  expect(countGaps(b)).toEqual(Array(600).fill(1));
-});

@@ -8,7 +8,7 @@
 import { reportKey, type Scope, type ThrottleNotice } from "../../ingest/violation/violation.ts";
 import type { Buffers } from "../../lib/collections/buffer-use.ts";
 import type { EpochUs } from "../../lib/time.ts";
-import type { GapKind } from "../counts/coverage-gap.ts";
+import type { CoverageGap, GapKind } from "../counts/coverage-gap.ts";
 import type { Ledger } from "../ledger/ledger.ts";
 import type { LedgerMap } from "../ledger/ledger-map.ts";
 import { type DeclarationParts, Declarations } from "./declarations.ts";
@@ -62,15 +62,28 @@ export class ReportGaps {
   }
 
   /**
-   * Records a time without reading, from `fromUs` until `toUs` or endGap: every report that exists (with `isConcerned`,
-   * only those that it selects) may lack alerts.
+   * Records a time without reading, from `fromUs` until `toUs` or endGap: every report that exists may lack alerts. With
+   * `findFromUs` it begins in each as that says, and concerns no report without a time.
    */
-  addGap(kind: GapKind, fromUs: EpochUs, toUs?: EpochUs, isConcerned?: (ledger: Ledger) => boolean): void {
+  addGap(
+    kind: GapKind,
+    fromUs: EpochUs,
+    toUs?: EpochUs,
+    findFromUs: (ledger: Ledger) => EpochUs | undefined = () => fromUs,
+  ): void {
     this.#declarations.declare((ledger) => {
-      if (isConcerned && !isConcerned(ledger)) return undefined;
-      ledger.gaps.addGap(kind, fromUs, toUs);
+      const ownUs = findFromUs(ledger);
+      if (ownUs === undefined) return undefined;
+      ledger.gaps.addGap(kind, ownUs, toUs);
       return "coverage";
     });
+  }
+
+  /** Ends the gaps that lasted when another process wrote them; as OpenGaps.endUnknown. */
+  endUnknown(us: EpochUs, ended: readonly CoverageGap[]): void {
+    this.#declarations.declare(({ gaps, counts }) =>
+      gaps.endUnknown(counts.written.coverageGaps, us, ended) ? "coverage" : undefined,
+    );
   }
 
   /** Declares a gap in one report, which may begin with it; without `report` in every report that begins later. */
@@ -94,7 +107,7 @@ export class ReportGaps {
     this.late.endGap("NodeDown", fromUs, toUs, nodes);
   }
 
-  /** The gap of this kind that addGap began at `fromUs` is over. */
+  /** The gap of this kind that addGap began at `fromUs`, or earlier in a report, is over. */
   endGap(kind: GapKind, fromUs: EpochUs, toUs: EpochUs): void {
     this.#early.end(kind, fromUs, toUs);
     this.#declarations.declare(({ gaps }) => (gaps.endGap(kind, fromUs, toUs) ? "coverage" : undefined));

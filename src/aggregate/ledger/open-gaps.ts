@@ -86,11 +86,12 @@ export class OpenGaps {
     this.#added = [];
   }
 
-  /** Ends the gap, if it is one of this report's. Returns whether it is. */
+  /** Ends the gap, if it is one of this report's, where it may have begun earlier. Returns whether it is. */
   endGap(kind: GapKind, fromUs: EpochUs, toUs: EpochUs, nodes = 0): boolean {
-    if (this.#open.get(kind) !== fromUs) return false;
+    const ownUs = this.#open.get(kind);
+    if (ownUs === undefined || ownUs > fromUs) return false;
     this.#open.delete(kind);
-    addGaps(this.#totals, [createCoverageGap(kind, fromUs, { toUs, nodes })]);
+    addGaps(this.#totals, [createCoverageGap(kind, ownUs, { toUs, nodes })]);
     return true;
   }
 

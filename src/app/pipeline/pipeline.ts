@@ -100,7 +100,7 @@ export class Pipeline implements AlertListener {
    */
   async load(signal: AbortSignal, previous?: PreviousLeader): Promise<void> {
     await this.takeover.load(signal, previous);
-    this.#stages.gaps.resume();
+    if (this.takeover.listing === undefined) this.#stages.gaps.resume();
   }
 
   #recordRejection(reason: Rejection, detail: string, line: number, scope: Scope | undefined | null): void {

@@ -72,7 +72,7 @@ export class StreamGaps {
   resume(): void {
     const { aggregator, coverage } = this.#parts;
     const gap = coverage.ongoing("NodeDown");
-    if (gap) this.begin(gap);
+    if (gap && gap !== this.#lasting) this.begin(gap);
     else if (aggregator.gaps.late.waiting > 0) this.#writeWithin(LATE_MS);
   }
 
