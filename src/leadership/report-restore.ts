@@ -53,6 +53,8 @@ export class ReportRestore {
   readonly #moves: JournaledMoves | undefined;
   /** Ledgers that continue a report, each with times in it; undefined for one that is only in the journal. */
   readonly #restored = new WeakMap<Ledger, ReportTimes | undefined>();
+  /** End of gaps that were open in the reports, and those that are stated; undefined before declareGaps. */
+  #ends: [us: EpochUs, stated: readonly StatedGap[]] | undefined;
   /** Journaled reports with bad rows, each with the newest time of the stored report. */
   #damaged: { name: ReportName; lastSeenMs: number | undefined }[] = [];
 
@@ -89,10 +91,8 @@ export class ReportRestore {
     const { metadata, policy } = report;
     const name: ReportName = [metadata.namespace, policy.name];
     this.#moves?.add(report, this.overtaken.has(reportKey(...name)));
-    const ledger = await this.#restore(name, report);
-    if (ledger === undefined) return;
     this.#parts.aggregator.gaps.late.addWriteTime(findWrittenUs(report.coverage));
-    this.times.add(report);
+    if (await this.#restore(name, report)) this.times.add(report);
   }
 
   /** Continues journaled counts of reports that are not stored. */
@@ -109,7 +109,8 @@ export class ReportRestore {
    */
   declareGaps(previousEndMs: number, stated: readonly StatedGap[]): void {
     const { aggregator, journaling } = this.#parts;
-    aggregator.gaps.endUnknown(toEpochUs(previousEndMs), stated);
+    this.#ends = [toEpochUs(previousEndMs), stated];
+    aggregator.gaps.endUnknown(...this.#ends);
     const toMs = journaling?.previous.readUntilMs ?? previousEndMs;
     const newestMs = this.times.lastSeenMs || toMs;
     // Some of the counts since the report was stored may be lost.
@@ -124,8 +125,14 @@ export class ReportRestore {
     if (journaling?.previous.isDamaged) aggregator.gaps.addGapTo(undefined, toGap(newestMs));
   }
 
-  /** Returns the ledger where it is restored for the first time. */
-  async #restore(name: ReportName, report: Report | undefined): Promise<Ledger | undefined> {
+  /** Ends gaps that were open in a late write of the previous leader. */
+  endLate({ namespace, policyName, gaps, counts }: Ledger): void {
+    if (this.#ends && gaps.endUnknown(counts.committed.coverageGaps, ...this.#ends))
+      this.#parts.queue.add(reportKey(namespace, policyName), "coverage");
+  }
+
+  /** Returns true where the ledger is restored for the first time. */
+  async #restore(name: ReportName, report: Report | undefined): Promise<boolean> {
     const { aggregator, clock, controller, journaling, queue } = this.#parts;
     const key = reportKey(...name);
     const ledger = aggregator.ledger(...name);
@@ -150,7 +157,7 @@ export class ReportRestore {
     if (isDamaged) this.#damaged.push({ name, lastSeenMs: times?.lastSeenMs });
     // A ledger without counts is dropped at its turn, and its rows leave the journal.
     if (recovered > 0 || !report) queue.add(key, "new_violation");
-    return isFirst ? ledger : undefined;
+    return isFirst;
   }
 
   #findMovedSeq([namespace, policyName]: ReportName): number {

@@ -199,6 +199,22 @@ describe("a short gap", () => {
     expect(countGaps(b)).toEqual([16, 16, 16]);
   });
 
+  it("that lasts in a late write of the previous leader ends in the report at the takeover", async () => {
+    const [a, b] = await startBoth();
+    const lease = readLease(a);
+    for (const each of [a, b]) sendNow(each, "p0");
+    a.disconnect();
+    await lead(b, lease);
+    const endMs = b.clock.elapsedMs;
+    await a.clock.advance(10_000);
+    await a.pipeline.controller.suspend();
+    expect(a.store.history.map(({ report }) => getEnds(report))).toContainEqual([undefined]);
+    sendNow(b, "p0");
+    await b.clock.advance(HOUR_MS + 60_000);
+    expect(b.store.reports.map(getEnds)).toEqual([[endMs], undefined, undefined]);
+    expect(b.store.get("shop/p0")?.summary.occurrences).toBe(3);
+  });
+
   it("is not hidden by a write that was taken before it and sent after it", async () => {
     const a = await startQuiet({ faults: new Map([[NEXT_WRITE, "refused"]]) });
     sendNow(a, "p0");
