@@ -165,6 +165,23 @@ describe("a short gap", () => {
     expect(b.store.writes).toBe(before);
   });
 
+  it("that lasted is not lost where the clock was set back, and the leader is killed before all reports have it", async () => {
+    const a = await startQuiet();
+    const b = createStandby(a);
+    a.clock.stepWall(-HOUR_MS);
+    a.disconnect();
+    await a.clock.advance(10_000);
+    b.pipeline.onConnected();
+    for (let n = 0; n < 20; n++) {
+      readLease(a);
+      await a.clock.advance(1000);
+    }
+    a.pipeline.onConnected();
+    expect(countGaps(a)).toEqual([0, 0, 0]);
+    await takeOver(a, b);
+    expect(countGaps(b)).toEqual([1, 1, 1]);
+  });
+
   it("of a stall is not lost where the clock was set back", async () => {
     const [a, b] = await startBoth();
     a.clock.stepWall(-HOUR_MS);

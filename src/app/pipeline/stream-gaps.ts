@@ -40,10 +40,8 @@ export class StreamGaps {
   #startUs: EpochUs | undefined;
   /** Monotonic time at which all reports get what they lack; undefined while that is nothing. */
   #dueMs: number | undefined;
-  /** The gap that lasts, where reports lack alerts for it. */
-  #lasting: Gap | undefined;
-  /** As it was before the gap that lasts. */
-  #dueBeforeMs: number | undefined;
+  /** The gap that lasts, where reports lack alerts for it, and #dueMs from before it. */
+  #lasting: { gap: Gap; dueBeforeMs: number | undefined } | undefined;
   #cancel = () => {};
 
   constructor(options: StreamGapsOptions, parts: StreamGapsParts) {
@@ -57,14 +55,13 @@ export class StreamGaps {
   begin(gap: Gap): void {
     const { aggregator } = this.#parts;
     const { kind, fromMs } = gap;
-    this.#lasting = gap;
+    this.#lasting = { gap, dueBeforeMs: this.#dueMs };
     const fromUs = toEpochUs(fromMs);
     aggregator.gaps.late.addGap(kind, fromUs);
     aggregator.gaps.late.addWriteTime(fromUs);
     // Other nodes are read, so that reports may begin that are short of alerts.
     if (kind === "NodeDown") aggregator.gaps.addGapTo(undefined, { kind, fromUs, toUs: undefined });
     this.#hold(fromMs);
-    this.#dueBeforeMs = this.#dueMs;
     this.#writeWithin(this.#options.soonMs);
   }
 
@@ -72,27 +69,24 @@ export class StreamGaps {
   resume(): void {
     const { aggregator, coverage } = this.#parts;
     const gap = coverage.ongoing("NodeDown");
-    if (gap && gap !== this.#lasting) this.begin(gap);
+    if (gap && gap !== this.#lasting?.gap) this.begin(gap);
     else if (aggregator.gaps.late.waiting > 0) this.#writeWithin(LATE_MS);
   }
 
   /** The stream is open: ends gaps, and the start; `nodes` were missing in a gap of nodes. */
   end(gaps: readonly Gap[], nowMs: number, nodes = 0): void {
     const { late } = this.#parts.aggregator.gaps;
-    const { held } = late;
-    const isShort = held !== undefined && held.addedMs === undefined && this.#options.isStated;
+    const isShort = this.#options.isStated && late.held !== undefined && late.held.addedMs === undefined;
     if (this.#startUs !== undefined) this.#parts.aggregator.gaps.endNodeGap(this.#startUs, toEpochUs(nowMs), 0);
     this.#startUs = undefined;
     for (const gap of gaps) this.#end(gap, nodes);
-    this.#lasting = undefined;
-    if (isShort) this.#dueMs = this.#dueBeforeMs;
+    if (isShort) this.#dueMs = this.#lasting?.dueBeforeMs;
     else late.touchAll();
+    this.#lasting = undefined;
     const isClear = this.#isClear(nowMs);
+    if (isClear) late.held = undefined;
     if (isShort && !isClear) this.#write();
-    else {
-      late.held = undefined;
-      this.#writeWithin(isShort ? LATE_MS : this.#options.soonMs);
-    }
+    else this.#writeWithin(isShort ? LATE_MS : this.#options.soonMs);
   }
 
   /** Adds a gap that is over. */
@@ -132,7 +126,7 @@ export class StreamGaps {
       return;
     }
     // A standby's gap concerns no report: the leader has read on.
-    if (this.#lasting?.fromMs !== fromMs) return;
+    if (this.#lasting?.gap.fromMs !== fromMs) return;
     if (kind === "NodeDown") gaps.endNodeGap(gap.fromUs, gap.toUs, nodes);
     else gaps.late.endGap(kind, gap.fromUs, gap.toUs);
     this.#state(gap);
