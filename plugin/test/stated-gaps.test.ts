@@ -18,7 +18,11 @@ const BEFORE = "2026-11-23T08:00:00.000000Z";
 
 function addTo(coverage: Partial<Coverage>, ...gaps: (typeof GAP)[]): Coverage {
   const whole = { gaps: 0, throttleNotices: 0, lowerBound: false, ...coverage };
-  return addStatedGaps({ coverage: whole } as Report, gaps).coverage;
+  return addStatedGaps({ coverage: whole } as Report, readStatedGaps(createLease(gaps))).coverage;
+}
+
+function createLease(gaps: readonly (typeof GAP)[]) {
+  return { metadata: { annotations: { [STREAM_GAPS_ANNOTATION]: JSON.stringify(gaps) } } };
 }
 
 describe("a report", () => {
@@ -51,6 +55,7 @@ describe("a report", () => {
   it("that has only the first of two gaps that were joined has both", () => {
     const long = { ...GAP, to: "2026-11-23T10:05:00.000000Z", seconds: 300 };
     expect(addTo({ continuousSince: GAP.to, gaps: 1, lowerBound: true, recent: [GAP] }, long)).toMatchObject({
+      gaps: 2,
       recent: [long],
     });
   });
@@ -67,6 +72,13 @@ describe("a report", () => {
     expect([gaps, recent?.length, recent?.[0]]).toEqual([11, 10, GAP]);
   });
 
+  it("keeps the last deletion, which no number has", () => {
+    const deleted = { kind: "Deleted" as const, from: "2026-11-23T08:00:00.000000Z", to: BEFORE, seconds: 0, count: 7 };
+    const older = Array.from({ length: 9 }, (_, n) => ({ ...GAP, from: `2026-11-23T09:0${9 - n}:00.000000Z` }));
+    const { recent } = addTo({ continuousSince: BEFORE, gaps: 9, recent: [...older, deleted] }, GAP);
+    expect([recent?.length, recent?.[0], recent?.at(-1)]).toEqual([10, GAP, deleted]);
+  });
+
   it("without a stated gap is the same object", () => {
     const report = { coverage: { gaps: 0, throttleNotices: 0, lowerBound: false } } as Report;
     expect(addStatedGaps(report, [])).toBe(report);
@@ -74,7 +86,6 @@ describe("a report", () => {
 });
 
 it("a Lease of any form is read", () => {
-  const annotations = { [STREAM_GAPS_ANNOTATION]: JSON.stringify([GAP]) };
-  expect(readStatedGaps({ metadata: { annotations } })).toEqual([GAP]);
+  expect(readStatedGaps(createLease([GAP]))).toHaveLength(1);
   for (const lease of [undefined, {}, { metadata: { annotations: 7 } }]) expect(readStatedGaps(lease)).toEqual([]);
 });

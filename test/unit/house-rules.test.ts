@@ -49,6 +49,8 @@ const PACKAGES: Record<string, readonly string[]> = {
 const FOR_PLUGIN: readonly string[] = [
   "src/api/",
   "src/lib/",
+  "src/aggregate/counts/coverage-gap.ts",
+  "src/aggregate/gaps/stated-gaps.ts",
   "src/aggregate/gaps/stream-gap-text.ts",
   "src/app/version.ts",
   "src/cli/program.ts",

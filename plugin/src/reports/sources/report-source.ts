@@ -3,7 +3,7 @@
 
 // PORT: the source of reports: a cluster, or a directory that `export` or `replay` wrote.
 
-import type { StreamGapEntry } from "../../../../src/aggregate/gaps/stream-gap-text.ts";
+import type { StatedGap } from "../../../../src/aggregate/gaps/stated-gaps.ts";
 import type { AcceptanceSpec, AcceptanceStatus } from "../../../../src/api/acceptance.ts";
 import type { Report } from "../../../../src/api/v1alpha1.ts";
 import type { Heartbeat } from "../heartbeat.ts";
@@ -36,7 +36,7 @@ export interface ReportSource {
   /** State of the operator that writes the reports; undefined for files, which no operator updates. */
   heartbeat?(nowMs: number): Promise<Heartbeat>;
   /** Gaps of the alert stream that reports may lack; undefined for files. */
-  statedGaps?(): Promise<readonly StreamGapEntry[]>;
+  statedGaps?(): Promise<readonly StatedGap[]>;
   /** Lists the AcceptedViolations of the scope; undefined for files, which hold none. */
   acceptances?(scope: ReportFilterScope): Promise<Acceptance[]>;
   /** Creates an AcceptedViolation, or replaces the spec of the one with its name. */
