@@ -9,6 +9,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { StatedGap } from "../../src/aggregate/gaps/stated-gaps.ts";
 import type { Alert } from "../../src/api/alert.ts";
+import type { Coverage, CoverageGapEntry } from "../../src/api/v1alpha1.ts";
 import type { PreviousLeader } from "../../src/leadership/takeover-parts.ts";
 import { alert, formatTimeAt, hostAlert, START_MS } from "../support/gen.ts";
 import { MemorySink } from "../support/memory-sink.ts";
@@ -21,9 +22,14 @@ const QUIET_MS = 10 * 60_000;
 /** Until a quiet report has a short gap of the stream. */
 const LATE_MS = 65 * 60_000;
 
+/** Between an alert and its arrival, at most, with a margin. */
+const DELIVERY_MS = 400;
+
 interface SentTo {
   alerts: number;
   violations: Set<string>;
+  /** Times of alerts that no replica has read, while the report existed. */
+  lostMs: Set<number>;
 }
 
 class Chaos {
@@ -148,15 +154,21 @@ class Chaos {
 
   #send(count: number): void {
     for (let i = 0; i < count; i++) {
-      const made = this.#make();
+      const [made, key] = this.#make();
+      const sentMs = this.#world.nowMs();
+      const sent = this.#sent.get(key);
+      if (this.#store.get(key)) sent?.lostMs.add(sentMs);
       for (const life of this.#lives) {
-        if (life?.isAlive)
-          this.#world.after(life.lagMs, () => life.isAlive && life.isReading && life.pipeline.onAlert(made, 0));
+        this.#world.after(life?.lagMs ?? 0, () => {
+          if (!life?.isAlive || !life.isReading) return;
+          sent?.lostMs.delete(sentMs);
+          life.pipeline.onAlert(made, 0);
+        });
       }
     }
   }
 
-  #make(): Alert {
+  #make(): [Alert, key: string] {
     const world = this.#world;
     const policy = `p${1 + world.pickBelow(3)}`;
     const fields: Partial<Alert> = {
@@ -175,11 +187,11 @@ class Chaos {
     };
     const made = world.random() < 0.15 ? hostAlert(fields) : alert(fields, container, this.#makeEarly());
     const key = `${made.NamespaceName}/${policy}`;
-    const sent = this.#sent.get(key) ?? { alerts: 0, violations: new Set<string>() };
+    const sent = this.#sent.get(key) ?? { alerts: 0, violations: new Set<string>(), lostMs: new Set<number>() };
     sent.alerts++;
     sent.violations.add([made.OwnerName || made.PodName, made.Resource, made.Result].join());
     this.#sent.set(key, sent);
-    return made;
+    return [made, key];
   }
 
   /** At times an alert of a pod of its own, at times before its owner and the name of its container are known. */
@@ -196,7 +208,7 @@ class Chaos {
   /** Returns everything that is wrong in the reports. */
   #check(): string[] {
     const problems: string[] = [];
-    for (const [key, { alerts, violations }] of this.#sent) {
+    for (const [key, { alerts, violations, lostMs }] of this.#sent) {
       const report = this.#store.get(key);
       if (!report) {
         problems.push(`${key}: ${alerts} sent, no report`);
@@ -211,12 +223,25 @@ class Chaos {
       if (summary.violations > violations.size) {
         problems.push(`${key}: ${summary.violations} violations reported, ${violations.size} sent`);
       }
+      if (!this.#options.maxClockErrorMs)
+        problems.push(...findUncovered(lostMs, coverage).map((why) => `${key}: ${why}`));
       for (const { to, kind } of coverage.recent ?? []) if (to === undefined) problems.push(`${key}: ${kind} is open`);
     }
     // Evicted violations begin again.
     const isEvicted = (problem: string) => this.#options.files >= 20 && /[0-9a-f]{16} went back/.test(problem);
     return [...problems, ...findBackwardSteps(this.#store.history, true).filter((problem) => !isEvicted(problem))];
   }
+}
+
+/** Alerts that were lost and that no gap covers, where all gaps are listed. */
+function findUncovered(lostMs: Iterable<number>, { gaps, recent = [] }: Coverage): string[] {
+  if (gaps > recent.length) return [];
+  const isIn =
+    (ms: number) =>
+    ({ from, to = "" }: CoverageGapEntry) =>
+      Date.parse(from) - DELIVERY_MS <= ms && ms <= Date.parse(to) + DELIVERY_MS;
+  const uncovered = [...lostMs].filter((ms) => !recent.some(isIn(ms)));
+  return uncovered.map((ms) => `lost at ${ms - START_MS}, outside ${JSON.stringify(recent)}`);
 }
 
 /** Runs the lives that follow from a seed; returns everything that is wrong afterwards. */
