@@ -189,8 +189,8 @@ describe("a short gap", () => {
     a.pipeline.onEventLoopStall(6000);
     await a.clock.advance(60_000);
     await takeOver(a, b);
-    expect(b.store.reports.map(({ coverage }) => coverage.recent?.map(({ kind }) => kind))).toEqual(
-      Array(3).fill(["Stalled"]),
+    expect(b.store.reports.map(({ coverage }) => coverage.recent?.map(({ kind, seconds }) => [kind, seconds]))).toEqual(
+      Array(3).fill([["Stalled", 6]]),
     );
   });
 

@@ -38,13 +38,14 @@ export interface CoverageGap {
 /** Gaps that are listed, the newest; older ones are in the counts only. */
 export const MAX_COVERAGE_GAPS = 10;
 
-/** Creates a gap that starts at `fromUs`; all else is empty unless given. */
+/** Creates a gap that starts at `fromUs` and does not end before it; all else is empty unless given. */
 export function createCoverageGap(
   kind: CoverageGapKind,
   fromUs: EpochUs,
   details: Partial<Omit<CoverageGap, "kind" | "fromUs">> = {},
 ): CoverageGap {
-  return { kind, fromUs, toUs: undefined, container: "", pod: "", node: "", count: 0, nodes: 0, ...details };
+  const toUs = details.toUs === undefined ? undefined : Math.max(fromUs, details.toUs);
+  return { kind, fromUs, container: "", pod: "", node: "", count: 0, nodes: 0, ...details, toUs };
 }
 
 /** Returns the newest gaps of both lists, newest first; the newest deletion stays, because no counter has it. */

@@ -98,7 +98,9 @@ export class StreamCoverage {
    */
   addStall(ms: number, nowMs: number): (Gap & { toMs: number }) | undefined {
     if (this.continuousSinceMs === undefined) return undefined;
-    const gap = { kind: "Stalled", fromMs: Math.max(this.continuousSinceMs, nowMs - ms), toMs: nowMs } as const;
+    // Later than now by a clock that was set back since.
+    const sinceMs = this.continuousSinceMs > nowMs ? 0 : this.continuousSinceMs;
+    const gap = { kind: "Stalled", fromMs: Math.max(sinceMs, nowMs - ms), toMs: nowMs } as const;
     this.continuousSinceMs = nowMs;
     this.coveredSinceMs = nowMs;
     this.addEndedGap(gap);

@@ -36,6 +36,13 @@ function generateGap(): fc.Arbitrary<CoverageGap> {
 
 const generateGaps = () => fc.array(generateGap(), { maxLength: 25 }).map((all) => mergeCoverageGaps([], all));
 
+it("a gap does not end before it began, also where the clock was set back meanwhile", () => {
+  const gap = createCoverageGap("JournalUnavailable", START_US, { toUs: START_US - SECOND });
+  expect(renderCoverageGap(gap)).toMatchObject({ seconds: 0 });
+  const stored = { ...renderCoverageGap(gap), to: "2001-01-01T00:00:00.000000Z", seconds: -1 };
+  expect(parseCoverageGap(stored)).toEqual(gap);
+});
+
 describe("merging coverageGaps", () => {
   it("is associative, commutative, idempotent and bounded", () => {
     checkAll(300, [generateGaps(), generateGaps(), generateGaps()], (a, b, c) => {
