@@ -33,7 +33,8 @@ const FORMS: [name: string, forms: [line: string, secret: string][], atMost: num
   ["the list of variants", readForms("secrets-variants.jsonl"), 7],
   ["the list of services", readForms("secrets-services.jsonl"), 0],
   ["the second list of services", readForms("secrets-services-2.jsonl"), 1],
-  ["the third list of services", readForms("secrets-services-3.jsonl"), 3],
+  ["the third list of services", readForms("secrets-services-3.jsonl"), 2],
+  ["the fourth list of services", readForms("secrets-services-4.jsonl"), 6],
 ];
 
 /** Secrets in the lines of a list, or parts of them, of which none may be left. */
@@ -84,6 +85,7 @@ describe("of ordinary lines", () => {
     ["the list of container command lines", readRows("ordinary-7.txt")],
     ["the list of lines near to secrets", readRows("ordinary-8.txt")],
     ["the list of lines near to scripts with secrets", readRows("ordinary-9.txt")],
+    ["the list of names, versions and hashes near to secrets", readRows("ordinary-10.txt")],
     ["the list of lines like those that people type", readRows("ordinary-typed.txt")],
   ])("in %s none is changed", (_what, lines) => {
     const changed = lines.filter((line) => redact(line) !== line);

@@ -7,7 +7,7 @@
 import { BARE_NAMES } from "./commands.ts";
 import { isHarmless, looksRandom, type Marks } from "./marks.ts";
 import { type Classify, splitName } from "./names.ts";
-import { isCount, isNameOfOne, isNameValue } from "./pairs.ts";
+import { isCount, isNameOfOne, isNameValue, isVersion } from "./pairs.ts";
 import { markPrograms } from "./program-arguments.ts";
 import { markInput } from "./shell-input.ts";
 import { markInsert, markSql } from "./sql.ts";
@@ -86,7 +86,7 @@ function markSubstitution(marks: Marks, { start, end, text }: Word, classify: Cl
   const middle = text.indexOf(sign, 2);
   const close = text.indexOf(sign, middle + 1);
   if (middle < 0 || close < 0) return;
-  const name = /^[^\w\s]{0,4}([A-Z][A-Z0-9_]{1,63})[^\w\s]{0,4}$/.exec(text.slice(2, middle))?.[1];
+  const name = /^(?:_|[^\w\s]){0,4}([A-Z][A-Z0-9_]{1,63})[^\w\s]{0,4}$/.exec(text.slice(2, middle))?.[1];
   if (name === undefined || classify(name) !== "strong" || !isTyped(text.slice(middle + 1, close))) return;
   const from = start + marks.text.slice(start, end).indexOf(text);
   marks.hide(from + middle + 1, from + close);
@@ -109,21 +109,28 @@ function markAttached(marks: Marks, { start, end, text }: Word): void {
 /** Words before a secret, or before a user and a secret. */
 const LOGIN_WORDS = /^(?:login|auth|authenticate|passwd|(?:set|change|reset)-password|unlock|unseal)$/;
 /** Short options that take a secret in some programs. */
-const SHORT_OPTION = /^-[pPkw]$/;
+const SHORT_OPTION = /^-[pPkwst]$/;
+/** Of those, options that take a name more often, and the least length of a secret behind them. */
+const NAMING_OPTION = /^-[st]$/;
+const MIN_BEHIND_NAMING = 20;
+/** A hash in hexadecimal: a commit, an image or a container. */
+const HASH = /^(?:[\da-f]{40}|[\da-f]{64})$/;
 
 /** `login x`, `login name x` and `-k x` of an unknown program, where x looks random. */
 function markRandom(marks: Marks, words: readonly Word[], at: number): void {
   const { text } = words[at] as Word;
-  const reach = LOGIN_WORDS.test(text) ? 2 : SHORT_OPTION.test(text) ? 1 : 0;
+  const isShort = SHORT_OPTION.test(text);
+  const reach = LOGIN_WORDS.test(text) ? 2 : isShort ? 1 : 0;
   for (const next of words.slice(at + 1, at + 1 + reach)) {
-    if (next.isSeparator) return;
+    if (next.isSeparator || (isShort && HASH.test(next.text))) return;
+    if (NAMING_OPTION.test(text) && next.text.length < MIN_BEHIND_NAMING) return;
     if (/^[^/.:=-][^/.:]*$/.test(next.text) && looksRandom(next.text)) hideBare(marks, next);
   }
 }
 
 /** Programs with `-u`, and a `-p` for something else: a priority, a prompt, a port, a project. */
 const NO_LOGIN =
-  /^(?:journalctl|sudo|ps|top|htop|strace|lsof|ss|netstat|mkdir|cp|rsync|docker-compose|compose|gosu|runuser|su-exec|python[\d.]*)$/;
+  /^(?:journalctl|sudo|ps|top|htop|strace|lsof|ss|netstat|mkdir|cp|rsync|rclone|docker-compose|compose|gosu|runuser|su-exec|python[\d.]*)$/;
 const USER_OPTION = /^(?:-[uU]|--?user(?:name)?|--login)$/;
 
 /** `-u name … -p word`, in any program: a login. A port, a mapping of ports and a path are not hidden. */
@@ -134,9 +141,20 @@ function markLogin(marks: Marks, words: readonly Word[]): void {
   for (const [at, { text, isSeparator }] of words.entries()) {
     if (isSeparator) hasUser = false;
     const next = words[at + 1];
-    if (USER_OPTION.test(text) && next && /^[^-/]/.test(next.text)) hasUser = true;
+    if (USER_OPTION.test(text) && next && /^[^-/]/.test(next.text)) {
+      hasUser = true;
+      markUserPassword(marks, next);
+    }
     if (hasUser) markLoginOption(marks, words[at] as Word, next);
   }
+}
+
+/** `-u name:x`, where x has letters and a digit or a sign: not a user and a group, and not a host and a port. */
+function markUserPassword(marks: Marks, { text, start, end }: Word): void {
+  const user = /^[A-Za-z][\w.@-]{0,63}:(?=[^/:]*[A-Za-z])(?!\S*\/\/)/.exec(text)?.[0];
+  if (user === undefined || !isTyped(text.slice(user.length))) return;
+  const from = start + marks.text.slice(start, end).indexOf(text);
+  marks.hide(from + user.length, from + text.length);
 }
 
 function markLoginOption(marks: Marks, option: Word, value: Word | undefined): void {
@@ -148,7 +166,7 @@ function markLoginOption(marks: Marks, option: Word, value: Word | undefined): v
 
 /** `docker build --secret id=x`, `podman run --secret=x`, `aws secretsmanager --secret-id x`: the name of one. */
 function isNameOfSecret(words: readonly Word[], option: string): boolean {
-  const commands = { "--secret": /^(?:build|run|buildx)$/, "--secret-id": /^secretsmanager$/ }[option];
+  const commands = { "--secret": /^(?:build|run|buildx|service)$/, "--secret-id": /^secretsmanager$/ }[option];
   return commands !== undefined && words.some(({ text }) => commands.test(text));
 }
 
@@ -190,7 +208,7 @@ function markValueOption(marks: Marks, words: readonly Word[], at: number): void
   const equals = text.indexOf("=");
   const next = words[at + 1];
   if (equals > 0) marks.hide(start + marks.text.slice(start, end).indexOf("=") + 1, end);
-  else if (next && !next.isSeparator) hideBare(marks, next);
+  else if (next && !next.isSeparator && !isVersion(next.text)) hideBare(marks, next);
 }
 
 /** `secret put name x`, `secrets set name x`. */

@@ -36,8 +36,11 @@ smbmap: -p
 swaks sipp: -ap
 ss-local ss-server ss-redir ss-tunnel sslocal ssserver: -k
 nikto: -id:
-check_http: -a: -b:
-check_snmp: -C -A -X
+check_http check_curl hey oha: -a: -b:
+check_snmp check_hpjd: -C -A -X
+check_pgsql check_mysql check_mysql_query check_radius check_disk_smb: -p
+check_ldap check_ldaps check_smtp check_imap_login check_mssql: -P
+check_nt: -s
 icinga2: --ticket
 pk12util: -W -K
 virsh: secret-set-value * $
@@ -51,10 +54,12 @@ isql osql xfreerdp sqlcmd bcp zip unzip zipcloak tsql bsqldb fisql ipmitool mosq
 7z 7za 7zz 7zr rar unrar: -p+ -hp+
 openssl: -k -K -hmac -macopt: -pass pass: -passin pass: -passout pass: -passwd pass: | passwd ...$
 java: -auth: -secret
+hudson.remoting.jnlp.Main: http* $
 splunk: -auth: -secret
 lftp: -u,
 smbclient rpcclient winexe smbget smbmap wmiexec wmic net: -U%
 smbclient: | //* $
+wbinfo: -a% -K% --authenticate% --krb5auth% --set-auth-user%
 transmission-remote: -n:
 ejabberdctl prosodyctl: register * * $ | change_password * * $
 drush: user:password * $ | upwd * $
@@ -82,6 +87,7 @@ kubectl oc: after secret --from-literal=
 etcdctl: --user: | user add : | user passwd :
 gh: after secret -b --body
 glab doctl codecov influx: -t
+coveralls: -r
 newrelic nuget dotnet: -k | setapikey $
 nuget: push * $
 dotnet: after source -p
@@ -103,7 +109,7 @@ neo4j-admin: set-initial-password $
 db2: using $
 ftp: user * $
 htpasswd: -
-sqlplus rman exp imp expdp impdp sqlldr: ^*/
+sqlplus sqlcl rman exp imp expdp impdp sqlldr: ^*/
 rman: target */ | catalog */ | auxiliary */
 ssh-keygen: -N -P
 qpdf: --encrypt$ | --encrypt * $
@@ -130,6 +136,10 @@ p4: -P
 op: --session
 tctl: --value
 wandb: login $
+brook hash.sh: -p --password
+transmission-daemon: -v
+qshell: account * $
+garage: key import * $
 vercel: -t
 pulumi: config set --secret * $
 deluge-console: connect * * $
@@ -198,7 +208,9 @@ export const SECRET_FILES =
   /^(?:\.netrc|_netrc|\.pgpass|\.git-credentials|\.my\.cnf|\.htpasswd|\.vault-token|\.pypirc|shadow|id_[a-z0-9]+|\.dockercfg|\.s3cfg|\.smbcredentials|auth\.txt|auth-user-pass)$/;
 /** Words after which the next one is a secret, in any command line. */
 export const BARE_NAMES = new Set(
-  "owner_pw user_pw input_pw requirepass masterauth preshared-key +rcon_password +sv_password".split(" "),
+  "owner_pw user_pw input_pw requirepass masterauth preshared-key hash-password encode-password +rcon_password +sv_password".split(
+    " ",
+  ),
 );
 
 export const PROGRAMS: ReadonlyMap<string, Program> = readTable();

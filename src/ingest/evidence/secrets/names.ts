@@ -56,12 +56,12 @@ const SECRET_WORDS = new Set([
 const NO_SECRET_WORDS = new Set(["bypass", "compass", "trespass", "surpass", "encompass", "askpass", "oldpwd"]);
 /** Words that make a key a secret; other keys are names of entries. */
 const KEY_KINDS = new Set(
-  "access account activation api apikey app application auth authentication certificate client crypt customer data decryption deploy enc encrypt encryption encryptor enrollment fernet functions hmac ingest join jwt license licence master meili pairing private product rails registration root secret server service session setup shared sharing sign signing ssh storage subscription symmetric validation wallet webhook write admin".split(
+  "access account activation api apikey app application auth authentication certificate client crypt customer data decryption deploy enc encrypt encryption encryptor enrollment fernet functions hmac ingest join jwt license licence master meili pairing private product rails registration root secret server service session setup shared sharing sign signing ssec ssh storage subscription symmetric validation wallet webhook write admin".split(
     " ",
   ),
 );
 const WEAK_WORDS = new Set(
-  "key auth salt session sessionid sid jwt bearer pin code login dsn seed mnemonic license nonce hash body value data sasl x p k".split(
+  "key auth salt session sessionid sid jwt bearer pin code login dsn seed mnemonic license nonce hash body value data sasl hmac encrypt x p k".split(
     " ",
   ),
 );

@@ -11,7 +11,7 @@ const MAX_NAME = 100;
 /** Characters of a header that are searched for a variable. */
 const HEADER_STEPS = 300;
 const NAME = /[A-Za-z0-9_.-]/;
-const NAMED_VALUE = /^\s?["']?([\w.-]{2,64})["']?,\s?["']?(?:[\w.[\]]{1,64}\.)?value["']?[:=]\s?/i;
+const NAMED_VALUE = /^\s?["']?([\w.-]{2,64})["']?,\s?["']?(?:[\w.[\]]{1,64}\.|parameter)?value["']?[:=]\s?/i;
 const HEADER_OF_TOKEN = /^(?=[A-Z])(?:[A-Za-z]+-)+(?:[Tt]oken|TOKEN)$/;
 const SMB_USER = /^[\w.\\/-]{1,64}%(?=[^\s,]{3})/;
 /** `user=name:x`, of curl's configuration and mounts; not a user and a group, as `user=app:app`, or a number. */
@@ -73,10 +73,8 @@ function markPair(marks: Marks, at: number, classify: Classify, quotes: QuoteSta
   if (text[start - 1] === "{" && text[start - 2] === "$") return;
   if (!isColon) markLoginPair(marks, at, name, text[start] === "-");
   const strength = isPragmaKey(text, start, name) ? "strong" : classify(name);
-  if (strength === "none") {
-    if (/(?:^|\.)name$/i.test(name)) markNamedValue(marks, at + 1, classify);
-    return;
-  }
+  if (strength !== "strong" && /(?:^|\.)name$|^parameterkey$/i.test(name)) markNamedValue(marks, at + 1, classify);
+  if (strength === "none") return;
   let from = at + 1;
   if (text[from] === "~" && spaced) return;
   if (text[from] === ">" || (text[from] === "=" && !isColon)) from++;
@@ -96,7 +94,7 @@ function markPair(marks: Marks, at: number, classify: Classify, quotes: QuoteSta
   const isNamed = (isColon || isFlag) && isNameOfOne(name) && isNameValue(isFlag ? `--${name}` : name, value);
   if (text[start] === "-" && isColon && /^(?:env|file)$/.test(value)) return;
   if (/^\d{1,2}$/.test(value) || (spaced && CALL.test(value))) return;
-  if (isHarmless(value) || isNamed || (isNameOfOne(name) && isCount(value))) return;
+  if (isHarmless(value) || isNamed || (isNameOfOne(name) && (isCount(value) || isVersion(value)))) return;
   const isLogin = strength === "weak" && /^\(["'].*,/.test(value);
   if (strength === "strong" || isLogin || looksRandom(value)) marks.hide(from, end);
 }
@@ -104,7 +102,7 @@ function markPair(marks: Marks, at: number, classify: Classify, quotes: QuoteSta
 /** Marks x of `--basic-auth=user:x`, of `user=name%x` for SMB, and of `u=user,p=x` in a DSN. */
 function markLoginPair(marks: Marks, at: number, name: string, isOption: boolean): void {
   const { text } = marks;
-  const kind = /auth$/i.test(name)
+  const kind = /auth(?:\.user\.info)?$/i.test(name)
     ? /^[\w.-]{1,64}:(?=[^/\s]{3})(?!\d+\b)/
     : /^user(?:name)?$/i.test(name)
       ? SMB_USER
@@ -119,7 +117,7 @@ function markLoginPair(marks: Marks, at: number, name: string, isOption: boolean
   if (name === "p" && DSN_USER.test(text.slice(Math.max(0, at - MAX_NAME), at - 1))) marks.hideValue(from, ",\"'");
 }
 
-/** Marks x of `"name":"DB_PASSWORD","value":"x"` and of `env[0].name=DB_PASSWORD,env[0].value=x`. */
+/** Marks x of `"name":"DB_PASSWORD","value":"x"`, `env[0].name=…,env[0].value=x` and `ParameterKey=…,ParameterValue=x`. */
 function markNamedValue(marks: Marks, at: number, classify: Classify): void {
   marks.spend(MAX_NAME);
   const found = NAMED_VALUE.exec(marks.text.slice(at, at + 2 * MAX_NAME));
@@ -129,6 +127,11 @@ function markNamedValue(marks: Marks, at: number, classify: Classify): void {
 /** `token=512`, `token_ttl: 5m`: too short for a secret, and more often a number of something. */
 export function isCount(value: string): boolean {
   return /^\d{1,5}(?:ms|s|m|h|d)?$/.test(value);
+}
+
+/** `gem install token_auth -v 1.2.2`, `oauth-token==1.2`: the version of a package. */
+export function isVersion(value: string): boolean {
+  return /^v?\d+(?:\.\d+)+$/.test(value);
 }
 
 /** True of a plain word that may be a name: not in `X-Auth-Token: word`, and not of 8 letters after `--token`. */

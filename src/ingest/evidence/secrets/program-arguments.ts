@@ -91,7 +91,7 @@ function markKind(marks: Marks, start: number, kind: string): void {
   if (value === '""' || value === "''" || (/^["']?\$[\w{(]/.test(value) && isHarmless(value))) return;
   if (kind === "#") marks.hide(start, end);
   if (kind === "" || kind === "+" || kind === "$") {
-    if (!/^["']?(?:\/[\w.-]+){2,}$|^\d{1,5}$/.test(value) && !isCookieFile(value)) marks.hide(start, end);
+    if (!/^["']?(?:\/[\w.-]+){2,}$|^\d{1,5}$|^[!*]{1,2}$/.test(value) && !isCookieFile(value)) marks.hide(start, end);
     return;
   }
   if (/^\d+:\d+$/.test(value)) return;

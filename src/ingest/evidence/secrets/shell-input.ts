@@ -46,6 +46,7 @@ export function markInput(marks: Marks, words: readonly Word[], classify: Classi
       hideEchoes(marks, words, at, end < 0 ? words.length : end + 1);
     }
     if (PRINTS_SECRET.test(word.text)) markPrinted(marks, words, at);
+    if (word.text.endsWith("printf")) markFormatted(marks, words, at, classify);
     if (word.isSeparator) segment = at + 1;
   }
 }
@@ -142,6 +143,24 @@ const PRINTS_SECRET = /^--?[\w-]{0,40}pass(?:word|phrase)?[-_]?(?:eval|cmd|comma
 const PRINTS = /<\((?:echo|printf)$/;
 /** Options, and a format without text of its own. */
 const ECHO_OPTION = /^(?:-[neE]{1,3}|--|%s(?:\\n)?)$/;
+
+/** `'password=%s\n'`, `"login %s password %s"` */
+const SECRET_FORMAT = /(?<![\w.-])([\w.-]{2,64})["']?[=:\s]\s?["']?%s/g;
+
+/** Marks what printf puts in a format with the name of a secret: all of its arguments. */
+function markFormatted(marks: Marks, words: readonly Word[], at: number, classify: Classify): void {
+  const format = words[at + 1];
+  if (!format) return;
+  const end = marks.valueEnd(format.start, "");
+  const names = marks.text.slice(format.start, end).matchAll(SECRET_FORMAT);
+  if (![...names].some(([, name]) => classify(name as string) === "strong")) return;
+  marks.spend(words.length - at);
+  for (const word of words.slice(at + 2)) {
+    if (word.isSeparator || /^[<>]/.test(word.text)) return;
+    if (word.start >= end && !isHarmless(word.text)) hideBare(marks, word);
+    if (/[;)]$/.test(marks.text.slice(word.start, word.end))) return;
+  }
+}
 
 /** Marks the first word that is printed, and its quotes. */
 function markPrinted(marks: Marks, words: readonly Word[], option: number): void {

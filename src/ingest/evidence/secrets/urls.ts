@@ -10,6 +10,8 @@ const TOKEN_AS_USER = "x-oauth-basic";
 const AUTHORITY_ENDS = "\"'/?#<>\\";
 /** Longer than a typed password; cut text ends in an ellipsis. */
 const MIN_CUT = 12;
+const MAX_ORACLE_URL = 300;
+const ORACLE_URL = /^(jdbc:oracle:\w{1,8}:[^\s/@"']{1,64}\/)[^\s@"']{1,128}@/;
 
 /** Marks `//user:password@`, up to the last `@` of the authority, and a token alone before the host. */
 export function markUrls(marks: Marks): void {
@@ -17,6 +19,16 @@ export function markUrls(marks: Marks): void {
   for (let at = text.indexOf("://"); at >= 0; at = text.indexOf("://", at + 3)) {
     markUserinfo(marks, at + 3);
   }
+  markOracleUrl(marks);
+}
+
+/** Marks x of `jdbc:oracle:thin:user/x@host`. */
+function markOracleUrl(marks: Marks): void {
+  const at = marks.text.indexOf("jdbc:oracle:");
+  if (at < 0) return;
+  marks.spend(MAX_ORACLE_URL);
+  const [found, user] = ORACLE_URL.exec(marks.text.slice(at, at + MAX_ORACLE_URL)) ?? [];
+  if (found && user) hideUnlessVariable(marks, at + user.length, at + found.length - 1);
 }
 
 function markUserinfo(marks: Marks, start: number): void {
@@ -67,7 +79,7 @@ function wordEnd(marks: Marks, start: number): number {
 
 /** `user:password@host` and `domain/user:password@host` as a word or `-L=…`; not an image with a tag and a digest. */
 const BARE =
-  /^["']?(?!(?:--[\w-]{1,32}=)?(?:group|serviceAccount|email|mailto|acct|sips?|xmpp):)(?:-\w{1,2}=)?(?:[\w.-]{1,64}\/|:pserver:)?[\w.$%-]{1,64}:(?!\/)([^\s@"']{1,128})@(?!sha\d)[\w[:][\w.:\]-]*/;
+  /^["']?(?!(?:--[\w-]{1,32}=)?(?:group|serviceAccount|email|mailto|acct|sips?|xmpp|jdbc):)(?:-\w{1,2}=)?(?:[\w.-]{1,64}\/|:pserver:)?[\w.$%-]{1,64}:(?!\/)([^\s@"']{1,128})@(?!sha\d)[\w[:][\w.:\]-]*/;
 
 /** Marks the password of a word in the form `user:password@host`. */
 export function markBareUserinfo(marks: Marks, start: number, end: number): void {

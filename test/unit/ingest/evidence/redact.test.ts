@@ -89,6 +89,7 @@ const HOSTILE_UNITS = [
   `curl -u a:b ·mysql ·authorization: ·set db_password a1 ·s.·a:b@c ·token-a-a-a-·\\"·…`,
   `> token ·>secret ·| tee token ·<<E >token ·secret set a ·s/PASSWORD/a1/·("TOKEN","a·sign({},"·connect("a",1,`,
   `insert into a (password) values (·insert into ·<(echo ·a=<(echo ·USERPWD, "a:·cat <<< a | su ·hmac.new(b"a`,
+  `printf "pw=%s" a ·printf 'pw ·jdbc:oracle:a:b/·-u a:b1 ·ParameterKey=pw,·-t aB3aB3aB3`,
   `-u a -p ·identified by ·--pass-cmd echo ·pragma key=·user=a:bcde ·--a=b:c@d ·bearer\\ `,
 ].flatMap((row) => row.split("·"));
 
@@ -137,6 +138,20 @@ describe("what stands around a secret stays", () => {
     ["UPDATE users SET password_changed=1 WHERE id=5", "UPDATE users SET password_changed=1 WHERE id=5"],
     ["ALTER USER app IDENTIFIED BY hunter2; SELECT 1", "ALTER USER app IDENTIFIED BY [REDACTED]; SELECT 1"],
     ["sed s/@@PASSWORD@@/hunter2/g c.yml", "sed s/@@PASSWORD@@/[REDACTED]/g c.yml"],
+    ["sed s/__PASSWORD__/hunter2/g c.yml", "sed s/__PASSWORD__/[REDACTED]/g c.yml"],
+    ["sh -c printf 'a=%s pw=%s' x hunter2 > /f; ls", "sh -c printf 'a=%s pw=%s' [REDACTED] [REDACTED] > /f; ls"],
+    ["sh -c printf 'tokens used: %s' 5; ls", "sh -c printf 'tokens used: %s' 5; ls"],
+    ["app -u ann:hunter2 -l :80", "app -u ann:[REDACTED] -l :80"],
+    ["docker run -u node:node2 -u 1000:node20x x", "docker run -u node:node2 -u 1000:node20x x"],
+    ["java jdbc:oracle:thin:app/hunter2@//ora:1521/XE", "java jdbc:oracle:thin:app/[REDACTED]@//ora:1521/XE"],
+    ["java jdbc:oracle:thin:@ora:1521:XE", "java jdbc:oracle:thin:@ora:1521:XE"],
+    ["x ParameterKey=DbPassword,ParameterValue=hunter2 y", "x ParameterKey=DbPassword,ParameterValue=[REDACTED] y"],
+    ["x ParameterKey=KeyName,ParameterValue=hunter2 y", "x ParameterKey=KeyName,ParameterValue=hunter2 y"],
+    ["serf agent -encrypt hG7kP2xW9qLm -node n", "serf agent -encrypt [REDACTED] -node n"],
+    ["agent join -t hG7kP2xW9qLm4Rt8Yb3N -u x", "agent join -t [REDACTED] -u x"],
+    ["kcat -b k:9092 -t UserEventsV2 -C", "kcat -b k:9092 -t UserEventsV2 -C"],
+    [`git cat-file -p ${"9d1b2f5e7c".repeat(4)}`, `git cat-file -p ${"9d1b2f5e7c".repeat(4)}`],
+    ["gem install a_token -v 1.2.2", "gem install a_token -v 1.2.2"],
     ["INSERT INTO u (name, password) VALUES ('a', 'hunter2');", "INSERT INTO u (name, password) VALUES ([REDACTED]);"],
     [
       "docker login -u a --password-stdin < <(echo hunter2); ls",
