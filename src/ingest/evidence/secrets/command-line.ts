@@ -179,9 +179,11 @@ function markBareName(marks: Marks, words: readonly Word[], at: number, classify
   const next = words[at + 1];
   if (!next || next.isSeparator || text.startsWith("-")) return;
   markStoredSecret(marks, words, at);
-  const option = splitName(text).length > 1 ? /^(?:-v|--value)(?:=|$)/ : /^--value(?:=|$)/;
-  if (option.test(next.text) && classify(text.slice(-100)) === "strong") markValueOption(marks, words, at + 1);
-  if (next.text.startsWith("-")) return;
+  if (next.text.startsWith("-")) {
+    const option = splitName(text).length > 1 ? /^(?:-v|--value)(?:=|$)/ : /^--value(?:=|$)/;
+    if (option.test(next.text) && classify(text.slice(-100)) === "strong") markValueOption(marks, words, at + 1);
+    return;
+  }
   const name = (text.split(/[/:=]/).at(-1) as string).toLowerCase();
   if (!BARE_NAMES.has(name) && classify(text.slice(-100)) !== "strong") return;
   if (marks.text[next.start] === "=" || marks.text[next.start] === ">") return;
