@@ -150,7 +150,7 @@ export class LeaderTakeover implements ControllerObserver {
   get persistedUntilMs(): number | undefined {
     if (this.listing !== undefined) return undefined;
     const { ledgers, gaps } = this.#parts.aggregator;
-    return this.persistedUntil.findEpochMs(ledgers, gaps.late.held);
+    return this.persistedUntil.findEpochMs(ledgers, gaps.late);
   }
 
   /**

@@ -173,6 +173,49 @@ describe("a takeover", () => {
     expect(next.pipeline.aggregator.gaps.late.stated.size).toBe(1);
   });
 
+  it("after more than a day continues the gap in a report of which no write was accepted since", async () => {
+    const s = await startQuiet();
+    const { clock, store } = s;
+    const accept = store.write.bind(store);
+    store.write = async (report, signal) =>
+      report.policy.name === "p0" ? { kind: "refused", message: "injected" } : await accept(report, signal);
+    const isStated = () => s.pipeline.aggregator.gaps.late.stated.list.some(({ fromUs }) => fromUs === firstUs);
+    const firstUs = (START_MS + 149_900) * 1000;
+    /** Asks as each renewal of the Lease does. */
+    const renew = () => s.pipeline.takeover.persistedUntilMs;
+    await loseStream(s, 1000);
+    for (let hours = 0; hours < 26; hours++) {
+      renew();
+      await clock.advance(HOUR_MS);
+    }
+    await loseStream(s, 1000);
+    expect(isStated()).toBe(true);
+    const next = new Simulation({ store, clock, options: { standby: STANDBY, writerId: "b" } });
+    next.pipeline.onConnected();
+    await clock.advance(20_000);
+    const previous = { persistedUntilMs: renew(), statedGaps: s.pipeline.aggregator.gaps.late.stated.list };
+    await s.pipeline.controller.suspend();
+    s.disconnect();
+    store.write = accept;
+    await next.settleWhile(next.pipeline.load(SIGNAL, previous));
+    next.pipeline.controller.start();
+    sendNow(next, "p0");
+    await clock.advance(60_000);
+    const gaps = store.get("shop/p0")?.coverage.recent?.map(({ from }) => Date.parse(from) * 1000);
+    expect(gaps).toContain(firstUs);
+  });
+
+  it("states a gap no longer once a day has passed and every report is written", async () => {
+    const s = await startQuiet();
+    await loseStream(s, 1000);
+    for (let hours = 0; hours < 26; hours++) {
+      expect(s.pipeline.takeover.persistedUntilMs).toBeDefined();
+      await s.clock.advance(HOUR_MS);
+    }
+    expect(s.pipeline.takeover.persistedUntilMs).toBe(s.clock.nowMs());
+    expect(s.pipeline.aggregator.gaps.late.stated.size).toBe(0);
+  });
+
   it("without what the Lease states would leave them without the gap", async () => {
     const next = await takeOver([]);
     await next.clock.advance(HOUR_MS + 60_000);

@@ -23,7 +23,7 @@ export interface StatedGap extends CoverageGap {
   toUs: EpochUs;
 }
 
-/** All reports are written many times sooner. By monotonic time: a clock that is set must not drop one. */
+/** All reports have a gap many times sooner, but those that are refused. By monotonic time: a clock may be set. */
 const KEPT_MS = 86_400_000;
 
 /** When it was added is by monotonic time. */
@@ -46,9 +46,13 @@ export class StatedGaps {
     return this.#all.map(({ gap }) => gap);
   }
 
-  /** Adds a gap at monotonic time `nowMs`; drops those that were added a day ago. */
+  /** Drops the gaps that were added a day before monotonic time `persistedMs`: everything from before it is in reports. */
+  expire(persistedMs: number): void {
+    this.#all = this.#all.filter(({ addedMs }) => persistedMs - addedMs < KEPT_MS);
+  }
+
+  /** Adds a gap at monotonic time `nowMs`. */
   add(gap: StatedGap, nowMs: number): void {
-    this.#all = this.#all.filter(({ addedMs }) => nowMs - addedMs < KEPT_MS);
     if (this.#all.some(({ gap: known }) => isSameGap(known, gap))) return;
     this.#all = [...this.#all, { gap, addedMs: nowMs }].sort((a, b) => b.gap.fromUs - a.gap.fromUs);
     if (this.#all.length <= MAX_STREAM_GAPS) return;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// Gaps that the Lease states: bounded without a loss, kept for a day, and read back from any text.
+// Gaps that the Lease states: bounded without a loss, kept for a day and until they are persisted, and read back from any text.
 
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
@@ -25,13 +25,16 @@ function createGap(second: number, seconds = 1) {
 }
 
 describe("the list", () => {
-  it("has the newest first, each once, for a day by monotonic time", () => {
+  it("has the newest first, each once, until a day after its time everything is persisted", () => {
     const stated = new StatedGaps();
     stated.add(createGap(0), 0);
     stated.add(createGap(10), 10);
     stated.add(createGap(0, 5), 10);
     expect(stated.list).toEqual([createGap(10), createGap(0)]);
-    stated.add(createGap(20), DAY_MS);
+    stated.add(createGap(20), 2 * DAY_MS);
+    stated.expire(DAY_MS - 1);
+    expect(stated.list).toEqual([createGap(20), createGap(10), createGap(0)]);
+    stated.expire(DAY_MS);
     expect(stated.list).toEqual([createGap(20), createGap(10)]);
   });
 
