@@ -146,8 +146,7 @@ export class Journaling {
   #tick(): void {
     const startMs = this.#parts.clock.monotonicMs();
     if (this.problem !== undefined && startMs >= this.#retryAtMs) this.#recover();
-    let isDone = true;
-    if (this.#journal && this.problem === undefined) isDone = this.#write(this.#journal, BATCH);
+    const isDone = !this.#journal || this.problem !== undefined || this.#write(this.#journal, BATCH);
     if (this.problem !== undefined) this.#markUnprotected();
     const tookMs = this.#parts.clock.monotonicMs() - startMs;
     this.#soonMs = Math.max(this.#parts.batchIntervalMs, Math.min(MAX_REST_MS, REST_FACTOR * tookMs));
@@ -216,6 +215,7 @@ export class Journaling {
     const nowMs = this.#parts.clock.nowMs();
     const moved: ReadonlyMap<string, Ledger | undefined> = this.#aggregator?.removed ?? new Map();
     const removed = [...moved.keys()];
+    if (this.#protected.recordUnstated(this.#aggregator?.gaps.late.unstatedSinceMs)) this.#changes.restartPass();
     // Counts that were moved from one report to another must be in one batch.
     const first = [...moved.values()].filter((ledger) => ledger !== undefined);
     const { changes, totalsUntilMs, isAll } = this.#changes.collect(budget, nowMs, first);

@@ -11,6 +11,8 @@ export class ProtectedTime {
   /** True once the gap before this process is in the ledgers. */
   #isGapRecorded: boolean;
   #mayHaveLost: boolean;
+  /** Begin of a gap that is in no ledger yet. */
+  #unstatedSinceMs: number | undefined;
 
   /** A process without a journal of an earlier one protects from `startMs` on. */
   constructor({ readUntilMs, mayHaveLost }: JournaledProcess, startMs: number) {
@@ -21,7 +23,7 @@ export class ProtectedTime {
 
   /** True where an orderly end leaves nothing that the next process has to declare. */
   get mayEndComplete(): boolean {
-    return this.#isGapRecorded || !this.#mayHaveLost;
+    return (this.#isGapRecorded || !this.#mayHaveLost) && this.#unstatedSinceMs === undefined;
   }
 
   /** Lowers the time: alerts since `ms` are neither in the journal nor in reports. */
@@ -40,8 +42,19 @@ export class ProtectedTime {
     this.#isGapRecorded = true;
   }
 
-  /** Returns `totalsUntilMs`, until which the journal has all totals, where the gap before this process is in them too. */
+  /**
+   * Records since when a gap is in no ledger, undefined for none; returns true where one has come into the
+   * ledgers: a pass over these that is under way lacks it in some.
+   */
+  recordUnstated(sinceMs: number | undefined): boolean {
+    const isOver = this.#unstatedSinceMs !== undefined && sinceMs === undefined;
+    this.#unstatedSinceMs = sinceMs;
+    if (sinceMs !== undefined) this.lower(sinceMs);
+    return isOver;
+  }
+
+  /** Returns `totalsUntilMs`, until which the journal has all totals, where these have all gaps, too. */
   findDeclared(totalsUntilMs: number | undefined): number | undefined {
-    return this.#isGapRecorded ? totalsUntilMs : undefined;
+    return this.#isGapRecorded && this.#unstatedSinceMs === undefined ? totalsUntilMs : undefined;
   }
 }

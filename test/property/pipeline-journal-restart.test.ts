@@ -143,3 +143,66 @@ it("a kill after the write of moved counts has them counted once", async () => {
     await first.clock.advance(120_000);
   }
 });
+
+it.each([
+  ["of the stream", "a journal", (s: Simulation) => s.disconnect()],
+  ["in which the process stalled", "a journal", (s: Simulation) => s.pipeline.onEventLoopStall(6000)],
+  ["of the stream", "nothing but the reports", (s: Simulation) => s.disconnect()],
+])("a short gap %s is not lost with a process with %s that is killed first", async (_, how, lose) => {
+  const isJournaled = how === "a journal";
+  const first = await startSimulation({ store, ...(isJournaled && { journal: open("a.db") }) });
+  await first.sendAndWait(60_000, alert());
+  const fromMs = first.clock.nowMs();
+  lose(first);
+  await first.clock.advance(1000);
+  first.pipeline.onConnected();
+  await first.clock.advance(20_000);
+  expect(store.reports[0]?.coverage.gaps).toBe(0);
+  if (isJournaled) copyInFolder("a.db", "b.db");
+  const next = await startSimulation({
+    store,
+    clock: new FakeClock(START_MS + 600_000),
+    ...(isJournaled && { journal: open("b.db") }),
+  });
+  await next.clock.advance(60_000);
+  const [gap] = store.reports[0]?.coverage.recent ?? [];
+  expect(gap?.kind).toBe("NotRunning");
+  expect(Date.parse(gap?.from ?? "")).toBeLessThanOrEqual(fromMs);
+});
+
+it("a short gap of the stream leaves no restart to declare once it is in the reports", async () => {
+  const first = await startSimulation({ store, journal: open("a.db") });
+  await first.sendAndWait(60_000, alert());
+  first.disconnect();
+  await first.clock.advance(1000);
+  first.pipeline.onConnected();
+  await first.clock.advance(31_000);
+  await first.sendAndWait(60_000, alert({ UpdatedTime: formatTimeAt(92_000), PolicyName: "later" }));
+  const untilMs = first.clock.nowMs();
+  copyInFolder("a.db", "b.db");
+  const next = await startSimulation({ store, clock: new FakeClock(START_MS + 600_000), journal: open("b.db") });
+  await next.clock.advance(60_000);
+  const recent = store.reports.map(({ coverage }) => coverage.recent?.map(({ kind }) => kind));
+  expect(recent).toEqual([["NotRunning"], ["NotRunning", "StreamDown"]]);
+  const from = store.reports[0]?.coverage.recent?.[0]?.from ?? "";
+  expect(Date.parse(from)).toBeGreaterThanOrEqual(untilMs - 2000);
+});
+
+it("an orderly stop soon after a short gap of the stream declares no restart in a report that begins later", async () => {
+  const first = await startSimulation({ store, journal: open("a.db") });
+  await first.sendAndWait(60_000, alert());
+  first.disconnect();
+  await first.clock.advance(1000);
+  first.pipeline.onConnected();
+  await first.clock.advance(3000);
+  await first.stop();
+  first.journaling?.close();
+  const clock = new FakeClock(START_MS + 600_000);
+  const next = await startSimulation({ store, clock, journal: open("a.db") });
+  await next.sendAndWait(60_000, alert({ PolicyName: "later", UpdatedTime: formatTimeAt(610_000) }));
+  expect(store.get("shop/no-package-managers")?.coverage.recent).toMatchObject([
+    { kind: "NotRunning" },
+    { kind: "StreamDown" },
+  ]);
+  expect(store.get("shop/later")?.coverage.gaps).toBe(0);
+});

@@ -23,6 +23,8 @@ export class LateGaps {
   readonly stated = new StatedGaps();
   /** Undefined where each gap is stated or persisted in reports. */
   held: HeldGap | undefined;
+  /** Begin of the oldest gap that memory alone has: nothing states it, and reports may lack it. Milliseconds since the epoch. */
+  unstatedSinceMs: number | undefined;
   /** The newest time that a report may have as the one of its write (findWrittenUs). */
   #newestWriteUs: EpochUs = 0;
   readonly #declarations: Declarations;
@@ -81,6 +83,7 @@ export class LateGaps {
   /** Adds to all reports, in steps from monotonic time `nowMs` on, what they lack; each asks for its write. */
   writeAll(nowMs: number): void {
     if (this.held) this.held.addedMs ??= nowMs;
+    this.unstatedSinceMs = undefined;
     this.#declarations.addToAll();
   }
 

@@ -159,6 +159,7 @@ export class ReportGaps {
   /** Adds to all reports now what they lack. */
   addLackingToAll(): void {
     for (const ledger of this.#ledgers.values()) this.addLacking(ledger);
+    this.late.unstatedSinceMs = undefined;
   }
 
   /** Declares in a report that begins the gaps that are known before it. */

@@ -98,7 +98,10 @@ export class StreamGaps {
     if (this.#options.isStated && !isClear) {
       this.#hold(fromMs);
       this.#write();
-    } else this.#writeWithin(this.#options.isStated ? LATE_MS : this.#options.soonMs);
+    } else {
+      this.#recordUnstated(fromMs);
+      this.#writeWithin(this.#options.isStated ? LATE_MS : this.#options.soonMs);
+    }
   }
 
   /** False where a report from before a gap that ends now may look as if it was written since: the clock was set back. */
@@ -115,6 +118,13 @@ export class StreamGaps {
     const { late } = aggregator.gaps;
     const sinceMs = clock.monotonicMs() - (clock.nowMs() - fromMs);
     late.held = { sinceMs: Math.min(sinceMs, late.held?.sinceMs ?? sinceMs), addedMs: undefined };
+    this.#recordUnstated(fromMs);
+  }
+
+  /** Without a Lease the journal says that the reports may lack a gap. */
+  #recordUnstated(fromMs: number): void {
+    const { late } = this.#parts.aggregator.gaps;
+    if (!this.#options.isStated) late.unstatedSinceMs = Math.min(fromMs, late.unstatedSinceMs ?? fromMs);
   }
 
   #end({ kind, fromMs, toMs = fromMs }: Gap, nodes: number): void {
