@@ -159,7 +159,7 @@ export class LeaderTakeover implements ControllerObserver {
    */
   *onForeignBase(ledger: Ledger, report: Report, more: number): Steps {
     this.#update("late_write");
-    this.#restore.endLate(ledger);
+    this.#restore.compareLate(ledger);
     if (this.#shared && this.#state === "overlap") yield* this.#shared.overlap.subtract(ledger, report, more);
   }
 

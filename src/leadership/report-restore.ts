@@ -125,8 +125,10 @@ export class ReportRestore {
     if (journaling?.previous.isDamaged) aggregator.gaps.addGapTo(undefined, toGap(newestMs));
   }
 
-  /** Ends gaps that were open in a late write of the previous leader. */
-  endLate({ namespace, policyName, gaps, counts }: Ledger): void {
+  /** Ends gaps that were open in a late write of the previous leader, and counts those once that were added here, too. */
+  compareLate({ namespace, policyName, gaps, counts, sets }: Ledger): void {
+    gaps.countOnce(counts.committed.coverageGaps, counts.inFlight);
+    if (counts.inFlight) sets.log?.noteInFlight();
     if (this.#ends && gaps.endUnknown(counts.committed.coverageGaps, ...this.#ends))
       this.#parts.queue.add(reportKey(namespace, policyName), "coverage");
   }

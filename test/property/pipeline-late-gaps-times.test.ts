@@ -232,6 +232,20 @@ describe("a short gap", () => {
     expect(b.store.get("shop/p0")?.summary.occurrences).toBe(3);
   });
 
+  it("is counted once where a late write of the previous leader has it, too", async () => {
+    const [a, b] = await startBoth();
+    await loseStream(a, 2000);
+    const lease = readLease(a);
+    sendNow(a, "p0");
+    await lead(b, lease);
+    await a.clock.advance(10_000);
+    await a.pipeline.controller.suspend();
+    sendNow(b, "p0");
+    await b.clock.advance(HOUR_MS + 60_000);
+    expect(countGaps(b)).toEqual([1, 1, 1]);
+    expect(b.store.get("shop/p0")?.summary.occurrences).toBe(3);
+  });
+
   it("is not hidden by a write that was taken before it and sent after it", async () => {
     const a = await startQuiet({ faults: new Map([[NEXT_WRITE, "refused"]]) });
     sendNow(a, "p0");

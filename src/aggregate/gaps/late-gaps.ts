@@ -47,7 +47,7 @@ export class LateGaps {
     this.addWriteTime(gap.toUs);
     this.#declarations.hold((ledger) => {
       if (!lacks(ledger)) return undefined;
-      ledger.gaps.addGap(gap.kind, gap.fromUs, gap.toUs, gap.nodes);
+      ledger.gaps.continueGap(gap.kind, gap);
       return "stream";
     });
   }

@@ -46,6 +46,8 @@ export class OpenGaps {
   /** Gaps that were added to it: a write of the earlier process has none of them. */
   #added: CoverageGap[] = [];
   #onAdded = () => {};
+  /** Gaps of the previous leader that were added here. */
+  #continued: CoverageGap[] = [];
 
   constructor(pending: PendingTotals, { addDeclared = () => {}, addLacking = addDeclared }: DeclaredGaps = {}) {
     this.#pending = pending;
@@ -68,6 +70,23 @@ export class OpenGaps {
     if (!recovered) return;
     this.#added.push(gap);
     this.#onAdded();
+  }
+
+  /** Adds a gap of the previous leader that the report lacks. */
+  continueGap(kind: GapKind, { fromUs, toUs, nodes }: CoverageGap): void {
+    this.addGap(kind, fromUs, toUs, nodes);
+    this.#continued.push(createCoverageGap(kind, fromUs));
+  }
+
+  /** A late write of the previous leader was `stored`: those of its gaps that were added here, too, are counted once. */
+  countOnce(stored: readonly CoverageGap[], inFlight: Totals | undefined): void {
+    this.#continued = this.#continued.filter((gap) => {
+      const isListed = (gaps: readonly CoverageGap[]) => gaps.some((other) => isSameGap(other, gap));
+      const totals = [inFlight, this.#totals].find((each) => each && isListed(each.coverageGaps));
+      if (!totals || !isListed(stored)) return true;
+      totals.gaps--;
+      return false;
+    });
   }
 
   /** Adds gaps to the set in flight that an earlier process left, until it is sent; `onAdded` is called for each. */
