@@ -161,6 +161,36 @@ it.each([
   },
 );
 
+it("counts one gap of a cluster report, however many namespaces of a journal another leader has moved there", async () => {
+  const first = createReplica(START_MS, "unused", true);
+  first.pipeline.onConnected();
+  await first.clock.advance(10_000);
+  const second = createReplica(START_MS, "second");
+  second.pipeline.onConnected();
+  await second.clock.advance(10_000);
+  await lead(first, START_MS + 9000);
+  await first.pipeline.controller.pause();
+  const change = (i: number) => ({ NamespaceName: `shop-${i % 3}` });
+  await send(first, 6, change);
+  await first.clock.advance(1000);
+  first.journaling?.close();
+
+  await send(second, 6, change);
+  for (let i = 0; i < 3; i++) store.removeNamespace(`shop-${i}`);
+  await lead(second, START_MS + 10_000);
+  await second.clock.advance(60_000);
+  await second.pipeline.controller.pause();
+
+  const again = createReplica(second.clock.nowMs(), "unused", true);
+  again.pipeline.onConnected();
+  await again.clock.advance(10_000);
+  await lead(again, again.clock.nowMs() - 1000);
+  await again.clock.advance(60_000);
+  expect(store.reports).toMatchObject([
+    { summary: { occurrences: 6 }, coverage: { gaps: 1, recent: [{ kind: "Handover" }] } },
+  ]);
+});
+
 it("a journal gives back what another leader can't have moved: its cluster report has counts of another namespace", async () => {
   const first = createReplica(START_MS, "unused", true);
   first.pipeline.onConnected();

@@ -8,7 +8,7 @@
 import { reportKey, type Scope, type ThrottleNotice } from "../../ingest/violation/violation.ts";
 import type { Buffers } from "../../lib/collections/buffer-use.ts";
 import type { EpochUs } from "../../lib/time.ts";
-import type { CoverageGap, GapKind } from "../counts/coverage-gap.ts";
+import { type CoverageGap, type GapKind, isSameGap } from "../counts/coverage-gap.ts";
 import type { Ledger } from "../ledger/ledger.ts";
 import type { LedgerMap } from "../ledger/ledger-map.ts";
 import { type DeclarationParts, Declarations } from "./declarations.ts";
@@ -86,7 +86,10 @@ export class ReportGaps {
     );
   }
 
-  /** Declares a gap in one report, which may begin with it; without `report` in every report that begins later. */
+  /**
+   * Declares a gap in one report, which may begin with it; without `report` in every report that begins later. A report
+   * that lists the gap does not get it again.
+   */
   addGapTo(report: Pick<Ledger, "namespace" | "policyName"> | undefined, gap: EarlyGap): void {
     if (!report) this.#early.addToAll(gap);
     if (!report) return;
@@ -96,6 +99,7 @@ export class ReportGaps {
     if (!ledger || ledger.counts.all.occurrences === 0) this.#early.add(key, gap);
     if (!ledger) return;
     this.addDeclared(ledger);
+    if (ledger.counts.all.coverageGaps.some((known) => isSameGap(known, gap))) return;
     ledger.gaps.addGap(gap.kind, gap.fromUs, gap.toUs);
     this.#onDirty(key, "coverage");
   }
