@@ -4,7 +4,7 @@
 // Time before which everything that this process counted is in the stored reports; a leader publishes it to its
 // successor. Invariant: never too late. Time is that of the arrival of alerts, and monotonic.
 
-import type { HeldGap, LateGaps } from "../aggregate/gaps/late-gaps.ts";
+import type { LateGaps } from "../aggregate/gaps/late-gaps.ts";
 import type { Ledger } from "../aggregate/ledger/ledger.ts";
 import type { Report } from "../api/v1alpha1.ts";
 import { reportKey } from "../ingest/violation/violation.ts";
@@ -64,13 +64,12 @@ export class PersistedUntil implements ControllerObserver {
     this.#readUntilMs = Math.min(this.#readUntilMs, this.#clock.monotonicMs());
   }
 
-  /** Returns the time in milliseconds since the epoch, 0 where it is not known; stated gaps that all reports have expire. */
-  findEpochMs(ledgers: ReadonlyMap<string, Ledger>, { held, stated }: Partial<LateGaps> = {}): number {
+  /** Returns the time in milliseconds since the epoch, 0 where it is not known. */
+  findEpochMs(ledgers: ReadonlyMap<string, Ledger>, late?: LateGaps): number {
     const nowMs = this.#clock.monotonicMs();
     const writtenMs = this.#look(ledgers, nowMs);
-    stated?.expire(writtenMs);
-    const isHeld = held && !isPersisted(held, writtenMs);
-    const untilMs = Math.min(writtenMs, this.#readUntilMs, isHeld ? held.sinceMs : writtenMs);
+    late?.removePersisted(writtenMs);
+    const untilMs = Math.min(writtenMs, this.#readUntilMs, late?.held?.sinceMs ?? writtenMs);
     return untilMs === UNKNOWN_MS ? 0 : this.#clock.nowMs() - (nowMs - untilMs);
   }
 
@@ -89,9 +88,4 @@ export class PersistedUntil implements ControllerObserver {
     this.#lookedMs = nowMs;
     return oldestMs;
   }
-}
-
-/** True where the gap is in all reports: everything is from before `writtenMs`. */
-function isPersisted({ addedMs }: HeldGap, writtenMs: number): boolean {
-  return addedMs !== undefined && addedMs < writtenMs;
 }

@@ -182,6 +182,20 @@ describe("a short gap", () => {
     expect(countGaps(b)).toEqual([1, 1, 1]);
   });
 
+  it("after one where the clock was set back is alone in what is not persisted", async () => {
+    const a = await startQuiet();
+    a.clock.stepWall(-HOUR_MS);
+    await loseStream(a, 2000);
+    for (let n = 0; n < 50; n++) {
+      readLease(a);
+      await a.clock.advance(60_000);
+    }
+    expect(readLease(a).persistedUntilMs).toBe(a.clock.nowMs());
+    a.disconnect();
+    await a.clock.advance(1000);
+    expect(a.clock.nowMs() - (readLease(a).persistedUntilMs ?? 0)).toBeCloseTo(1100, 3);
+  });
+
   it("of a stall is not lost where the clock was set back", async () => {
     const [a, b] = await startBoth();
     a.clock.stepWall(-HOUR_MS);

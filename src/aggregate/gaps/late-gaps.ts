@@ -11,7 +11,7 @@ import { type DeclarationParts, Declarations } from "./declarations.ts";
 import { type StatedGap, StatedGaps } from "./stated-gaps.ts";
 
 /** A gap that is not stated, and in no report at first. */
-export interface HeldGap {
+interface HeldGap {
   /** Monotonic. */
   sinceMs: number;
   /** Monotonic time at which all reports got it; undefined before. */
@@ -65,6 +65,12 @@ export class LateGaps {
   /** True where the times of reports say which were written since `us`; false where the clock was set back. */
   isAfterWrites(us: EpochUs): boolean {
     return us > this.#newestWriteUs;
+  }
+
+  /** Removes what all reports have: everything from before monotonic time `persistedMs` is in them. */
+  removePersisted(persistedMs: number): void {
+    this.stated.expire(persistedMs);
+    if (this.held?.addedMs !== undefined && this.held.addedMs < persistedMs) this.held = undefined;
   }
 
   /** Asks for a write of every report, because the stream has been opened. */
