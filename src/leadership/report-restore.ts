@@ -17,6 +17,7 @@ import type { Clock } from "../lib/clock.ts";
 import { runInTurns, type Spend } from "../lib/pacing/steps.ts";
 import { type EpochUs, toEpochUs } from "../lib/time.ts";
 import { findPersistedSeq } from "../reconcile/marks.ts";
+import { parseMoved } from "../reconcile/namespaces/moved-annotation.ts";
 import type { MovedSets } from "../reconcile/namespaces/moved-sets.ts";
 import type { ReportController } from "../reconcile/report-controller.ts";
 import type { ReportQueue } from "../reconcile/report-queue.ts";
@@ -91,6 +92,7 @@ export class ReportRestore {
     const { metadata, policy } = report;
     const name: ReportName = [metadata.namespace, policy.name];
     this.#moves?.add(report, this.overtaken.has(reportKey(...name)));
+    if (metadata.namespace === undefined) this.#skipMovedSeqs(report);
     this.#parts.aggregator.gaps.late.addWriteTime(findWrittenUs(report.coverage));
     if (await this.#restore(name, report)) this.times.add(report);
   }
@@ -160,6 +162,19 @@ export class ReportRestore {
     // A ledger without counts is dropped at its turn, and its rows leave the journal.
     if (recovered > 0 || !report) queue.add(key, "new_violation");
     return isFirst;
+  }
+
+  /**
+   * Numbers sets of gone namespaces above those that the cluster report holds: their numbers may be from a block that no
+   * journal has reserved.
+   */
+  #skipMovedSeqs({ metadata, policy }: Report): void {
+    const { aggregator, journaling } = this.#parts;
+    if (!journaling) return;
+    for (const [namespace, seq] of parseMoved(metadata, journaling.writerId)) {
+      journaling.numbers.skip(seq);
+      aggregator.ledgers.get(reportKey(namespace, policy.name))?.sets.advance(seq);
+    }
   }
 
   #findMovedSeq([namespace, policyName]: ReportName): number {

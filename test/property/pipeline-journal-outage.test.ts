@@ -12,7 +12,7 @@ import { type Journal, JournalError, type JournalFault } from "../../src/journal
 import { createSqliteJournal } from "../../src/journal/sqlite-journal.ts";
 import { FakeClock } from "../support/fake-clock.ts";
 import { createFolder } from "../support/folder.ts";
-import { alert, formatTimeAt, START_MS } from "../support/gen.ts";
+import { alert, formatTimeAt, hostAlert, START_MS } from "../support/gen.ts";
 import { copyJournal } from "../support/journal-rows.ts";
 import { MemorySink } from "../support/memory-sink.ts";
 import { SIGNAL } from "../support/signal.ts";
@@ -238,6 +238,39 @@ describe("a report that goes", () => {
     const third = await startLife("c.db", START_MS + 1_200_000);
     await third.clock.advance(120_000);
     expect(store.occurrences).toBe(4);
+  });
+
+  it("with its namespace while set numbers can't be reserved leaves out no count of the namespace that is created again", async () => {
+    const inNamespace = (i: number, ms: number) => alert({ NamespaceName: `shop-${i}`, UpdatedTime: formatTimeAt(ms) });
+    const namespaces = [1, 2, 3, 4, 5];
+    const first = await startLife("a.db");
+    await first.sendAndWait(10_000, hostAlert({ PolicyName: "no-package-managers" }));
+    copyInFolder("a.db", "b.db");
+    const openFull = () => {
+      const journal = createFaultyJournal("b.db")();
+      fault = "full";
+      return journal;
+    };
+    const second = await startSimulation({ store, clock: new FakeClock(START_MS + 60_000), journal: openFull });
+    for (const i of namespaces) store.removeNamespace(`shop-${i}`);
+    await second.sendAndWait(60_000, ...namespaces.map((i) => inNamespace(i, 60_000)));
+    expect(store.occurrences).toBe(6);
+    fault = undefined;
+    store.goneNamespaces.clear();
+    copyInFolder("b.db", "c.db");
+    const third = new Simulation({
+      store,
+      clock: new FakeClock(START_MS + 600_000),
+      journal: createFaultyJournal("c.db"),
+    });
+    third.pipeline.onConnected();
+    third.send(...namespaces.map((i) => inNamespace(i, 600_000)));
+    await third.settleWhile(third.pipeline.load(SIGNAL));
+    await third.clock.advance(1000);
+    copyInFolder("c.db", "d.db");
+    const fourth = await startLife("d.db", START_MS + 1_200_000);
+    await fourth.clock.advance(120_000);
+    expect(store.occurrences).toBe(11);
   });
 
   it("by a person's hand does not come back", async () => {
