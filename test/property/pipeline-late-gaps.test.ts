@@ -108,6 +108,19 @@ describe("a gap of a second", () => {
     expect(countMarked(s.store)).toBe(REPORTS);
   });
 
+  it("without a Lease is stated nowhere, however many there are", async () => {
+    const s = new Simulation();
+    await s.start();
+    await s.sendAndWait(150_000, alert());
+    for (let n = 0; n < 20; n++) {
+      await loseStream(s, 1000);
+      await s.clock.advance(26 * HOUR_MS);
+    }
+    const { stated } = s.pipeline.aggregator.gaps.late;
+    expect([stated.size, stated.overflows]).toEqual([0, 0]);
+    expect(s.store.reports[0]?.coverage.gaps).toBe(20);
+  });
+
   it("in which the process stalled is one", async () => {
     const s = await startQuiet();
     const before = s.store.writes;

@@ -144,7 +144,7 @@ export class StreamGaps {
 
   #state(gap: StatedGap): void {
     const { aggregator, clock } = this.#parts;
-    aggregator.gaps.late.stated.add(gap, clock.monotonicMs());
+    if (this.#options.isStated) aggregator.gaps.late.stated.add(gap, clock.monotonicMs());
   }
 
   #writeWithin(ms: number): void {
