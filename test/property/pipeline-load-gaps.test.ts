@@ -6,7 +6,7 @@
 import { describe, expect, it } from "vitest";
 import type { Report } from "../../src/api/v1alpha1.ts";
 import type { PreviousLeader } from "../../src/leadership/takeover-parts.ts";
-import { alert, formatTimeAt, LIMITS } from "../support/gen.ts";
+import { alert, formatTimeAt, hostAlert, LIMITS } from "../support/gen.ts";
 import { SIGNAL } from "../support/signal.ts";
 import { Simulation } from "./pipeline-simulation.ts";
 
@@ -65,6 +65,27 @@ describe("without a Lease", () => {
     s.pipeline.onConnected();
     await clock.advance(HOUR_MS + 60_000);
     expect(countBy(store.reports, listGaps)).toEqual({ "1: NotRunning": 3 });
+  });
+
+  it("a stream that opens ends it also where a report has gone to the cluster report with its namespace", async () => {
+    const first = new Simulation();
+    await first.start();
+    first.send(hostAlert({ PolicyName: "p" }));
+    await first.clock.advance(20_000);
+    first.send(alert({ PolicyName: "p", UpdatedTime: formatTimeAt(20_000) }));
+    await first.clock.advance(150_000);
+    const { store, clock } = first;
+    const s = new Simulation({ store, clock });
+    s.pipeline.onConnected();
+    s.send(alert({ PolicyName: "p", UpdatedTime: formatTimeAt(170_000) }));
+    s.disconnect();
+    await s.settleWhile(s.pipeline.load(SIGNAL));
+    store.removeNamespace("shop");
+    s.pipeline.controller.start();
+    await clock.advance(60_000);
+    s.pipeline.onConnected();
+    await clock.advance(HOUR_MS);
+    expect(store.reports.flatMap(({ coverage }) => coverage.recent?.filter(({ to }) => to === undefined))).toEqual([]);
   });
 
   it.each(TURNS)("a stream that opens at turn %s ends it", async (n) => {

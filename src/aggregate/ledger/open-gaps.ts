@@ -16,6 +16,8 @@ import {
 } from "../counts/coverage-gap.ts";
 import type { Totals } from "../counts/totals.ts";
 
+type GapStart = Pick<CoverageGap, "kind" | "fromUs">;
+
 /** Holder of the pending totals, which change with each set of counts. */
 interface PendingTotals {
   readonly totals: Totals;
@@ -39,7 +41,7 @@ export class OpenGaps {
   readonly #addLacking: () => void;
   readonly #pending: PendingTotals;
   /** Beginnings of the gaps that the report knows of and that have not ended. */
-  readonly #open = new Map<GapKind, EpochUs>();
+  #open: GapStart[] = [];
   readonly #withoutDetails = new GapBuilder("MemoryLimit");
   /** Takes gaps until it is sent. */
   #recovered: RecoveredTotals | undefined;
@@ -63,7 +65,7 @@ export class OpenGaps {
 
   /** A gap from `fromUs` to `toUs`; without that it lasts until endGap. */
   addGap(kind: GapKind, fromUs: EpochUs, toUs?: EpochUs, nodes = 0): void {
-    if (toUs === undefined) this.#open.set(kind, fromUs);
+    if (toUs === undefined) this.#open.push({ kind, fromUs });
     const gap = createCoverageGap(kind, fromUs, { toUs, nodes });
     const recovered = this.#recovered?.inFlight;
     countGaps(recovered ?? this.#totals, [gap]);
@@ -105,18 +107,20 @@ export class OpenGaps {
     this.#added = [];
   }
 
-  /** Ends the gap, if it is one of this report's, where it may have begun earlier. Returns whether it is. */
+  /** Ends the gap, if it is one of this report's, where it may have begun earlier, or twice. Returns whether it is. */
   endGap(kind: GapKind, fromUs: EpochUs, toUs: EpochUs, nodes = 0): boolean {
-    const ownUs = this.#open.get(kind);
-    if (ownUs === undefined || ownUs > fromUs) return false;
-    this.#open.delete(kind);
-    addGaps(this.#totals, [createCoverageGap(kind, ownUs, { toUs, nodes })]);
+    const ended = this.#open.filter((gap) => gap.kind === kind && gap.fromUs <= fromUs);
+    if (ended.length === 0) return false;
+    this.#open = this.#open.filter((gap) => !ended.includes(gap));
+    const end = (gap: GapStart) => createCoverageGap(kind, gap.fromUs, { toUs, nodes });
+    addGaps(this.#totals, ended.map(end));
     return true;
   }
 
   /** Continues gaps of a report that is given away, so that they end here. */
   continueOpen(from: OpenGaps): void {
-    for (const [kind, fromUs] of from.#open) if (!this.#open.has(kind)) this.#open.set(kind, fromUs);
+    const isNew = (gap: GapStart) => !this.#open.some((own) => isSameGap(own, gap));
+    this.#open.push(...from.#open.filter(isNew));
   }
 
   /**
@@ -124,8 +128,7 @@ export class OpenGaps {
    * them, else at `us`.
    */
   endUnknown(stored: readonly CoverageGap[], us: EpochUs, ended: readonly CoverageGap[] = []): boolean {
-    const isUnknown = ({ kind, fromUs, toUs }: CoverageGap) =>
-      toUs === undefined && this.#open.get(kind as GapKind) !== fromUs;
+    const isUnknown = (gap: CoverageGap) => gap.toUs === undefined && !this.#open.some((own) => isSameGap(own, gap));
     const unknown = stored.filter(isUnknown);
     const end = (gap: CoverageGap) =>
       ended.find((other) => isSameGap(other, gap)) ?? { ...gap, toUs: Math.max(us, gap.fromUs) };
@@ -151,7 +154,7 @@ export class OpenGaps {
    * write says so, also where its counts are in flight already.
    */
   startAgain(inFlight: Totals | undefined, lost: Totals, deletedUs?: EpochUs): void {
-    if (this.#totals.gaps + (inFlight?.gaps ?? 0) === 0) this.#open.clear();
+    if (this.#totals.gaps + (inFlight?.gaps ?? 0) === 0) this.#open = [];
     if (deletedUs === undefined || lost.occurrences === 0) return;
     const toUs = Math.max(deletedUs, lost.firstUs);
     const deletion = createCoverageGap("Deleted", lost.firstUs, { toUs, count: lost.occurrences });
