@@ -56,8 +56,8 @@ export class ReportRestore {
   readonly #restored = new WeakMap<Ledger, ReportTimes | undefined>();
   /** End of gaps that were open in the reports, and those that are stated; undefined before declareGaps. */
   #ends: [us: EpochUs, stated: readonly StatedGap[]] | undefined;
-  /** Journaled reports with bad rows, each with the newest time of the stored report. */
-  #damaged: { name: ReportName; lastSeenMs: number | undefined }[] = [];
+  /** Reports that may lack journaled counts, each with the time since when, as far as it is known. */
+  #incomplete: { name: ReportName; sinceMs: number | undefined }[] = [];
 
   constructor(parts: RestoreParts) {
     this.#parts = parts;
@@ -117,13 +117,13 @@ export class ReportRestore {
     const newestMs = this.times.lastSeenMs || toMs;
     // Some of the counts since the report was stored may be lost.
     const toGap = (sinceMs: number) => toGapUs({ kind: "JournalUnavailable", fromMs: Math.min(toMs, sinceMs), toMs });
-    for (const { name, lastSeenMs } of this.#damaged) {
+    for (const { name, sinceMs } of this.#incomplete) {
       const [namespace, policyName] = name;
       const firstUs = aggregator.ledgers.get(reportKey(...name))?.counts.all.firstUs ?? Number.POSITIVE_INFINITY;
-      const gap = toGap(lastSeenMs ?? Math.min(newestMs, firstUs / 1000));
+      const gap = toGap(sinceMs ?? Math.min(newestMs, firstUs / 1000));
       aggregator.gaps.addGapTo({ namespace, policyName }, gap);
     }
-    this.#damaged = [];
+    this.#incomplete = [];
     if (journaling?.previous.isDamaged) aggregator.gaps.addGapTo(undefined, toGap(newestMs));
   }
 
@@ -158,7 +158,7 @@ export class ReportRestore {
       this.leftToOther.push(name);
     }
     if (journaling) journaling.stats.recovered += recovered;
-    if (isDamaged) this.#damaged.push({ name, lastSeenMs: times?.lastSeenMs });
+    if (isDamaged) this.#incomplete.push({ name, sinceMs: times?.lastSeenMs });
     // A ledger without counts is dropped at its turn, and its rows leave the journal.
     if (recovered > 0 || !report) queue.add(key, "new_violation");
     return isFirst;
@@ -184,7 +184,13 @@ export class ReportRestore {
   /** Leaves out sets that the cluster report may hold, and returns true; false where it does not hold them. */
   #leaveMoved([namespace, policyName]: ReportName, layers: readonly LayerRow[]): boolean {
     if (namespace === undefined || !this.#moves?.mayHold(namespace, policyName)) return false;
-    this.leftToOther.push([undefined, policyName]);
+    const cluster: ReportName = [undefined, policyName];
+    this.leftToOther.push(cluster);
+    // Without another replica it may be that no report has them.
+    if (!this.overtaken.has(reportKey(...cluster))) {
+      const firstUs = Math.min(...layers.map(({ totals }) => totals.firstUs));
+      this.#incomplete.push({ name: cluster, sinceMs: firstUs / 1000 });
+    }
     this.#parts.movedSets?.record(namespace, policyName, Math.max(...layers.map(({ seq }) => seq)));
     return true;
   }

@@ -8,6 +8,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { beforeEach, describe, expect, it } from "vitest";
+import { MOVED_ANNOTATION } from "../../src/api/names.ts";
 import { type Journal, JournalError, type JournalFault } from "../../src/journal/journal.ts";
 import { createSqliteJournal } from "../../src/journal/sqlite-journal.ts";
 import { FakeClock } from "../support/fake-clock.ts";
@@ -271,6 +272,25 @@ describe("a report that goes", () => {
     const fourth = await startLife("d.db", START_MS + 1_200_000);
     await fourth.clock.advance(120_000);
     expect(store.occurrences).toBe(11);
+  });
+
+  it("with its namespace, after so many others that the cluster report has forgotten it, marks the time of what is left out", async () => {
+    const first = await startLife("a.db");
+    store.removeNamespace("shop");
+    await first.sendAndWait(20_000, alert());
+    store.goneNamespaces.delete("shop");
+    await first.pipeline.controller.pause();
+    await first.sendAndWait(60_000, alert({ UpdatedTime: formatTimeAt(20_000) }));
+    const others = Array.from({ length: 1000 }, (_, n) => `n${n}=${n + 1}`);
+    store.edit("/no-package-managers", (report) => {
+      report.metadata.annotations![MOVED_ANNOTATION] = ["writer-j", ...others].join(" ");
+    });
+    await startNextLife();
+    const { summary, coverage } = store.get("/no-package-managers") ?? {};
+    expect(summary?.occurrences).toBe(1);
+    const isLost = ({ from, to = "" }: { from: string; to?: string }) =>
+      Date.parse(from) <= START_MS + 20_000 && Date.parse(to) > START_MS + 20_000;
+    expect(coverage?.recent?.filter(isLost)).toHaveLength(1);
   });
 
   it("by a person's hand does not come back", async () => {
