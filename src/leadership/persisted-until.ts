@@ -64,12 +64,13 @@ export class PersistedUntil implements ControllerObserver {
     this.#readUntilMs = Math.min(this.#readUntilMs, this.#clock.monotonicMs());
   }
 
-  /** Returns the time in milliseconds since the epoch, 0 where it is not known. */
-  findEpochMs(ledgers: ReadonlyMap<string, Ledger>, late?: LateGaps): number {
+  /** Returns the time in milliseconds since the epoch, 0 where it is not known; gaps that all reports have are held no longer. */
+  findEpochMs(ledgers: ReadonlyMap<string, Ledger>, late: Partial<LateGaps> = {}): number {
     const nowMs = this.#clock.monotonicMs();
     const writtenMs = this.#look(ledgers, nowMs);
-    late?.removePersisted(writtenMs);
-    const untilMs = Math.min(writtenMs, this.#readUntilMs, late?.held?.sinceMs ?? writtenMs);
+    late.stated?.expire(writtenMs);
+    if (late.held?.addedMs !== undefined && late.held.addedMs < writtenMs) late.held = undefined;
+    const untilMs = Math.min(writtenMs, this.#readUntilMs, late.held?.sinceMs ?? writtenMs);
     return untilMs === UNKNOWN_MS ? 0 : this.#clock.nowMs() - (nowMs - untilMs);
   }
 

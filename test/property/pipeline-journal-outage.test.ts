@@ -8,12 +8,11 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { beforeEach, describe, expect, it } from "vitest";
-import { MOVED_ANNOTATION } from "../../src/api/names.ts";
 import { type Journal, JournalError, type JournalFault } from "../../src/journal/journal.ts";
 import { createSqliteJournal } from "../../src/journal/sqlite-journal.ts";
 import { FakeClock } from "../support/fake-clock.ts";
 import { createFolder } from "../support/folder.ts";
-import { alert, formatTimeAt, hostAlert, START_MS } from "../support/gen.ts";
+import { alert, formatTimeAt, START_MS } from "../support/gen.ts";
 import { copyJournal } from "../support/journal-rows.ts";
 import { MemorySink } from "../support/memory-sink.ts";
 import { SIGNAL } from "../support/signal.ts";
@@ -239,58 +238,6 @@ describe("a report that goes", () => {
     const third = await startLife("c.db", START_MS + 1_200_000);
     await third.clock.advance(120_000);
     expect(store.occurrences).toBe(4);
-  });
-
-  it("with its namespace while set numbers can't be reserved leaves out no count of the namespace that is created again", async () => {
-    const inNamespace = (i: number, ms: number) => alert({ NamespaceName: `shop-${i}`, UpdatedTime: formatTimeAt(ms) });
-    const namespaces = [1, 2, 3, 4, 5];
-    const first = await startLife("a.db");
-    await first.sendAndWait(10_000, hostAlert({ PolicyName: "no-package-managers" }));
-    copyInFolder("a.db", "b.db");
-    const openFull = () => {
-      const journal = createFaultyJournal("b.db")();
-      fault = "full";
-      return journal;
-    };
-    const second = await startSimulation({ store, clock: new FakeClock(START_MS + 60_000), journal: openFull });
-    for (const i of namespaces) store.removeNamespace(`shop-${i}`);
-    await second.sendAndWait(60_000, ...namespaces.map((i) => inNamespace(i, 60_000)));
-    expect(store.occurrences).toBe(6);
-    fault = undefined;
-    store.goneNamespaces.clear();
-    copyInFolder("b.db", "c.db");
-    const third = new Simulation({
-      store,
-      clock: new FakeClock(START_MS + 600_000),
-      journal: createFaultyJournal("c.db"),
-    });
-    third.pipeline.onConnected();
-    third.send(...namespaces.map((i) => inNamespace(i, 600_000)));
-    await third.settleWhile(third.pipeline.load(SIGNAL));
-    await third.clock.advance(1000);
-    copyInFolder("c.db", "d.db");
-    const fourth = await startLife("d.db", START_MS + 1_200_000);
-    await fourth.clock.advance(120_000);
-    expect(store.occurrences).toBe(11);
-  });
-
-  it("with its namespace, after so many others that the cluster report has forgotten it, marks the time of what is left out", async () => {
-    const first = await startLife("a.db");
-    store.removeNamespace("shop");
-    await first.sendAndWait(20_000, alert());
-    store.goneNamespaces.delete("shop");
-    await first.pipeline.controller.pause();
-    await first.sendAndWait(60_000, alert({ UpdatedTime: formatTimeAt(20_000) }));
-    const others = Array.from({ length: 1000 }, (_, n) => `n${n}=${n + 1}`);
-    store.edit("/no-package-managers", (report) => {
-      report.metadata.annotations![MOVED_ANNOTATION] = ["writer-j", ...others].join(" ");
-    });
-    await startNextLife();
-    const { summary, coverage } = store.get("/no-package-managers") ?? {};
-    expect(summary?.occurrences).toBe(1);
-    const isLost = ({ from, to = "" }: { from: string; to?: string }) =>
-      Date.parse(from) <= START_MS + 20_000 && Date.parse(to) > START_MS + 20_000;
-    expect(coverage?.recent?.filter(isLost)).toHaveLength(1);
   });
 
   it("by a person's hand does not come back", async () => {

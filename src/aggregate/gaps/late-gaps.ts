@@ -67,12 +67,6 @@ export class LateGaps {
     return us > this.#newestWriteUs;
   }
 
-  /** Removes what all reports have: everything from before monotonic time `persistedMs` is in them. */
-  removePersisted(persistedMs: number): void {
-    this.stated.expire(persistedMs);
-    if (this.held?.addedMs !== undefined && this.held.addedMs < persistedMs) this.held = undefined;
-  }
-
   /** Asks for a write of every report, because the stream has been opened. */
   touchAll(): void {
     this.#declarations.hold(({ write }) => {
