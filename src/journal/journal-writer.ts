@@ -212,7 +212,7 @@ export class Journaling {
 
   /** Writes the changes; returns true when none is left. */
   #write(journal: Journal, budget: BatchBudget): boolean {
-    const nowMs = this.#parts.clock.nowMs();
+    const [nowMs, beforeMs] = [this.#parts.clock.nowMs(), this.#protected.untilMs];
     const moved: ReadonlyMap<string, Ledger | undefined> = this.#aggregator?.removed ?? new Map();
     const removed = [...moved.keys()];
     if (this.#protected.recordUnstated(this.#aggregator?.gaps.late.unstatedSinceMs)) this.#changes.restartPass();
@@ -223,7 +223,7 @@ export class Journaling {
     const readUntilMs = declaredMs ?? this.#protected.untilMs;
     const all = [...this.unclaimed.listLacking(), ...changes];
     const batch = { removed, changes: all, readUntilMs, isDeclared: declaredMs !== undefined };
-    const isQuiet = removed.length + all.length === 0;
+    const isQuiet = removed.length + all.length === 0 && this.#protected.untilMs === beforeMs;
     if (isQuiet && budget !== ALL && this.problem === undefined && this.ageMs < HEARTBEAT_MS) return true;
     if (!this.#send(journal, batch, budget === ALL && this.#protected.mayEndComplete)) {
       this.#changes.undo(changes);

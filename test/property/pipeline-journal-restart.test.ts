@@ -170,6 +170,20 @@ it.each([
   expect(Date.parse(gap?.from ?? "")).toBeLessThanOrEqual(fromMs);
 });
 
+it("a gap of the stream that is found late is in the journal at once", async () => {
+  const first = await startSimulation({ store, journal: open("a.db") });
+  await first.sendAndWait(60_300, alert());
+  const atMs = first.clock.nowMs();
+  const lastReadMs = atMs - 40_000;
+  first.pipeline.onDisconnected({ atMs, lastReadMs, reason: "watchdog", message: "injected" });
+  await first.clock.advance(100);
+  copyInFolder("a.db", "b.db");
+  const next = await startSimulation({ store, clock: new FakeClock(START_MS + 600_000), journal: open("b.db") });
+  await next.clock.advance(60_000);
+  const [gap] = store.reports[0]?.coverage.recent ?? [];
+  expect(Date.parse(gap?.from ?? "")).toBeLessThanOrEqual(lastReadMs);
+});
+
 it("a short gap of the stream leaves no restart to declare once it is in the reports", async () => {
   const first = await startSimulation({ store, journal: open("a.db") });
   await first.sendAndWait(60_000, alert());

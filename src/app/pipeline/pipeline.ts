@@ -80,6 +80,7 @@ export class Pipeline implements AlertListener {
     if (!gap || this.takeover.isStandingBy) return;
     this.#stages.gapEvents.startGap(gap);
     this.#stages.gaps.begin(gap);
+    this.#parts.journaling?.wake();
   }
 
   /** Records a stall of `ms` milliseconds that just ended: KubeArmor's buffer for this reader may have overflowed. */
@@ -92,6 +93,7 @@ export class Pipeline implements AlertListener {
     if (this.takeover.isStandingBy) return;
     this.#stages.gapEvents.startGap(gap);
     this.#stages.gaps.add(gap);
+    this.#parts.journaling?.wake();
   }
 
   /**
