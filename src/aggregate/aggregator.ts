@@ -12,6 +12,7 @@ import { runAtOnce, type Steps, VISITS_PER_STEP } from "../lib/pacing/steps.ts";
 import type { EpochUs } from "../lib/time.ts";
 import { absorbCounts, type DrainedCounts, moveNamespace } from "./absorb-counts.ts";
 import { AggregateStats } from "./aggregate-stats.ts";
+import { countNewGaps } from "./counts/coverage-gap.ts";
 import { SetNumbers } from "./counts/set-numbers.ts";
 import { emptyTotals, mergeTotals } from "./counts/totals.ts";
 import { ReportGaps } from "./gaps/report-gaps.ts";
@@ -175,7 +176,11 @@ export class Aggregator {
       const { entries: known } = to;
       const counts = entries.map((counted) => moveNamespace(counted, namespace));
       isNew ||= counts.some(({ key }) => !known.has(key));
-      to.transfer.absorb({ ...waiting, gaps: Math.max(0, waiting.gaps - to.counts.all.gaps) }, counts);
+      const { all } = to.counts;
+      // Beyond the bound of a list the numbers alone say how many are new.
+      const listed = Math.min(waiting.gaps, countNewGaps(waiting.coverageGaps, all.coverageGaps));
+      const gaps = Math.max(listed, waiting.gaps - all.gaps);
+      to.transfer.absorb({ ...waiting, gaps }, counts);
       waiting = emptyTotals();
     });
     if (to) this.#onDirty(clusterKey, isNewReport ? "new_report" : isNew ? "new_violation" : "counters");

@@ -88,6 +88,23 @@ describe("without a Lease", () => {
     expect(store.reports.flatMap(({ coverage }) => coverage.recent?.filter(({ to }) => to === undefined))).toEqual([]);
   });
 
+  it("a gap of a report that has gone to the cluster report is counted there besides its own", async () => {
+    const first = new Simulation();
+    await first.start();
+    await first.sendAndWait(150_000, hostAlert({ PolicyName: "p" }));
+    const { store, clock } = first;
+    store.removeNamespace("shop");
+    const s = new Simulation({ store, clock });
+    s.pipeline.onConnected();
+    s.send(alert({ PolicyName: "p", UpdatedTime: formatTimeAt(150_000) }));
+    s.disconnect();
+    await lead(s);
+    await clock.advance(60_000);
+    s.pipeline.onConnected();
+    await clock.advance(HOUR_MS);
+    expect(store.reports.map(listGaps)).toEqual(["2: StreamDown,NotRunning"]);
+  });
+
   it.each(TURNS)("a stream that opens at turn %s ends it", async (n) => {
     const { store, clock } = await createStored();
     const s = new Simulation({ store, clock });

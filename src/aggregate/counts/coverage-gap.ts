@@ -69,6 +69,12 @@ export function isSameGap(a: Pick<CoverageGap, "kind" | "fromUs">, b: Pick<Cover
   return a.kind === b.kind && a.fromUs === b.fromUs;
 }
 
+/** Returns how many times without reading are in `gaps` and not in `known`. */
+export function countNewGaps(gaps: readonly CoverageGap[], known: readonly CoverageGap[]): number {
+  const isKnown = (gap: CoverageGap) => known.some((other) => isSameGap(other, gap));
+  return gaps.filter((gap) => isGapKind(gap.kind) && !isKnown(gap)).length;
+}
+
 /** True for a time without reading. */
 export function isGapKind(kind: CoverageGapKind): kind is GapKind {
   return (GAP_KINDS as readonly string[]).includes(kind);
