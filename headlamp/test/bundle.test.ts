@@ -6,7 +6,7 @@
 
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { build } from "esbuild";
+import { build, transform } from "esbuild";
 import { beforeAll, expect, test } from "vitest";
 
 const FOLDER = join(import.meta.dirname, "..");
@@ -15,6 +15,7 @@ const GIVEN = ["@kinvolk/headlamp-plugin/lib*", "@mui/material", "react", "react
 
 let code = "";
 let imports: string[] = [];
+let sources: string[] = [];
 
 beforeAll(async () => {
   const { outputFiles, metafile } = await build({
@@ -29,6 +30,7 @@ beforeAll(async () => {
     logLevel: "silent",
   });
   code = outputFiles[0]?.text ?? "";
+  sources = Object.keys(metafile.inputs);
   imports = Object.values(metafile.outputs).flatMap((output) => output.imports.map(({ path }) => path));
 });
 
@@ -36,6 +38,16 @@ test("needs only what Headlamp gives", () => {
   const given = GIVEN.map((name) => new RegExp(`^${name.replace("*", ".*")}$`));
   expect(imports.length).toBeGreaterThan(3);
   expect(imports.filter((path) => !given.some((pattern) => pattern.test(path)))).toEqual([]);
+});
+
+test("has no module that names a global of Node.js, used or not: Headlamp's build would look for a polyfill", async () => {
+  const named: string[] = [];
+  for (const source of sources) {
+    const { code } = await transform(readFileSync(source, "utf8"), { loader: "tsx", legalComments: "none" });
+    if (/\b(Buffer|process|global)\.\w|\bsetImmediate\(/.test(code)) named.push(source);
+  }
+  expect(sources.length).toBeGreaterThan(20);
+  expect(named).toEqual([]);
 });
 
 test("registers its pages, its sections and its settings, and is small", () => {

@@ -37,11 +37,6 @@ export function sanitize(text: string, maxBytes = MAX_TEXT_BYTES): string {
   return cut(safe, maxBytes, head.length < trimmed.length);
 }
 
-/** UTF-8 bytes of `text`. */
-export function byteLength(text: string): number {
-  return Buffer.byteLength(text);
-}
-
 /** Copies, always: a slice would keep the whole text alive that it was cut from, and that may be megabytes. */
 function cut(text: string, maxBytes: number, alreadyCut: boolean): string {
   const whole = encoder.encodeInto(text, scratch.subarray(0, maxBytes));

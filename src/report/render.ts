@@ -14,7 +14,6 @@ import { DEFAULT_THRESHOLDS, type SeverityThresholds, toSeverityLevel } from "..
 import type { CoveredNodes, Expired, Omitted, Policy, ReportBody, Summary, Violation } from "../api/v1alpha1.ts";
 import { compare } from "../lib/compare.ts";
 import { runAtOnce, type Steps, visitInSteps } from "../lib/pacing/steps.ts";
-import { byteLength } from "../lib/sanitize.ts";
 import { type EpochUs, formatMicroTime } from "../lib/time.ts";
 import { type AcceptedCounts, divide } from "./acceptance-match.ts";
 import type { AcceptanceCatalog } from "./acceptance-set.ts";
@@ -239,5 +238,5 @@ function countOmitted(
 }
 
 function jsonBytes(value: unknown): number {
-  return byteLength(JSON.stringify(value));
+  return Buffer.byteLength(JSON.stringify(value));
 }

@@ -9,7 +9,6 @@ import type { Entry } from "../aggregate/entries/entry.ts";
 import type { Ledger } from "../aggregate/ledger/ledger.ts";
 import { toViolationText } from "../api/report-text.ts";
 import type { Violation } from "../api/v1alpha1.ts";
-import { byteLength } from "../lib/sanitize.ts";
 
 /** Estimated: an object and its text take about three times the text. */
 const MAX_BYTES = 8 * 1024 * 1024;
@@ -79,7 +78,7 @@ export class RenderedViolations {
   #render(render: () => Violation): RenderedViolation {
     this.rendered++;
     const violation = render();
-    return { violation, bytes: byteLength(toViolationText(violation)) };
+    return { violation, bytes: Buffer.byteLength(toViolationText(violation)) };
   }
 
   #keep(report: OfReport, entry: Entry, known: Known): void {
