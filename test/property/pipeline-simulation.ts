@@ -258,11 +258,20 @@ export function findBackwardSteps(history: readonly StoredState[], mayJoin = fal
   for (const { key, uid, report } of history) {
     const before = newest.get(uid);
     const back = before ? compareReports(before, report) : [];
-    const wrong = mayJoin ? back.filter((what) => what !== "violations" && what !== "workloads") : back;
+    const mayFall = new Set<string>();
+    if (mayJoin) mayFall.add("violations");
+    if (mayJoin || (before && hasNewOwner(before, report))) mayFall.add("workloads");
+    const wrong = back.filter((what) => !mayFall.has(what));
     problems.push(...wrong.map((what) => `${key}: ${what} went back`));
     newest.set(uid, report);
   }
   return problems;
+}
+
+/** True where a violation was listed under its pod, and the owner of the pod is known since. */
+function hasNewOwner(before: Report, after: Report): boolean {
+  const ids = new Set(after.violations.map(({ id }) => id));
+  return before.violations.some(({ id, workload }) => workload?.kind === "Pod" && !ids.has(id));
 }
 
 function compareReports(before: Report, after: Report): string[] {
