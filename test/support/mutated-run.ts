@@ -124,8 +124,9 @@ function findDisputedPods(reports: readonly Report[]): Set<string> {
   const disputed = new Set<string>();
   for (const { metadata, violations } of reports) {
     for (const { workload, pods } of violations) {
-      if (workload?.kind === "Pod") continue;
       for (const pod of pods ?? []) {
+        // Without an owner a pod is its own workload.
+        if (workload?.kind === "Pod" && workload.name === pod.name) continue;
         const key = `${metadata.namespace}/${pod.name}`;
         const owner = JSON.stringify(workload);
         if ((owners.get(key) ?? owner) !== owner) disputed.add(key);
