@@ -5,7 +5,7 @@
 
 import type { Disconnect } from "../../src/api/alert-stream.ts";
 import { MANAGED_BY_LABEL, MARKS_ANNOTATION } from "../../src/api/names.ts";
-import type { CoveredNodes, Report } from "../../src/api/v1alpha1.ts";
+import type { CoveredNodes, Report, Violation } from "../../src/api/v1alpha1.ts";
 import { Pipeline, type PipelineOptions } from "../../src/app/pipeline/pipeline.ts";
 import type { EventUpdate, Regarding } from "../../src/events/event-recorder.ts";
 import type { Batch, Journal, OpenJournal } from "../../src/journal/journal.ts";
@@ -259,13 +259,19 @@ export function findBackwardSteps(history: readonly StoredState[], mayJoin = fal
     const before = newest.get(uid);
     const back = before ? compareReports(before, report) : [];
     const mayFall = new Set<string>();
-    if (mayJoin) mayFall.add("violations");
+    if (mayJoin) for (const what of ["violations", ...listNameless(before)]) mayFall.add(what);
     if (mayJoin || (before && hasNewOwner(before, report))) mayFall.add("workloads");
     const wrong = back.filter((what) => !mayFall.has(what));
     problems.push(...wrong.map((what) => `${key}: ${what} went back`));
     newest.set(uid, report);
   }
   return problems;
+}
+
+/** Violations of which alerts may join others once the owner of the pod or the name of the container is known; by id. */
+function listNameless(report?: Report): string[] {
+  const isNameless = ({ workload, container }: Violation) => workload?.kind === "Pod" || container === undefined;
+  return report?.violations.filter(isNameless).map(({ id }) => id) ?? [];
 }
 
 /** True where a violation was listed under its pod, and the owner of the pod is known since. */
