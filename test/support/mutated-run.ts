@@ -104,43 +104,51 @@ export class MutatedRun {
   }
 }
 
-/** Reports of a run that may differ in what depends on the owner of a disputed pod: in a million alerts there are a few. */
+/** Reports of a run that may differ in what depends on a disputed name: in a million alerts there are a few. */
 const MAX_DISPUTED = 1;
 
 function findDifferences(quick: readonly Report[], thorough: readonly Report[]): string[] {
   if (quick.length !== thorough.length) return [`${quick.length} reports, and ${thorough.length} the thorough way`];
-  const disputed = findDisputedPods([...quick, ...thorough]);
+  const disputed = findDisputed([...quick, ...thorough]);
   const differ = (change: (report: Report) => Report) =>
     quick.filter((report, i) => toText(change(report)) !== toText(change(thorough[i] as Report)));
   const count = differ((report) => report).length;
-  const wrong = differ((report) => omitOwners(report, disputed)).map(({ policy }) => policy.name);
+  const wrong = differ((report) => omitNames(report, disputed)).map(({ policy }) => policy.name);
   if (wrong.length === 0 && count <= MAX_DISPUTED) return [];
-  return [`the quick way and the thorough one came to ${count} different reports, not for owners: ${wrong.join()}`];
+  return [`the quick way and the thorough one came to ${count} different reports, not for names: ${wrong.join()}`];
 }
 
-/** Pods that alerts name with several owners, as no cluster has them: an alert without an owner may get any of these. */
-function findDisputedPods(reports: readonly Report[]): Set<string> {
-  const owners = new Map<string, string>();
+/**
+ * Pods that alerts name with several owners, and containers with several names, as no cluster has them: an alert without
+ * the name may get any of these.
+ */
+function findDisputed(reports: readonly Report[]): Set<string> {
+  const names = new Map<string, string>();
   const disputed = new Set<string>();
   for (const { metadata, violations } of reports) {
-    for (const { workload, pods } of violations) {
-      for (const pod of pods ?? []) {
-        // Without an owner a pod is its own workload.
-        if (workload?.kind === "Pod" && workload.name === pod.name) continue;
-        const key = `${metadata.namespace}/${pod.name}`;
-        const owner = JSON.stringify(workload);
-        if ((owners.get(key) ?? owner) !== owner) disputed.add(key);
-        owners.set(key, owner);
+    for (const violation of violations) {
+      for (const [key, name] of listNames(violation, metadata.namespace)) {
+        if ((names.get(key) ?? name) !== name) disputed.add(key);
+        names.set(key, name);
       }
     }
   }
   return disputed;
 }
 
-/** Leaves out what depends on the owner of a disputed pod. */
-function omitOwners(report: Report, disputed: ReadonlySet<string>): Report {
+/** The owner of each pod, and the name of the container. */
+function listNames({ workload, pods, container, latest }: Violation, namespace = ""): [key: string, name: string][] {
+  // Without an owner a pod is its own workload.
+  const owned = (pods ?? []).filter(({ name }) => workload?.kind !== "Pod" || workload.name !== name);
+  const owners = owned.map(({ name }): [string, string] => [`${namespace}/${name}`, JSON.stringify(workload)]);
+  return latest?.containerId && container ? [...owners, [latest.containerId, container]] : owners;
+}
+
+/** Leaves out what depends on a disputed name. */
+function omitNames(report: Report, disputed: ReadonlySet<string>): Report {
   const { metadata, summary, violations } = report;
-  const isDisputed = ({ pods }: Violation) => pods?.some(({ name }) => disputed.has(`${metadata.namespace}/${name}`));
+  const isDisputed = ({ pods, latest }: Violation) =>
+    disputed.has(latest?.containerId ?? "") || pods?.some(({ name }) => disputed.has(`${metadata.namespace}/${name}`));
   if (!violations.some(isDisputed)) return report;
   const { violations: _, workloads: __, open: ___, ...rest } = summary;
   return { ...report, summary: rest as typeof summary, violations: [] };
