@@ -30,6 +30,11 @@ function copyInFolder(from: string, to: string): void {
   copyJournal(join(dir, from), join(dir, to));
 }
 
+/** The next process, 10 minutes after the first one's start. */
+function restart(name: string): Promise<Simulation> {
+  return startSimulation({ store, clock: new FakeClock(START_MS + 600_000), journal: open(name) });
+}
+
 /** Time passes, and batches are written, between the steps of long work. */
 class BusyClock extends FakeClock {
   onTurn: () => void = () => {};
@@ -87,7 +92,7 @@ it("an orderly stop of a quiet process declares no restart in a report that begi
   await first.sendAndWait(3000, alert());
   await first.stop();
   first.journaling?.close();
-  const next = await startSimulation({ store, clock: new FakeClock(START_MS + 600_000), journal: open("a.db") });
+  const next = await restart("a.db");
   await next.sendAndWait(60_000, alert({ PolicyName: "later", UpdatedTime: formatTimeAt(610_000) }));
   expect(store.get("shop/later")?.coverage.gaps).toBe(0);
 });
@@ -178,7 +183,7 @@ it("a gap of the stream that is found late is in the journal at once", async () 
   first.pipeline.onDisconnected({ atMs, lastReadMs, reason: "watchdog", message: "injected" });
   await first.clock.advance(100);
   copyInFolder("a.db", "b.db");
-  const next = await startSimulation({ store, clock: new FakeClock(START_MS + 600_000), journal: open("b.db") });
+  const next = await restart("b.db");
   await next.clock.advance(60_000);
   const [gap] = store.reports[0]?.coverage.recent ?? [];
   expect(Date.parse(gap?.from ?? "")).toBeLessThanOrEqual(lastReadMs);
@@ -194,7 +199,7 @@ it("a short gap of the stream leaves no restart to declare once it is in the rep
   await first.sendAndWait(60_000, alert({ UpdatedTime: formatTimeAt(92_000), PolicyName: "later" }));
   const untilMs = first.clock.nowMs();
   copyInFolder("a.db", "b.db");
-  const next = await startSimulation({ store, clock: new FakeClock(START_MS + 600_000), journal: open("b.db") });
+  const next = await restart("b.db");
   await next.clock.advance(60_000);
   const recent = store.reports.map(({ coverage }) => coverage.recent?.map(({ kind }) => kind));
   expect(recent).toEqual([["NotRunning"], ["NotRunning", "StreamDown"]]);
@@ -211,8 +216,7 @@ it("an orderly stop soon after a short gap of the stream declares no restart in 
   await first.clock.advance(3000);
   await first.stop();
   first.journaling?.close();
-  const clock = new FakeClock(START_MS + 600_000);
-  const next = await startSimulation({ store, clock, journal: open("a.db") });
+  const next = await restart("a.db");
   await next.sendAndWait(60_000, alert({ PolicyName: "later", UpdatedTime: formatTimeAt(610_000) }));
   expect(store.get("shop/no-package-managers")?.coverage.recent).toMatchObject([
     { kind: "NotRunning" },

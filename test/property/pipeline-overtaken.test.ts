@@ -33,6 +33,21 @@ function createReplica(nowMs: number, writerId: string, isJournaled = false): Si
   });
 }
 
+/** A replica that has read for 10 s. */
+async function startReplica(nowMs: number, writerId: string, isJournaled = false): Promise<Simulation> {
+  const replica = createReplica(nowMs, writerId, isJournaled);
+  replica.pipeline.onConnected();
+  await replica.clock.advance(10_000);
+  return replica;
+}
+
+/** The process of the journal starts again after `before`, and leads. */
+async function leadAgain(before: Simulation): Promise<Simulation> {
+  const again = await startReplica(before.clock.nowMs(), "unused", true);
+  await lead(again, again.clock.nowMs() - 1000);
+  return again;
+}
+
 async function lead(one: Simulation, persistedUntilMs: number): Promise<void> {
   await one.settleWhile(one.pipeline.load(SIGNAL, { persistedUntilMs }));
   one.pipeline.controller.start();
@@ -51,9 +66,7 @@ describe("what a standby keeps", () => {
     ["alerts", (i: number) => ({ Resource: `/usr/bin/${i % 4}` })],
     ["violations of a pod", (i: number) => ({ Resource: `/usr/bin/${i}` })],
   ])("is bounded in %s: the oldest go, they are counted, and the report says so", async (_, change) => {
-    const standby = createReplica(START_MS, "standby");
-    standby.pipeline.onConnected();
-    await standby.clock.advance(10_000);
+    const standby = await startReplica(START_MS, "standby");
     await send(standby, 100, change);
     const { held, forgotten, shown } = standby.pipeline.takeover.counters!;
     expect([held + forgotten, shown]).toEqual([100, 0]);
@@ -73,9 +86,7 @@ function findFirstKept(held: number): string {
 }
 
 it("a journal of a leader that another one has followed gives back nothing to the reports that the other has written, which are marked", async () => {
-  const first = createReplica(START_MS, "unused", true);
-  first.pipeline.onConnected();
-  await first.clock.advance(10_000);
+  const first = await startReplica(START_MS, "unused", true);
   await lead(first, START_MS + 9000);
   await send(first, 3, () => ({}));
   await send(first, 2, () => ({ PolicyName: "untouched" }));
@@ -86,19 +97,14 @@ it("a journal of a leader that another one has followed gives back nothing to th
   await first.clock.advance(1000);
   first.journaling?.close();
 
-  const second = createReplica(first.clock.nowMs(), "second");
-  second.pipeline.onConnected();
-  await second.clock.advance(10_000);
+  const second = await startReplica(first.clock.nowMs(), "second");
   const unwrittenMs = second.clock.nowMs() - 1000;
   await lead(second, unwrittenMs);
   await send(second, 7, () => ({}));
   await second.clock.advance(60_000);
   await second.pipeline.controller.pause();
 
-  const again = createReplica(second.clock.nowMs(), "unused", true);
-  again.pipeline.onConnected();
-  await again.clock.advance(10_000);
-  await lead(again, again.clock.nowMs() - 1000);
+  const again = await leadAgain(second);
   await again.clock.advance(60_000);
   const rows = store.reports.map(({ policy, summary, coverage }) => [
     policy.name,
@@ -119,12 +125,8 @@ it.each([
 ])(
   "a journal gives back nothing that another leader has moved: the namespace %s, the process %s",
   async (then, end) => {
-    const first = createReplica(START_MS, "unused", true);
-    first.pipeline.onConnected();
-    await first.clock.advance(10_000);
-    const second = createReplica(START_MS, "second");
-    second.pipeline.onConnected();
-    await second.clock.advance(10_000);
+    const first = await startReplica(START_MS, "unused", true);
+    const second = await startReplica(START_MS, "second");
     await lead(first, START_MS + 9000);
     await first.pipeline.controller.pause();
     await send(first, 4, () => ({}));
@@ -139,10 +141,7 @@ it.each([
     await second.pipeline.controller.pause();
 
     if (then === "is created again") store.goneNamespaces.delete("shop");
-    let again = createReplica(second.clock.nowMs(), "unused", true);
-    again.pipeline.onConnected();
-    await again.clock.advance(10_000);
-    await lead(again, again.clock.nowMs() - 1000);
+    let again = await leadAgain(second);
     await again.clock.advance(60_000);
     expect(store.get("/no-package-managers")).toMatchObject({
       summary: { occurrences: 4 },
@@ -150,10 +149,7 @@ it.each([
     });
     if (end === "is killed") {
       again.journaling?.close();
-      again = createReplica(again.clock.nowMs(), "unused", true);
-      again.pipeline.onConnected();
-      await again.clock.advance(10_000);
-      await lead(again, again.clock.nowMs() - 1000);
+      again = await leadAgain(again);
     }
     await send(again, 5, () => ({}));
     await again.clock.advance(60_000);
@@ -162,12 +158,8 @@ it.each([
 );
 
 it("counts one gap of a cluster report, however many namespaces of a journal another leader has moved there", async () => {
-  const first = createReplica(START_MS, "unused", true);
-  first.pipeline.onConnected();
-  await first.clock.advance(10_000);
-  const second = createReplica(START_MS, "second");
-  second.pipeline.onConnected();
-  await second.clock.advance(10_000);
+  const first = await startReplica(START_MS, "unused", true);
+  const second = await startReplica(START_MS, "second");
   await lead(first, START_MS + 9000);
   await first.pipeline.controller.pause();
   const change = (i: number) => ({ NamespaceName: `shop-${i % 3}` });
@@ -181,10 +173,7 @@ it("counts one gap of a cluster report, however many namespaces of a journal ano
   await second.clock.advance(60_000);
   await second.pipeline.controller.pause();
 
-  const again = createReplica(second.clock.nowMs(), "unused", true);
-  again.pipeline.onConnected();
-  await again.clock.advance(10_000);
-  await lead(again, again.clock.nowMs() - 1000);
+  const again = await leadAgain(second);
   await again.clock.advance(60_000);
   expect(store.reports).toMatchObject([
     { summary: { occurrences: 6 }, coverage: { gaps: 1, recent: [{ kind: "Handover" }] } },
@@ -192,28 +181,21 @@ it("counts one gap of a cluster report, however many namespaces of a journal ano
 });
 
 it("a journal gives back what another leader can't have moved: its cluster report has counts of another namespace", async () => {
-  const first = createReplica(START_MS, "unused", true);
-  first.pipeline.onConnected();
-  await first.clock.advance(10_000);
+  const first = await startReplica(START_MS, "unused", true);
   await lead(first, START_MS + 9000);
   await first.pipeline.controller.pause();
   await send(first, 4, () => ({}));
   await first.clock.advance(1000);
   first.journaling?.close();
 
-  const second = createReplica(first.clock.nowMs(), "second");
-  second.pipeline.onConnected();
-  await second.clock.advance(10_000);
+  const second = await startReplica(first.clock.nowMs(), "second");
   store.removeNamespace("bank");
   await lead(second, second.clock.nowMs() - 1000);
   await send(second, 2, () => ({ NamespaceName: "bank" }));
   await second.clock.advance(60_000);
   await second.pipeline.controller.pause();
 
-  const again = createReplica(second.clock.nowMs(), "unused", true);
-  again.pipeline.onConnected();
-  await again.clock.advance(10_000);
-  await lead(again, again.clock.nowMs() - 1000);
+  const again = await leadAgain(second);
   await again.clock.advance(60_000);
   expect(store.reports.map(({ kind, summary }) => [kind, summary.occurrences])).toEqual([
     ["ClusterPolicyViolationReport", 2],
@@ -222,18 +204,14 @@ it("a journal gives back what another leader can't have moved: its cluster repor
 });
 
 it("a journal that still has what its own process wrote marks no report that another one has written since", async () => {
-  const first = createReplica(START_MS, "unused", true);
-  first.pipeline.onConnected();
-  await first.clock.advance(10_000);
+  const first = await startReplica(START_MS, "unused", true);
   await lead(first, START_MS + 9000);
   await send(first, 3, () => ({}));
   while (store.reports.length === 0) await first.clock.advance(1);
   first.sink.killed = "killed_after";
   first.journaling?.close();
 
-  const second = createReplica(first.clock.nowMs(), "second");
-  second.pipeline.onConnected();
-  await second.clock.advance(10_000);
+  const second = await startReplica(first.clock.nowMs(), "second");
   await lead(second, second.clock.nowMs() - 1000);
   await send(second, 4, () => ({}));
   await second.clock.advance(60_000);

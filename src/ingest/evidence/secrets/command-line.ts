@@ -12,7 +12,7 @@ import { markPrograms } from "./program-arguments.ts";
 import { markInput } from "./shell-input.ts";
 import { markInsert, markSql } from "./sql.ts";
 import { markBareUserinfo } from "./urls.ts";
-import { baseName, hideBare, splitWords, type Word } from "./words.ts";
+import { baseName, hideBare, hidePart, splitWords, type Word } from "./words.ts";
 
 /** Steps for the checks of a single word. */
 const WORD_STEPS = 10;
@@ -80,7 +80,8 @@ function markWord(marks: Marks, word: Word, classify: Classify): void {
 }
 
 /** `s/@@PASSWORD@@/x/` of sed, with a placeholder in upper case. */
-function markSubstitution(marks: Marks, { start, end, text }: Word, classify: Classify): void {
+function markSubstitution(marks: Marks, word: Word, classify: Classify): void {
+  const { text } = word;
   const sign = /^s([/|#,~!])/.exec(text)?.[1];
   if (sign === undefined) return;
   const middle = text.indexOf(sign, 2);
@@ -88,8 +89,7 @@ function markSubstitution(marks: Marks, { start, end, text }: Word, classify: Cl
   if (middle < 0 || close < 0) return;
   const name = /^(?:_|[^\w\s]){0,4}([A-Z][A-Z0-9_]{1,63})[^\w\s]{0,4}$/.exec(text.slice(2, middle))?.[1];
   if (name === undefined || classify(name) !== "strong" || !isTyped(text.slice(middle + 1, close))) return;
-  const from = start + marks.text.slice(start, end).indexOf(text);
-  marks.hide(from + middle + 1, from + close);
+  hidePart(marks, word, middle + 1, close);
 }
 
 /** `/password:x`, as programs from Windows have it. */
@@ -99,11 +99,10 @@ function markSlashOption(marks: Marks, { end, text }: Word): void {
 }
 
 /** `-px` of an unknown program, where x looks random: it may be a port, a path, a file mode or a word. */
-function markAttached(marks: Marks, { start, end, text }: Word): void {
-  const value = /^-p(["']?[^\s/.~=:][^\s/=:]*={0,2})$/.exec(text)?.[1];
+function markAttached(marks: Marks, word: Word): void {
+  const value = /^-p(["']?[^\s/.~=:][^\s/=:]*={0,2})$/.exec(word.text)?.[1];
   if (value === undefined || !looksRandom(value)) return;
-  const from = start + marks.text.slice(start, end).indexOf(text) + 2;
-  marks.hide(from, from + value.length);
+  hidePart(marks, word, 2, 2 + value.length);
 }
 
 /** Words before a secret, or before a user and a secret. */
@@ -150,11 +149,11 @@ function markLogin(marks: Marks, words: readonly Word[]): void {
 }
 
 /** `-u name:x`, where x has letters and a digit or a sign: not a user and a group, and not a host and a port. */
-function markUserPassword(marks: Marks, { text, start, end }: Word): void {
+function markUserPassword(marks: Marks, word: Word): void {
+  const { text } = word;
   const user = /^[A-Za-z][\w.@-]{0,63}:(?=[^/:]*[A-Za-z])(?!\S*\/\/)/.exec(text)?.[0];
   if (user === undefined || !isTyped(text.slice(user.length))) return;
-  const from = start + marks.text.slice(start, end).indexOf(text);
-  marks.hide(from + user.length, from + text.length);
+  hidePart(marks, word, user.length, text.length);
 }
 
 function markLoginOption(marks: Marks, option: Word, value: Word | undefined): void {

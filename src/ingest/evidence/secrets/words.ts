@@ -48,11 +48,15 @@ export function programName(text: string): string {
 }
 
 /** Hides a word without the quotes and semicolons around it. */
-export function hideBare(marks: Marks, { start, end, text }: Word): void {
+export function hideBare(marks: Marks, word: Word): void {
+  const { start, end, text } = word;
   const quoted = marks.valueEnd(start, "");
   if (quoted > end) marks.hide(start, quoted);
-  else {
-    const from = start + marks.text.slice(start, end).indexOf(text);
-    marks.hide(from, from + text.length);
-  }
+  else hidePart(marks, word, 0, text.length);
+}
+
+/** Hides the characters of a word's text from `from` up to `to`: the text lacks the quotes around it. */
+export function hidePart(marks: Marks, { start, end, text }: Word, from: number, to: number): void {
+  const textStart = start + marks.text.slice(start, end).indexOf(text);
+  marks.hide(textStart + from, textStart + to);
 }
